@@ -1,0 +1,1 @@
+"""Runs dpone's integration matrix and judges the evidence."""

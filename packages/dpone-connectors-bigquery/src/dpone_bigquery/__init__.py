@@ -1,0 +1,1 @@
+"""The BigQuery connector for dpone."""

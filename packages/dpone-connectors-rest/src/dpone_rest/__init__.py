@@ -1,0 +1,1 @@
+"""The REST source for dpone."""
