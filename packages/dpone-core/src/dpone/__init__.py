@@ -1,0 +1,24 @@
+"""dpone moves data by declared strategies, proves what landed, and turns the proof into evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dpone.api import plan as plan
+    from dpone.api import run as run
+
+__all__ = ["__version__", "plan", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    # lazily: `import dpone` must stay cheap, for `dpone --help` and for connectors' declarations
+    if name in {"run", "plan"}:
+        from dpone import api  # noqa: PLC0415 - see above
+
+        return getattr(api, name)
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - see above
+
+        return version("dpone-core")
+    raise AttributeError(name)

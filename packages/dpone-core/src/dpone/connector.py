@@ -1,0 +1,461 @@
+"""The contract between core and a connector: plain data that crosses it, two protocols, and the value that declares it all.
+
+A connector is a value (`Connector`) found through an entry point. There is no base class to inherit and nothing registers itself.
+Optional abilities are further small protocols that core finds with `isinstance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from dpone.batch import Batch, Format, Wire
+from dpone.ops import Op, Program
+from dpone.oracle import Counts
+from dpone.probes import Measurement, Probe
+from dpone.schema import Field, Schema, Type, TypeMap, timestamptz
+from dpone.stage import Sealing
+from dpone.strategies import Load, Read
+from dpone.where import Where
+
+API = 1  # raised when a connector written for an earlier core would no longer work
+
+Json = Any  # what json.loads returns
+
+# ---------------------------------------------------------------- what is read
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a source is asked for: a name, or a query, and the connector's own options (already validated)."""
+
+    name: tuple[str, ...] = ()
+    query: str | None = None
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A selected column: `source` is its name there, `name` its name from there on."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a source has been read; `token` is plain JSON in the source's own words."""
+
+    kind: Read
+    token: Mapping[str, Json]
+
+
+class Late(Enum):
+    """How rows that arrive late are not lost.
+
+    OVERLAP reads [stored - lag, greatest] again and again, which only a program that is idempotent by key may do.
+    HOLD_BACK reads [stored, clock - lag), never a row twice, and never one that a running transaction may still add.
+    """
+
+    OVERLAP = "overlap"
+    HOLD_BACK = "hold_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The column that orders incremental reading. `skip_nulls` declares that rows without a cursor may be left out."""
+
+    column: str
+    late: Late = Late.OVERLAP
+    lag: timedelta | int = 0
+    skip_nulls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """One reading. `since` is None for a first load; `present` asks for the keys of all rows beside the rows since."""
+
+    dataset: Dataset
+    read: Read
+    columns: tuple[Column, ...]
+    format: Format
+    key: tuple[str, ...] = ()
+    where: Where = ()
+    cursor: Cursor | None = None
+    since: Position | None = None
+    present: bool = False
+    pipeline: str = ""
+    batch_bytes: int = 1 << 20
+    splits: int | None = None  # None: the source chooses by size and cores
+    timeout: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A part of a reading that any process can read: plain JSON."""
+
+    id: str
+    payload: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Reading(Protocol):
+    """An open reading: what it will yield and how far, fixed at the moment when it opened."""
+
+    @property
+    def schema(self) -> Schema: ...
+    @property
+    def upto(self) -> Position | None: ...  # None when the reading has no position (SCAN)
+    @property
+    def splits(self) -> Sequence[Split]: ...
+    @property
+    def changes(self) -> bool: ...  # batches carry CHANGE_FIELDS behind the columns
+
+
+class Source(Protocol):
+    """A connected source."""
+
+    def describe(self, dataset: Dataset) -> Schema: ...
+    def open(self, request: ReadRequest) -> AbstractContextManager[Reading]: ...
+    def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]: ...
+    def settle(self, request: ReadRequest, position: Position) -> None: ...  # after each commit and once at start
+
+
+# Columns that follow the requested ones in batches of a reading with `changes`; see dpone.stage.Change.
+# kept: one character per requested column, "1" where the source did not send the value; NULL for a whole row.
+CHANGE_FIELDS = ("_dpone_seq", "_dpone_change", "_dpone_kept")
+
+# ------------------------------------------------------------- what is written
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a sink writes: a name and the connector's own options (already validated)."""
+
+    name: tuple[str, ...]
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Role(Enum):
+    """What a column that dpone itself adds is for."""
+
+    LOAD_ID = "load_id"
+    LOADED_AT = "loaded_at"
+    DELETED_AT = "deleted_at"
+    VALID_FROM = "valid_from"
+    VALID_TO = "valid_to"
+
+
+INSTANT: Type = timestamptz(6)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemColumn:
+    """A column that dpone adds; `value` is the constant of this load for LOAD_ID and LOADED_AT."""
+
+    role: Role
+    field: Field
+    value: str | datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A target's columns: content with the sink's native types, and the declared system columns beside it."""
+
+    schema: Schema
+    system: tuple[SystemColumn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTarget:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumn:
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class WidenColumn:
+    field: Field
+    was: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelaxColumn:
+    """NOT NULL is dropped."""
+
+    name: str
+
+
+SchemaChange = CreateTarget | AddColumn | WidenColumn | RelaxColumn
+
+
+class Fate(Enum):
+    """What becomes of a stage.
+
+    ADOPT: it is the next target. DIRECT: rows are written inside the final transaction. SCRATCH: read once, then dropped.
+    """
+
+    ADOPT = "adopt"
+    DIRECT = "direct"
+    SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """Everything that a sink must know to make room for one load's rows. `layout` is the target's after the load."""
+
+    target: Target
+    load_id: str
+    pipeline: str
+    layout: Layout
+    columns: tuple[str, ...]  # of the incoming batches, CHANGE_FIELDS not among them
+    format: Format
+    sealing: Sealing
+    program: Program
+    fate: Fate = Fate.SCRATCH
+    present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageRef:
+    """A stage by name, as plain JSON, so that a worker elsewhere can write to it."""
+
+    id: str
+    payload: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a sealed stage holds. `received` counts the rows as they came, by the sink's own count."""
+
+    received: int
+    live: int
+    dead: int = 0
+    present: int = 0
+    cleared: bool = False
+
+
+class Writer(Protocol):
+    def write(self, batch: Batch) -> None: ...
+
+
+class Stage(Protocol):
+    @property
+    def ref(self) -> StageRef: ...
+    def seal(self) -> Staged: ...
+    def measure(self, probe: Probe) -> Measurement: ...  # over live rows, after sealing
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the state table holds for one pipeline and target. `generation` grows by one with each commit."""
+
+    position: Position | None
+    generation: int
+    load_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One part of a plan that is loaded in parts; the ledger remembers it until `last` is committed."""
+
+    plan: str
+    id: str
+    last: bool = False
+
+
+class Lease(Protocol):
+    """The right to write one target, held from before reading to the end of the run."""
+
+    @property
+    def stored(self) -> Stored | None: ...
+    @property
+    def others(self) -> Sequence[str]: ...  # other pipelines whose rows are in the target
+    def committed(self, load_id: str) -> bool: ...
+    def chunks(self, plan: str) -> frozenset[str]: ...  # committed chunks of an unfinished plan
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What is saved together with the rows: a compare-and-set of the position, the ledger entry, the chunk."""
+
+    expected: Stored | None
+    new: Stored
+    run_id: str
+    chunk: Chunk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What each operation of a program did, by the engine's own counts."""
+
+    counts: tuple[Counts, ...]
+
+
+class Publication(Protocol):
+    """The final act. Nothing is visible to a reader before `commit` returns; leaving without it undoes everything."""
+
+    def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None: ...
+    def apply(self, program: Program, stage: Stage) -> Applied: ...
+    def measure(self, probe: Probe) -> Measurement: ...  # over the target as it will be
+    def save_position(self, commit: Commit) -> None: ...
+    def commit(self) -> None: ...
+
+
+class Sink(Protocol):
+    """A connected sink."""
+
+    def inspect(self, target: Target) -> Layout | None: ...
+    def lease(self, target: Target, pipeline: str) -> AbstractContextManager[Lease]: ...
+    def stage(self, spec: StageSpec) -> AbstractContextManager[Stage]: ...
+    def writer(self, stage: StageRef, split: str) -> AbstractContextManager[Writer]: ...
+    def publication(self, spec: StageSpec, load: Load) -> AbstractContextManager[Publication]: ...
+    def sweep(self, older_than: timedelta) -> Sequence[str]: ...  # what was removed; only what its ledger names
+
+
+# ----------------------------------------------------------- optional abilities
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A sink that can show the statements of a load without running them."""
+
+    def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]: ...
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """A source that can answer a probe about what a request would read."""
+
+    def measure(self, request: ReadRequest, probe: Probe) -> Measurement: ...
+
+
+@runtime_checkable
+class Discovers(Protocol):
+    """An end that can list its tables, for wildcards and `dpone init`."""
+
+    def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]: ...
+
+
+@runtime_checkable
+class Manages(Protocol):
+    """A sink whose stored position an operator may look at and change."""
+
+    def set_position(self, target: Target, pipeline: str, position: Position | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `dpone doctor`; `action` says what to do when it is not ok."""
+
+    name: str
+    ok: bool
+    found: str
+    action: str = ""
+
+
+@runtime_checkable
+class Diagnoses(Protocol):
+    """An end that can examine itself."""
+
+    def diagnose(self) -> Sequence[Finding]: ...
+
+
+# -------------------------------------------------------------- the declaration
+
+
+class Config(BaseModel):
+    """What a connection holds; secrets are pydantic SecretStr and are read at connect time only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceOptions(BaseModel):
+    """The connector's own keys under `source:`; `dataset` says what they name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def dataset(self) -> Dataset:
+        raise NotImplementedError  # pydantic models cannot be protocols; the registry checks the override
+
+
+class SinkOptions(BaseModel):
+    """The connector's own keys under `sink:`; `target` says what they name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def target(self) -> Target:
+        raise NotImplementedError  # pydantic models cannot be protocols; the registry checks the override
+
+
+C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec(Generic[C]):
+    """What a source can do. `pushes_where` is false when core must filter the rows itself."""
+
+    reads: frozenset[Read]
+    emits: tuple[Wire, ...]
+    options: type[SourceOptions]
+    open: Callable[[C], AbstractContextManager[Source]]
+    pushes_where: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSpec(Generic[C]):
+    """What a sink can do. `keeps_partial` is false when an upsert cannot keep stored values of a partial row."""
+
+    ops: frozenset[type[Op]]
+    accepts: tuple[Wire, ...]
+    options: type[SinkOptions]
+    open: Callable[[C], AbstractContextManager[Sink]]
+    atomic: Literal["transaction", "publish", "log"]
+    fates: frozenset[Fate] = frozenset({Fate.SCRATCH})
+    keeps_partial: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The profile that a live endpoint of this connector satisfies, as `postgres_live`."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connector(Generic[C]):
+    """A connector: a value, found under the entry-point group `dpone.connectors`.
+
+    `schemes` are the URL schemes that `config.from_url` reads; the first is the canonical one.
+    """
+
+    name: str
+    distribution: str
+    config: type[C]
+    types: TypeMap
+    profile: Profile
+    schemes: tuple[str, ...]
+    source: SourceSpec[C] | None = None
+    sink: SinkSpec[C] | None = None
+    api: int = API
+
+
+def lazy(path: str) -> Callable[..., Any]:
+    """A callable that imports `module:name` when it is first called, so that a declaration needs no driver."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from importlib import import_module  # noqa: PLC0415 - the driver is imported here and not before
+
+        module, _, name = path.partition(":")
+        return getattr(import_module(module), name)(*args, **kwargs)
+
+    return call

@@ -1,0 +1,254 @@
+"""What a stage holds and how sealing reduces it: the semantics, on rows in memory.
+
+A raw stage is a list of changes. Sealing leaves `live` rows, `dead` keys, `present` keys and the flag `cleared`; no key is in
+both live and dead. `dpone.sql.seal` renders the same for engines; tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import assert_never
+
+from dpone.errors import DataError
+from dpone.ops import Domain, Grain
+from dpone.where import Row, matches
+
+Key = tuple[object, ...]
+
+
+class ChangeKind(Enum):
+    """The one letter that a raw stage stores in its change column."""
+
+    UPSERT = "U"
+    DELETE = "D"
+    TRUNCATE = "T"
+    PRESENT = "P"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of a raw stage: `seq` is the order of changes, `kept` the columns whose value the source did not send."""
+
+    row: Row
+    kind: ChangeKind = ChangeKind.UPSERT
+    seq: int = 0
+    kept: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A row to land; a partial one keeps the stored values of the columns in `kept`."""
+
+    row: Row
+    kept: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A stage after sealing. `stamps` are constants of the load that are written beside each row and never compared."""
+
+    live: tuple[Live, ...] = ()
+    dead: tuple[Key, ...] = ()
+    present: tuple[Key, ...] = ()
+    cleared: bool = False
+    stamps: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.live]
+
+
+class Duplicates(Enum):
+    """What several staged rows of one key mean."""
+
+    FAIL = "fail"
+    LAST = "last"
+
+
+class OnTruncate(Enum):
+    """What a TRUNCATE at the source means for the target."""
+
+    APPLY = "apply"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """How a raw stage is reduced.
+
+    `changes` says that entries carry a kind and a sequence; otherwise every entry is an upsert, and `order` names the columns whose
+    greatest values make a duplicate the last one.
+    """
+
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    changes: bool = False
+    duplicates: Duplicates = Duplicates.FAIL
+    on_truncate: OnTruncate = OnTruncate.APPLY
+
+
+def canonical(value: object) -> object:
+    """A value under the equality of dpone: NULL equals NULL, NaN equals NaN, zero has no sign, nested values likewise."""
+    match value:
+        case float() | Decimal() if value != value:  # noqa: PLR0124 - NaN is the one value unequal to itself
+            return "NaN", type(value).__name__
+        case float() | Decimal() if value == 0:
+            return type(value)(0)
+        case bytearray() | memoryview():
+            return bytes(value)
+        case list() | tuple():
+            return tuple(map(canonical, value))
+        case dict():
+            return tuple(sorted((k, canonical(v)) for k, v in value.items()))
+        case _:
+            return value
+
+
+def same(left: Row, right: Row, columns: Iterable[str]) -> bool:
+    return all(canonical(left.get(c)) == canonical(right.get(c)) for c in columns)
+
+
+def key_of(row: Row, key: Sequence[str]) -> Key:
+    return tuple(canonical(row[c]) for c in key)
+
+
+def seal(entries: Iterable[Change], how: Sealing) -> Sealed:
+    """The stage that these entries amount to."""
+    return _seal_changes(list(entries), how) if how.changes else _seal_rows(list(entries), how)
+
+
+def _seal_rows(entries: list[Change], how: Sealing) -> Sealed:
+    present = tuple(key_of(e.row, how.key) for e in entries if e.kind is ChangeKind.PRESENT)
+    rows = [e.row for e in entries if e.kind is ChangeKind.UPSERT]
+    if not how.key:
+        return Sealed(tuple(map(Live, rows)))
+    groups: dict[Key, list[Row]] = {}
+    loose: list[Row] = []  # a NULL in the key: the domain refuses these later, counted, not collapsed
+    for row in rows:
+        key = key_of(row, how.key)
+        loose.append(row) if None in key else groups.setdefault(key, []).append(row)
+    return Sealed(
+        live=tuple(map(Live, [*loose, *(_last(key, group, how) for key, group in groups.items())])),
+        present=present,
+    )
+
+
+def _last(key: Key, group: list[Row], how: Sealing) -> Row:
+    if len(group) == 1:
+        return group[0]
+    if how.duplicates is Duplicates.FAIL:
+        raise duplicate_key(key, how.key)
+    greatest = max(_rank(row, how.order) for row in group)
+    last, *ties = [row for row in group if _rank(row, how.order) == greatest]
+    if any(not same(last, tie, how.columns) for tie in ties):
+        raise duplicate_key(key, how.key)
+    return last
+
+
+def _rank(row: Row, order: Sequence[str]) -> tuple[tuple[bool, object], ...]:
+    """NULL is the least; rows without a declared order all rank alike."""
+    return tuple((row[c] is not None, canonical(row[c]) if row[c] is not None else 0) for c in order)
+
+
+def duplicate_key(key: Key, names: Sequence[str]) -> DataError:
+    return DataError(
+        f"the source holds several different rows for one key ({', '.join(names)})",
+        code="stage.duplicate_key",
+        hint="set `duplicates: last` with an order that decides, or choose a key that is unique",
+        key=list(key),
+    )
+
+
+def _seal_changes(entries: list[Change], how: Sealing) -> Sealed:
+    entries.sort(key=lambda e: e.seq)
+    cleared = False
+    for at in range(len(entries) - 1, -1, -1):
+        if entries[at].kind is ChangeKind.TRUNCATE:
+            if how.on_truncate is OnTruncate.STOP:
+                raise DataError(
+                    "the source table was truncated",
+                    code="stage.truncated",
+                    hint="`on_truncate: apply` carries it out at the target; a full resync is the alternative",
+                )
+            entries, cleared = entries[at + 1 :], True
+            break
+    if not how.key:
+        return Sealed(tuple(Live(e.row, e.kept) for e in entries if e.kind is ChangeKind.UPSERT), cleared=cleared)
+    live: dict[Key, Live] = {}
+    dead: dict[Key, None] = {}
+    loose: list[Live] = []
+    for entry in entries:
+        key = key_of(entry.row, how.key)
+        if entry.kind is ChangeKind.DELETE:
+            live.pop(key, None)
+            dead[key] = None
+        elif entry.kind is ChangeKind.UPSERT and None in key:
+            loose.append(Live(entry.row, entry.kept))
+        elif entry.kind is ChangeKind.UPSERT:
+            if entry.kept and key not in live and (cleared or key in dead):
+                raise partial_without_base(key)
+            live[key] = _fold(live.get(key), entry)
+            dead.pop(key, None)
+    return Sealed((*loose, *live.values()), tuple(dead), cleared=cleared)
+
+
+def _fold(before: Live | None, entry: Change) -> Live:
+    """The change laid over an earlier one of the same window."""
+    if before is None or not entry.kept:
+        return Live(entry.row, entry.kept)
+    row = {c: before.row.get(c) if c in entry.kept else v for c, v in entry.row.items()}
+    return Live(row, before.kept & entry.kept)
+
+
+def partial_without_base(key: Key) -> DataError:
+    return DataError(
+        "a change keeps columns of a row that is not there",
+        code="stage.partial_without_base",
+        hint="set REPLICA IDENTITY FULL on the source table, or run `dpone resync`",
+        key=list(key),
+    )
+
+
+def outside_domain(sealed: Sealed, bound: Domain) -> dict[str, int]:
+    """How many live rows break each demand of the domain; empty when none does."""
+    broken: dict[str, int] = {}
+    for entry in sealed.live:
+        row = entry.row
+        if any(row[c] is None for c in bound.not_null):
+            broken["stage.null_key"] = broken.get("stage.null_key", 0) + 1
+        elif not matches(row, bound.where):
+            broken["stage.outside_where"] = broken.get("stage.outside_where", 0) + 1
+        elif bound.bounds is not None:
+            column, lo, hi = bound.bounds
+            if not lo <= row[column] < hi:  # type: ignore[operator] # bounds are of the column's own ordered type
+                broken["stage.outside_bounds"] = broken.get("stage.outside_bounds", 0) + 1
+    if dead := sum(None in key for key in sealed.dead):
+        broken["stage.null_key"] = broken.get("stage.null_key", 0) + dead
+    return broken
+
+
+def slice_of(value: object, grain: Grain) -> object:
+    """The start of the slice that a date or an instant lies in; the value itself for grain `value`."""
+    match grain:
+        case Grain.VALUE:
+            return canonical(value)
+        case Grain.HOUR:
+            assert isinstance(value, datetime)  # the plan refuses hours of a date
+            return value.replace(minute=0, second=0, microsecond=0)
+        case Grain.DAY:
+            return value.replace(hour=0, minute=0, second=0, microsecond=0) if isinstance(value, datetime) else value
+        case Grain.MONTH:
+            start = slice_of(value, Grain.DAY)
+            assert isinstance(start, date)  # a datetime is one
+            return start.replace(day=1)
+        case Grain.YEAR:
+            start = slice_of(value, Grain.DAY)
+            assert isinstance(start, date)  # a datetime is one
+            return start.replace(month=1, day=1)
+        case _:
+            assert_never(grain)
