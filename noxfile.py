@@ -1,0 +1,339 @@
+"""Every check, build and certification of this repository, as sessions that make and the workflows call by name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "none"  # sessions share the workspace's .venv; only unit and build make their own
+nox.options.error_on_external_run = False
+nox.options.sessions = ["lint", "types", "test", "contract"]
+
+ROOT = Path(__file__).parent
+VERSION = (ROOT / "VERSION").read_text().strip()
+BIN = ROOT / ".venv" / "bin"
+PREFIX = "dpone-connectors-"
+PACKAGES = sorted(folder.parent.name for folder in (ROOT / "packages").glob("*/pyproject.toml"))
+CONNECTORS = [name.removeprefix(PREFIX) for name in PACKAGES if name.startswith(PREFIX)]
+TESTING_CONNECTORS = ["memory", "memory_publish"]  # registered under dpone.testing.connectors, by core itself
+WORKERS = str(min(os.cpu_count() or 1, 4))  # beyond four, starting engines costs more than it saves
+
+NEEDS_NO_VENDOR = "not integration_live and not integration_matrix"
+
+EVIDENCE = Path("test_artifacts")
+RELEASE = os.environ.get("DPONE_RELEASE_ID") or f"v{VERSION}"  # one id runs through all evidence of a release
+RUN = os.environ.get("GITHUB_RUN_ID") or "local"
+SIGNING_KEY = os.environ.get("DPONE_SIGNING_KEY")  # a file; producers of raw results sign with it
+PUBLIC_KEY = os.environ.get("DPONE_PUBLIC_KEY")  # a file; judges believe nothing that it did not sign
+
+# What `integration(<service>)` selects, and the variables that let it run.
+ON = {"DPONE_RUN_INTEGRATION": "1"}
+SERVICES: dict[str, tuple[list[str], dict[str, str]]] = {
+    "postgres": (["tests/integration", "-m", "integration_postgres"], ON),
+    "mssql": (["tests/integration", "-m", "integration_mssql"], ON),
+    "clickhouse": (["tests/integration", "-m", "integration_clickhouse"], ON),
+    "kafka": (["tests/integration", "-m", "integration_kafka"], ON),
+    "rest": (["tests/integration/rest"], ON),
+    "replay": (["tests/integration/replay", "-m", "integration_replay"], {"DPONE_RUN_INTEGRATION_REPLAY": "1"}),
+    "matrix": (
+        ["tests/integration/matrix", "-m", "integration_matrix"],
+        {**ON, "DPONE_RUN_INTEGRATION_MATRIX": "1"},
+    ),
+    "live": (["tests/integration", "-m", "integration_live"], {**ON, "DPONE_RUN_INTEGRATION_LIVE": "1"}),
+}
+
+
+def short(package: str) -> str:
+    """What a person types for a package: `postgres` for dpone-connectors-postgres, `core` for dpone-core."""
+    return package.removeprefix(PREFIX).removeprefix("dpone-")
+
+
+def tool(session: nox.Session, name: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """The workspace's own `name` ran and succeeded. The workspace is synced first, so that any nox will do."""
+    session.run("make", "--silent", "-C", str(ROOT), ".venv/.synced", log=False, external=True)
+    session.run(str(BIN / name), *arguments, env=env, external=True)
+
+
+def pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
+    tool(session, "python", "-m", "pytest", *arguments, *session.posargs, env=env)
+
+
+# ---------------------------------------------------------------------------------------------------------- checks
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run ruff, shellcheck, and the checks of the workflows and the compose file."""
+    tool(session, "ruff", "check", *session.posargs)
+    tool(session, "ruff", "format", "--check")
+    tool(session, "shellcheck", ".ci/run")
+    workflows = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".github/workflows").glob("*.yml"))
+    for schema, files in {
+        "github-workflows": workflows,
+        "github-actions": [".github/actions/setup/action.yml"],
+        "dependabot": [".github/dependabot.yml"],
+        "compose-spec": ["compose.yaml"],
+    }.items():
+        tool(session, "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+    tool(session, "zizmor", "--offline", "--quiet", "--persona", "pedantic", ".github")
+    if actionlint := shutil.which("actionlint"):
+        session.run(actionlint, "-shellcheck", str(BIN / "shellcheck"), external=True)
+    else:  # no package index carries it; ci.yml installs it
+        session.warn("actionlint is not on PATH: the workflows were checked by schema, shellcheck and zizmor alone")
+
+
+@nox.session
+def fix(session: nox.Session) -> None:
+    """Let ruff mend and format what it can."""
+    tool(session, "ruff", "check", "--fix-only", *session.posargs)
+    tool(session, "ruff", "format")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Run mypy --strict over every package, the tests and this file."""
+    sources = [f"packages/{package}/src" for package in PACKAGES]
+    tool(session, "mypy", *sources, "tests", "noxfile.py", ".ci/sessions.py")
+    for package in PACKAGES:  # one by one: two packages may have a test file of the same name
+        tests = Path("packages", package, "tests")
+        if any((ROOT / tests).rglob("*.py")):
+            tool(session, "mypy", str(tests))
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Run every test that needs no vendor: unit, repository, and what a service on this machine can answer."""
+    pytest(session, "-n", WORKERS, "-m", NEEDS_NO_VENDOR)
+
+
+@nox.session(venv_backend="uv")
+@nox.parametrize("package", [nox.param(package, id=short(package)) for package in PACKAGES])
+def unit(session: nox.Session, package: str) -> None:
+    """Run one package's tests against its built wheel, with core's wheel and nothing else of ours."""
+    temporary = Path(session.create_tmp())
+    locked = temporary / "locked.txt"
+    export = ("export", "--quiet", "--frozen", "--all-extras", "--all-groups", "--no-emit-workspace", "--no-hashes")
+    tool(session, "uv", *export, "--output-file", str(locked))
+    wheels = [wheel(session, name, temporary) for name in dict.fromkeys(("dpone-core", package))]
+    tests = nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "test")
+    session.install("--constraint", str(locked), *wheels, *tests)
+    session.run("pytest", "-p", "no:cacheprovider", f"packages/{package}/tests", *session.posargs)
+
+
+def wheel(session: nox.Session, package: str, folder: Path) -> str:
+    """A requirement that names the package's freshly built wheel, with its testing extra where it has one."""
+    destination = folder / package
+    shutil.rmtree(destination, ignore_errors=True)
+    with session.chdir(ROOT / "packages" / package):
+        tool(session, "hatchling", "build", "-t", "wheel", "-d", str(destination.resolve()))
+    (built,) = destination.glob("*.whl")
+    extra = "[testing]" if package == "dpone-core" else ""
+    return f"{package}{extra} @ {built.resolve().as_uri()}"
+
+
+@nox.session
+@nox.parametrize("connector", [nox.param(name, id=name) for name in (*TESTING_CONNECTORS, *CONNECTORS)])
+def contract(session: nox.Session, connector: str) -> None:
+    """Run the conformance suite for one connector."""
+    pytest(session, "--pyargs", "dpone.testing.suite", "--connector", connector)
+
+
+@nox.session
+@nox.parametrize("service", [nox.param(name, id=name) for name in SERVICES])
+def integration(session: nox.Session, service: str) -> None:
+    """Run the tests of one service, on the best one this machine has."""
+    selection, variables = SERVICES[service]
+    pytest(session, *selection, env=variables)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a broken link is an error."""
+    tool(session, "mkdocs", "build", "--strict", "--quiet")
+
+
+# ---------------------------------------------------------------------------------------------------------- release
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build every package's sdist and wheel into dist/, and show that each sdist builds the same wheel."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for package in PACKAGES:
+        with session.chdir(ROOT / "packages" / package):
+            tool(session, "hatch", "--quiet", "build", str(dist))
+    again = Path(session.create_tmp()) / "from-sdist"
+    shutil.rmtree(again, ignore_errors=True)
+    for sdist in sorted(dist.glob("*.tar.gz")):
+        tool(session, "uv", "build", "--quiet", "--wheel", "--out-dir", str(again), str(sdist))
+    first, second = ({path.name: path.read_bytes() for path in folder.glob("*.whl")} for folder in (dist, again))
+    if first != second:
+        session.error("an sdist builds another wheel than the tree does")
+    session.log(f"dist/ holds {len(first)} wheels and as many sdists of version {VERSION}")
+
+
+@nox.session
+def publish(session: nox.Session) -> None:
+    """Upload dist/ to the package index as the workflow's own identity (trusted publishing)."""
+    tool(session, "uv", "publish", "--trusted-publishing", "always", "dist/*")
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """Write what the locked environment consists of, as CycloneDX."""
+    (ROOT / EVIDENCE / "release").mkdir(parents=True, exist_ok=True)
+    output = str(EVIDENCE / "release" / "sbom.cdx.json")
+    tool(session, "uv", "export", "--quiet", "--frozen", "--all-extras", "--format", "cyclonedx1.5", "-o", output)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure throughput beside a control."""
+    command = options("ops benchmark-run", output_dir=EVIDENCE / "benchmarks/current", signing_key=SIGNING_KEY)
+    tool(session, "dpone", *command, *session.posargs)
+
+
+# ---------------------------------------------------------------------------------------------------- certification
+
+
+def options(command: str, **given: str | Path | list[str] | None) -> list[str]:
+    """The command followed by an option for each value that is given, once per item of a list."""
+    words = command.split()
+    for name, value in given.items():
+        for item in value if isinstance(value, list) else [value]:
+            words += [] if item is None else [f"--{name.replace('_', '-')}", str(item)]
+    return words
+
+
+class Gates:
+    """Commands that are all run, because a red one leaves evidence too; then red if any of them was."""
+
+    def __init__(self, session: nox.Session) -> None:
+        self.session = session
+        self.red: list[str] = []
+
+    def run(self, command: list[str], *, name: str = "dpone", env: dict[str, str] | None = None) -> None:
+        try:
+            tool(self.session, name, *command, env=env)
+        except CommandFailed:
+            self.red.append(" ".join([name, *command[:2]]))
+
+    def conclude(
+        self, kind: str, folder: Path, *, report: Path | None, policy: list[str], **evidence: list[str]
+    ) -> None:
+        """Bundle what was produced, judge the report if there is one, chain all of it; fail if anything was red."""
+        bundle, suite, chain = (
+            EVIDENCE / part / kind for part in ("strategy_certification", "suite", "evidence_chain")
+        )
+        self.run(options("strategy certification-bundle", bundle_id=f"{kind}_{RUN}", output_dir=bundle, **evidence))
+        roots = [str(folder), str(bundle)]
+        if report is not None:
+            judged = options(
+                "ops certification-suite --require-strategy-certification",
+                suite_id=f"{kind}_{RUN}",
+                release_id=RELEASE,
+                output_dir=suite,
+                certification_report=report,
+                strategy_certification_bundle=bundle / "strategy_certification_bundle.json",
+                public_key=PUBLIC_KEY,
+            )
+            self.run([*judged, *policy])
+            roots.append(str(suite))
+        index = chain / "artifact_index.json"
+        self.run(options("ops artifact-index", root=roots, output_dir=chain, release_id=RELEASE))
+        self.run(
+            options(
+                "ops evidence-chain",
+                release_id=RELEASE,
+                artifact_index=index,
+                chain_dir=chain,
+                signing_key=SIGNING_KEY,
+            )
+        )
+        if self.red:
+            self.session.error(f"red: {'; '.join(self.red)}")
+
+
+def matrix_filters() -> list[str]:
+    """The options of certification-run that the DPONE_MATRIX_* variables ask for; `*` asks for everything."""
+    names = ("SOURCE", "SINK", "STRATEGY", "CASE_ID", "ROW_COUNT", "CHANGE_RATIO", "DELETE_RATIO")
+    asked = {name: os.environ.get(f"DPONE_MATRIX_{name}", "*") for name in names}
+    return options("", **{name.lower(): value for name, value in asked.items() if value not in {"", "*"}})
+
+
+def certify(session: nox.Session, profile: str, *policy: str) -> None:
+    gates, folder = Gates(session), EVIDENCE / "certification/current"
+    report = folder / "certification_report.json"
+    run = options("ops certification-run", profile=profile, artifact_dir=folder, signing_key=SIGNING_KEY)
+    gates.run([*run, *matrix_filters(), *session.posargs])
+    gates.conclude("matrix", folder, report=report, policy=list(policy), matrix_artifact=[str(report)])
+
+
+@nox.session(name="certify-mock_contract")
+def certify_mock_contract(session: nox.Session) -> None:
+    """Certify the matrix without any service."""
+    certify(session, "mock_contract")
+
+
+@nox.session(name="certify-mock_local")
+def certify_mock_local(session: nox.Session) -> None:
+    """Certify the matrix on the services of this machine."""
+    certify(session, "mock_local")
+
+
+@nox.session(name="certify-vendor_live")
+def certify_vendor_live(session: nox.Session) -> None:
+    """Certify the matrix on the vendors' own services."""
+    certify(session, "vendor_live", "--minimum-fidelity", "vendor")
+
+
+@nox.session(name="certify-connectors")
+def certify_connectors(session: nox.Session) -> None:
+    """Certify every connector by the conformance suite."""
+    gates, folder = Gates(session), EVIDENCE / "connectors"
+    report = folder / "connector_certification.json"
+    run = options("ops connector-certification", artifact_dir=folder, signing_key=SIGNING_KEY)
+    gates.run([*run, *session.posargs])
+    gates.conclude("connectors", folder, report=report, policy=[], connector_artifact=[str(report)])
+
+
+@nox.session(name="certify-replay")
+def certify_replay(session: nox.Session) -> None:
+    """Certify resync and resume by the evidence that the replay tests write."""
+    gates, folder = Gates(session), EVIDENCE / "replay_integration"
+    selection, variables = SERVICES["replay"]
+    gates.run(["-m", "pytest", *selection, *session.posargs], name="python", env=variables)
+    written = sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob("*_evidence.json"))
+    # With none written, the bundle names the missing file and is red.
+    expected = written or [str(folder / "resync_evidence.json")]
+    gates.conclude("replay", folder, report=None, policy=[], replay_evidence=expected)
+
+
+@nox.session(name="certify-full")
+def certify_full(session: nox.Session) -> None:
+    """Carry out the whole plan of evidence: matrix, benchmark, lineage, bundles, suite and chain."""
+    command = options("ops certification-automation-plan --execute", output_dir=EVIDENCE / "certification/plan")
+    tool(session, "dpone", *command, *session.posargs)
+
+
+@nox.session(name="release-summary")
+def release_summary(session: nox.Session) -> None:
+    """Judge one release from the chains and suites of its three certifications."""
+    command = options(
+        "ops release-summary",
+        release_id=RELEASE,
+        replay_chain_dir=EVIDENCE / "evidence_chain/replay",
+        matrix_suite=EVIDENCE / "suite/matrix/certification_suite.json",
+        matrix_chain_dir=EVIDENCE / "evidence_chain/matrix",
+        connector_suite=EVIDENCE / "suite/connectors/certification_suite.json",
+        connector_chain_dir=EVIDENCE / "evidence_chain/connectors",
+        public_key=PUBLIC_KEY,
+        output_dir=EVIDENCE / "release",
+    )
+    tool(session, "dpone", *command, *session.posargs)
