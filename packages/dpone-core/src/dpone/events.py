@@ -1,0 +1,129 @@
+"""What happens in a run, as one stream of plain facts. Log lines, the progress bar, the report, metrics and lineage observe it.
+
+The runner formats no string; an observer is any callable that takes an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from dpone.connector import Layout, Position, SchemaChange, Staged
+from dpone.batch import Choice
+from dpone.ops import Op
+from dpone.oracle import Counts
+from dpone.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    run_id: str
+    stream: str
+    load_id: str
+    source: str
+    sink: str
+    strategy: str
+    at: datetime
+    plan_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTaken:
+    generation: int
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOpened:
+    schema: Schema
+    upto: Position | None
+    splits: int
+
+
+@dataclass(frozen=True, slots=True)
+class FormatChosen:
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStaged:
+    split: str
+    rows: int | None
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageSealed:
+    staged: Staged
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPassed:
+    name: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutEnsured:
+    layout: Layout
+    changes: tuple[SchemaChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpApplied:
+    op: Op
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    level: str
+    rows_before: int
+    rows_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateCommitted:
+    load_id: str
+    generation: int
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettled:
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSkipped:
+    """A chunk that an earlier run of the same backfill committed."""
+
+    chunk: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    status: str  # succeeded | failed | interrupted
+    seconds: float
+    error_code: str | None = None
+    error: str | None = None
+
+
+Event = (
+    RunStarted
+    | LeaseTaken
+    | ReadingOpened
+    | FormatChosen
+    | BatchStaged
+    | StageSealed
+    | CheckPassed
+    | LayoutEnsured
+    | OpApplied
+    | Reconciled
+    | StateCommitted
+    | SourceSettled
+    | ChunkSkipped
+    | RunFinished
+)
+Observer = Callable[[str, Event], None]  # the stream, and what happened in it

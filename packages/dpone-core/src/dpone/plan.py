@@ -1,0 +1,247 @@
+"""The plan of one pipeline: what will be read, written and done, frozen before a row moves.
+
+A plan holds no secret and no clock; it is printed, compared and hashed. Two runs with one digest mean the same work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+
+from dpone.checks import Check
+from dpone.connector import (
+    INSTANT,
+    Column,
+    Cursor,
+    Dataset,
+    Fate,
+    Json,
+    Layout,
+    Role,
+    SystemColumn,
+    Target,
+)
+from dpone.errors import PlanError
+from dpone.evolution import Policy
+from dpone.ops import Append, Flag, Op, Program, Recreate, ReplaceSlice, Version
+from dpone.schema import STRING, Field, Landing, Schema, Verdict
+from dpone.stage import Duplicates, OnTruncate
+from dpone.strategies import STRATEGIES, Load, Strategy
+
+LOAD_ID, LOADED_AT = "_dpone_load_id", "_dpone_loaded_at"
+
+
+class ChangeKind(Enum):
+    CAST = "cast"
+    MASK = "mask"
+    HASH = "hash"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """What core does to the values of a column: a cast to a type, a mask text, or a hash algorithm."""
+
+    kind: ChangeKind
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedColumn:
+    """One column on its way: as the source has it, what is done to it, and how it lands."""
+
+    column: Column
+    found: Field
+    field: Field  # after the change, under its new name
+    landing: Landing
+    change: ColumnChange | None = None
+    loss_declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    statement_timeout: timedelta | None = None
+    run_timeout: timedelta | None = None
+    memory_bytes: int | None = None
+
+
+class Reconcile(Enum):
+    """How much is compared after the program: counts, or also a profile of the columns."""
+
+    COUNTS = "counts"
+    PROFILE = "profile"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of the pipeline, named without secrets."""
+
+    connector: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One pipeline, compiled. `load` is a template: its id, time, `first` and bounds are set for each load."""
+
+    pipeline: str
+    source: End
+    sink: End
+    dataset: Dataset
+    target: Target
+    strategy: str
+    columns: tuple[PlannedColumn, ...]
+    load: Load
+    cursor: Cursor | None = None
+    duplicates: Duplicates = Duplicates.FAIL
+    order: tuple[str, ...] = ()
+    on_truncate: OnTruncate = OnTruncate.APPLY
+    checks: tuple[Check, ...] = ()
+    policy: Policy = Policy()
+    reconcile: Reconcile = Reconcile.PROFILE
+    audit: bool = False
+    limits: Limits = Limits()
+    chunks: tuple[tuple[object, object], ...] = ()
+    workers: int = 1
+    splits: int | None = None
+
+    @property
+    def rule(self) -> Strategy:
+        return STRATEGIES[self.strategy]
+
+    @property
+    def digest(self) -> str:
+        """One hash over everything that the plan says."""
+        return hashlib.sha256(json.dumps(plain(self), sort_keys=True).encode()).hexdigest()
+
+    def wanted(self, load: Load, land: Callable[[Field], Landing]) -> Layout:
+        """The layout that this load needs: the columns as they land, and the system columns of its program."""
+        fields = tuple(
+            replace(
+                c.field,
+                nullable=c.field.nullable and c.field.name not in load.key,
+                native=f"{self.sink.connector}:{c.landing.native}",
+            )
+            for c in self.columns
+        )
+        system = tuple(
+            replace(c, field=replace(c.field, native=f"{self.sink.connector}:{land(c.field).native}"))
+            for c in system_columns(load, self.rule.program(load), audit=self.audit)
+        )
+        taken = {c.field.name for c in self.columns}
+        for column in system:
+            if column.field.name in taken:
+                raise PlanError(
+                    f"the source has a column {column.field.name}, which dpone adds to the target itself",
+                    code="plan.reserved_column",
+                    hint="rename the source's column under `columns:`",
+                )
+        return Layout(Schema(fields, primary_key(load, self.rule.program(load))), system)
+
+
+def primary_key(load: Load, program: Program) -> tuple[str, ...]:
+    """What is unique in the target: the key, and beside it what tells its versions or its slices apart."""
+    if not load.key:
+        return ()
+    extra: tuple[str, ...] = ()
+    for op in program:
+        match op:
+            case Version(names=(opened, _)):
+                extra = (opened,)
+            case ReplaceSlice(column=column) if column not in load.key:
+                extra = (column,)
+            case _:
+                pass
+    return (*load.key, *extra)
+
+
+def system_columns(load: Load, program: Program, *, audit: bool) -> tuple[SystemColumn, ...]:
+    """The columns that dpone adds beside the content, declared by role and never recognised by name."""
+    columns: list[SystemColumn] = []
+    version = next((op for op in program if isinstance(op, Version)), None)
+    if version is not None:
+        columns.append(SystemColumn(Role.VALID_FROM, Field(version.names[0], INSTANT, nullable=False)))
+        columns.append(SystemColumn(Role.VALID_TO, Field(version.names[1], INSTANT)))
+    elif isinstance(load.deletes, Flag):
+        columns.append(SystemColumn(Role.DELETED_AT, Field(load.deletes.column, INSTANT)))
+    if audit:
+        columns.append(SystemColumn(Role.LOAD_ID, Field(LOAD_ID, STRING), load.id))
+        columns.append(SystemColumn(Role.LOADED_AT, Field(LOADED_AT, INSTANT), load.at))
+    return tuple(columns)
+
+
+def choose_fate(program: Program, fates: frozenset[Fate], *, first: bool) -> Fate:
+    """What becomes of the stage: adopted where the program replaces the target whole, direct where it only adds.
+
+    A first append may be large, and is staged; later ones are small, and go through the final transaction at once.
+    """
+    match program:
+        case (Recreate(),) if Fate.ADOPT in fates:
+            return Fate.ADOPT
+        case (Append(unless=()),) if not first and Fate.DIRECT in fates:
+            return Fate.DIRECT
+        case _:
+            return Fate.SCRATCH
+
+
+def lossy(columns: Sequence[PlannedColumn]) -> list[PlannedColumn]:
+    """The columns whose values may change on the way without the manifest declaring it."""
+    return [c for c in columns if c.landing.verdict is Verdict.LOSSY and not c.loss_declared]
+
+
+def refuse_loss(columns: Sequence[PlannedColumn]) -> None:
+    """Raises when a column would lose values undeclared."""
+    if undeclared := lossy(columns):
+        listed = "; ".join(
+            f"{c.field.name} ({c.field.native or c.field.type} to {c.landing.native}): {c.landing.why}" for c in undeclared
+        )
+        names = ", ".join(c.field.name for c in undeclared)
+        raise PlanError(
+            f"values could change on their way: {listed}",
+            code="plan.type_loss",
+            hint=f"cast or leave out the column under `columns:`, or declare it: `on_type_loss: [{names}]`",
+        )
+
+
+def plain(value: object) -> Json:  # noqa: PLR0911 - one line per kind of value
+    """A value of a plan as JSON; operations and other data name their class."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, **fields}
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() | Decimal():
+            return str(value)
+        case Enum():
+            return plain(value.value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return f"{value.total_seconds()}s"
+        case Mapping():
+            return {str(k): plain(v) for k, v in value.items()}
+        case frozenset() | set():
+            return sorted(map(plain, value))
+        case list() | tuple():
+            return [plain(v) for v in value]
+        case bytes():
+            return value.hex()
+        case _:
+            return str(value)
+
+
+def print_op(op: Op) -> str:
+    """One operation as a person reads it: its name and what differs from the default."""
+    parts = []
+    for field in dataclasses.fields(op):
+        value = getattr(op, field.name)
+        if value in ((), None) or (field.default is not dataclasses.MISSING and value == field.default):
+            continue
+        parts.append(f"{field.name}={json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value}")
+    return f"{type(op).__name__}({', '.join(parts)})"

@@ -1,0 +1,150 @@
+"""A plan meets its target: the layout after the load, the wire format, the fate of the stage and the request to the source.
+
+Pure: `dpone plan` prints what `dpone run` carries out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dpone.batch import Choice, negotiate
+from dpone.connector import Connector, Layout, ReadRequest, SchemaChange, StageSpec, Stored
+from dpone.errors import PlanError, UsageError
+from dpone.evolution import evolve
+from dpone.ops import Program, Recreate, domain
+from dpone.plan import Plan, PlannedColumn, choose_fate
+from dpone.schema import Kind, Landing
+from dpone.stage import Sealing
+from dpone.strategies import Load, Read
+from dpone.where import Compare, Condition, Where
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One load, ready to be carried out."""
+
+    load: Load
+    program: Program
+    columns: tuple[PlannedColumn, ...]
+    changes: tuple[SchemaChange, ...]
+    choice: Choice
+    request: ReadRequest
+    spec: StageSpec
+    core_where: Where  # the rows that core itself must leave out
+
+
+def prepare(
+    plan: Plan,
+    load: Load,
+    source: Connector[Any],
+    sink: Connector[Any],
+    current: Layout | None,
+    stored: Stored | None,
+) -> Prepared:
+    """The load against the target as it is now."""
+    assert source.source is not None  # the plan was compiled for these two ends
+    assert sink.sink is not None
+    program = plan.rule.program(load)
+    wanted = plan.wanted(load, sink.types.land)
+    recreates = any(isinstance(op, Recreate) for op in program)
+    evolution = evolve(current, wanted, plan.policy, sink.types.widens, recreates=recreates)
+    columns = tuple(c for c in plan.columns if c.field.name in evolution.columns)
+    load = replace(load, columns=tuple(c.field.name for c in columns))
+    program = plan.rule.program(load)
+    core_where = () if source.source.pushes_where else load.where
+    choice = negotiate(
+        source.source.emits,
+        sink.sink.accepts,
+        [(c.field, _landed(c, evolution.layout)) for c in columns],
+        in_core=_passes_core(columns, core_where),
+    )
+    request = ReadRequest(
+        dataset=plan.dataset,
+        read=plan.rule.read,
+        columns=tuple(c.column for c in columns),
+        format=choice.format,
+        key=tuple(c.column.source for c in columns if c.field.name in load.key),
+        where=() if core_where else _pushed(load, plan.columns),
+        cursor=plan.cursor,
+        since=None if stored is None or plan.rule.read is Read.SCAN else stored.position,
+        present=load.reconcile,
+        pipeline=plan.pipeline,
+        splits=plan.splits,
+        timeout=plan.limits.statement_timeout,
+    )
+    spec = StageSpec(
+        target=plan.target,
+        load_id=load.id,
+        pipeline=plan.pipeline,
+        layout=evolution.layout,
+        columns=load.columns,
+        format=choice.format,
+        sealing=Sealing(
+            columns=load.columns,
+            key=load.key,
+            order=plan.order,
+            duplicates=plan.duplicates,
+            on_truncate=plan.on_truncate,
+        ),
+        program=program,
+        fate=choose_fate(program, sink.sink.fates, first=load.first),
+        present=load.reconcile,
+    )
+    return Prepared(load, program, columns, evolution.changes, choice, request, spec, core_where)
+
+
+def _landed(column: PlannedColumn, layout: Layout) -> Landing:
+    """The landing in the column that is really there, which may be wider than the one that would be made."""
+    native = layout.schema[column.field.name].native or column.landing.native
+    return replace(column.landing, native=native.partition(":")[2] or native)
+
+
+def _passes_core(columns: Sequence[PlannedColumn], core_where: Where) -> str | None:
+    changed = [c.field.name for c in columns if c.change is not None]
+    if changed:
+        return f"{', '.join(changed)} must be changed on the way, which is done in Arrow"
+    return "rows must be filtered on the way, which is done in Arrow" if core_where else None
+
+
+def _pushed(load: Load, columns: Sequence[PlannedColumn]) -> Where:
+    """The filter and the bounds of the load in the source's own column names."""
+    names = {c.field.name: c.column.source for c in columns}
+    where = tuple(replace(c, column=names.get(c.column, c.column)) for c in load.where)
+    if load.bounds is None or load.slice_column is None:
+        return where
+    column = names[load.slice_column]
+    lo, hi = load.bounds
+    return (*where, Condition(column, Compare.GE, lo), Condition(column, Compare.LT, hi))
+
+
+_UNORDERED = frozenset({Kind.STRING, Kind.BINARY, Kind.BOOL, Kind.UUID, Kind.JSON, Kind.OPAQUE, Kind.LIST, Kind.MAP, Kind.STRUCT})
+_ORDERS = frozenset({Compare.LT, Compare.LE, Compare.GT, Compare.GE})
+
+
+def refuse_filter(plan: Plan, program: Program, *, pushes_where: bool) -> None:
+    """Raises when a filter asks what engines do not agree on, or names a column that the target will not have."""
+    fields = {c.field.name: c for c in plan.columns}
+    for condition in plan.load.where:
+        column = fields.get(condition.column)
+        if column is None:
+            if domain(program).where or not pushes_where:
+                raise UsageError(
+                    f"the filter names {condition.column}, which is not among the loaded columns",
+                    code="manifest.unknown_column",
+                    hint="add the column under `columns:`; the target's rows are told apart by it",
+                )
+            continue
+        if column.change is not None:
+            raise PlanError(
+                f"the filter names {condition.column}, whose values are changed on the way",
+                code="plan.filter_on_changed_column",
+                hint="filter on a column that lands as it is",
+            )
+        if condition.op in _ORDERS and column.field.type.kind in _UNORDERED:
+            raise PlanError(
+                f"the filter orders {condition.column}, and engines do not agree on the order of {column.field.type}",
+                code="plan.unordered_filter",
+                hint="use =, !=, in, not_in; or filter on a number, a date or a time",
+            )
