@@ -3,7 +3,6 @@
 The conformance suite and the certification know connectors through a testkit alone. `Testkit` is what every connector
 has; one that can be read also has `SourceTestkit`, one that can be written has `SinkTestkit`. Further abilities are
 small protocols that the suite finds with `isinstance`; a test that needs one which is missing is skipped, loudly.
-
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ Alteration = AddColumn | WidenColumn | RelaxColumn | DropColumn
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A native type of a source and the edges of what it holds; `refused` is the error code when dpone must not read."""
+    """A native type of a source and its edge values; `refused` is the error code when dpone must not read it."""
 
     native: str  # as in CREATE TABLE: "numeric(38,9)"
     values: tuple[object, ...]
