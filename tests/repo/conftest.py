@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,12 @@ def tracked() -> list[Path]:
     """Every file that git holds and the tree still has."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="session")
+def sessions() -> set[str]:
+    """What `nox -l` lists."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "nox", "-l"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    return {line.split()[1] for line in listed.splitlines() if line.startswith(("* ", "- "))}
