@@ -1,1 +1,36 @@
-"""The PostgreSQL connector for dpone."""
+"""The PostgreSQL connector for dpone: its declaration, free of any driver."""
+
+from __future__ import annotations
+
+from dpone.connector import Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
+from dpone.ops import OPS
+from dpone.strategies import Read
+from dpone_postgres.config import PostgresConfig
+from dpone_postgres.options import PostgresSinkOptions, PostgresSourceOptions
+from dpone_postgres.typemap import TYPES
+from dpone_postgres.wires import ACCEPTS, EMITS
+
+__all__ = ["PostgresConfig", "connector"]
+
+connector = Connector(
+    name="postgres",
+    distribution="dpone-connectors-postgres",
+    config=PostgresConfig,
+    types=TYPES,
+    profile=Profile("postgres_live", "a PostgreSQL server of version 14 or later that was given, not started by dpone"),
+    schemes=("postgresql", "postgres"),
+    source=SourceSpec(
+        reads=frozenset({Read.SCAN, Read.SINCE, Read.XMIN, Read.CHANGES}),
+        emits=EMITS,
+        options=PostgresSourceOptions,
+        open=lazy("dpone_postgres.source:open_source"),
+    ),
+    sink=SinkSpec(
+        ops=frozenset(OPS),
+        accepts=ACCEPTS,
+        options=PostgresSinkOptions,
+        open=lazy("dpone_postgres.sink:open_sink"),
+        atomic="transaction",
+        fates=frozenset({Fate.SCRATCH}),
+    ),
+)
