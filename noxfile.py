@@ -115,7 +115,7 @@ def test(session: nox.Session) -> None:
 @nox.parametrize("package", [nox.param(package, id=short(package)) for package in PACKAGES])
 def unit(session: nox.Session, package: str) -> None:
     """Run one package's tests against its built wheel, with core's wheel and nothing else of ours."""
-    temporary = Path(session.create_tmp())
+    temporary = Path(session.create_tmp()).resolve()
     locked = temporary / "locked.txt"
     export = ("export", "--quiet", "--frozen", "--all-extras", "--all-groups", "--no-emit-workspace", "--no-hashes")
     tool(session, "uv", *export, "--output-file", str(locked))
@@ -130,10 +130,10 @@ def wheel(session: nox.Session, package: str, folder: Path) -> str:
     destination = folder / package
     shutil.rmtree(destination, ignore_errors=True)
     with session.chdir(ROOT / "packages" / package):
-        tool(session, "hatchling", "build", "-t", "wheel", "-d", str(destination.resolve()))
+        tool(session, "hatchling", "build", "-t", "wheel", "-d", str(destination))
     (built,) = destination.glob("*.whl")
     extra = "[testing]" if package == "dpone-core" else ""
-    return f"{package}{extra} @ {built.resolve().as_uri()}"
+    return f"{package}{extra} @ {built.as_uri()}"
 
 
 @nox.session
