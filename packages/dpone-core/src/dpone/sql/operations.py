@@ -1,7 +1,7 @@
 """The default rendering of each operation: a few set-based statements whose row counts add up to the oracle's.
 
 `render` asks the dialect, and the dialect's default is here; an engine that overrides `Dialect.upsert`, say, changes
-that operation alone. Within the statements `t` is the target, `s` the live rows, `d` the dead keys, `p` the present ones.
+that operation alone. In the statements `t` is the target, `s` the live rows, `d` the dead keys, `p` the present ones.
 """
 # ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals, by the dialect
 
