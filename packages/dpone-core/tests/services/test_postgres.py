@@ -19,12 +19,11 @@ import pytest
 
 import dpone
 from dpone.errors import MissingPackage, UsageError
-from dpone.testing.services import Endpoint, Fidelity, Provider, Secret
+from dpone.testing.services import Endpoint, Fidelity, Provider, Secret, scratch
 from dpone.testing.services import postgres_binaries as binaries
 from dpone.testing.services.account import unprivileged
 from dpone.testing.services.postgres import EmbeddedPostgres
 from dpone.testing.services.process_identity import ProcessIdentity
-from dpone.testing.services.scratch import scratch_root
 
 Sql = Callable[..., str]
 Eventually = Callable[[Callable[[], bool]], bool]
@@ -140,9 +139,11 @@ def test_a_killed_owner_leaves_no_server_and_the_next_start_clears_its_data(psql
         assert identity is not None
         owner.send_signal(signal.SIGKILL)
     assert eventually(lambda: not identity.alive)
+    # the supervisor follows its server, and with it goes the last lock
+    assert eventually(lambda: not scratch._alive(Path(name)))
     assert Path(name).exists()
     with EmbeddedPostgres():
-        assert eventually(lambda: not Path(name).exists())
+        assert not Path(name).exists()
 
 
 def test_an_owner_that_just_ends_leaves_nothing(psql: Path) -> None:
@@ -158,7 +159,7 @@ def test_an_owner_that_just_ends_leaves_nothing(psql: Path) -> None:
 def test_given_data_stays_with_its_password_and_is_durable_on_request(psql: Path, sql: Sql) -> None:
     del psql
     account = unprivileged()
-    place = scratch_root(account) / f"test-data-{os.getpid()}"  # where the server's account can get to
+    place = scratch.scratch_root(account) / f"test-data-{os.getpid()}"  # where the server's account can get to
     try:
         with EmbeddedPostgres(data=place / "data", durable=True) as endpoint:
             assert sql(endpoint, "show fsync") == "on"
