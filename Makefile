@@ -14,7 +14,7 @@ demo: .venv/.synced  ## move rows between two ends on this machine, and show the
 test: .venv/.synced  ## lint, types, unit tests, conformance suite, one mock case per strategy and end
 	@$(NOX) lint types test contract
 
-lint: .venv/.synced  ## ruff, shellcheck, workflows, compose file
+lint: .venv/.synced  ## ruff, shellcheck, lock, workflows, compose file
 	@$(NOX) lint
 
 types: .venv/.synced  ## mypy --strict

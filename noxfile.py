@@ -68,9 +68,10 @@ def pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = N
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run ruff, shellcheck, and the checks of the workflows and the compose file."""
+    """Run ruff, shellcheck, and the checks of the lock, the workflows and the compose file."""
     tool(session, "ruff", "check", *session.posargs)
     tool(session, "ruff", "format", "--check")
+    tool(session, "uv", "lock", "--check", "--quiet")
     tool(session, "shellcheck", ".ci/run")
     workflows = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".github/workflows").glob("*.yml"))
     for schema, files in {
