@@ -14,11 +14,11 @@ __all__ = ["__version__", "plan", "run"]
 def __getattr__(name: str) -> Any:
     # lazily: `import dpone` must stay cheap, for `dpone --help` and for connectors' declarations
     if name in {"run", "plan"}:
-        from dpone import api  # noqa: PLC0415 - see above
+        from dpone import api
 
         return getattr(api, name)
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - see above
+        from importlib.metadata import version
 
         return version("dpone-core")
     raise AttributeError(name)

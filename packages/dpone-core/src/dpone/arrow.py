@@ -1,7 +1,8 @@
 """Core's types as Arrow, the floor that every connector speaks.
 
-Where Arrow has no exact home the floor is canonical text: unbounded decimals, integers beyond 64 bits, intervals, UUIDs, JSON and
-whatever has no other type. Casts are always safe: a value that does not fit is an error that names the column.
+Where Arrow has no exact home the floor is canonical text: unbounded decimals, integers beyond 64 bits, intervals,
+UUIDs, JSON and whatever has no other type. Casts are always safe: a value that does not fit is an error that names
+the column.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ _DECIMAL128 = 38
 _DECIMAL256 = 76
 
 
-def arrow_type(of: Type) -> pa.DataType:  # noqa: PLR0911 - one line per kind
+def arrow_type(of: Type) -> pa.DataType:
     """The Arrow type in which values of `of` travel."""
     match of.kind:
         case Kind.BOOL:
             return pa.bool_()
         case Kind.INT | Kind.UINT if of.size is not None and of.size <= _ARROW_BITS:
-            return getattr(pa, of.kind.value + str(of.size))()
+            integer: pa.DataType = getattr(pa, of.kind.value + str(of.size))()
+            return integer
         case Kind.FLOAT:
             return {16: pa.float16(), 32: pa.float32(), 64: pa.float64()}[of.size or 64]
         case Kind.DECIMAL if of.size is not None and of.size <= _DECIMAL128:

@@ -1,4 +1,4 @@
-"""Batches of rows on the wire, and the choice of a wire format that both ends speak and that is safe for every column."""
+"""Batches of rows on the wire, and the choice of a format that both ends speak and that is safe for every column."""
 
 from __future__ import annotations
 

@@ -143,9 +143,7 @@ def _judge_age(newest: object, max_age: timedelta, now: datetime) -> tuple[str, 
     return f"the newest value is {aware.isoformat()}, allowed age {max_age}", now - aware <= max_age
 
 
-def _judge_sums(
-    probe: Probe, found: Measurement, at_source: Callable[[Probe], Measurement]
-) -> tuple[str, bool]:
+def _judge_sums(probe: Probe, found: Measurement, at_source: Callable[[Probe], Measurement]) -> tuple[str, bool]:
     source = at_source(probe)
     differ = [m for m in probe if _number(found[m]) != _number(source[m])]
     if not differ:

@@ -1,7 +1,7 @@
-"""The contract between core and a connector: plain data that crosses it, two protocols, and the value that declares it all.
+"""The contract between core and a connector: plain data that crosses it, two protocols, and one declaring value.
 
-A connector is a value (`Connector`) found through an entry point. There is no base class to inherit and nothing registers itself.
-Optional abilities are further small protocols that core finds with `isinstance`.
+A connector is a value (`Connector`) found through an entry point. There is no base class to inherit and nothing
+registers itself. Optional abilities are further small protocols that core finds with `isinstance`.
 """
 
 from __future__ import annotations
@@ -200,7 +200,8 @@ SchemaChange = CreateTarget | AddColumn | WidenColumn | RelaxColumn
 class Fate(Enum):
     """What becomes of a stage.
 
-    ADOPT: it is the next target. DIRECT: rows are written inside the final transaction. SCRATCH: read once, then dropped.
+    ADOPT: it is the next target. DIRECT: rows are written inside the final transaction. SCRATCH: read once, then
+    dropped.
     """
 
     ADOPT = "adopt"
@@ -453,7 +454,7 @@ def lazy(path: str) -> Callable[..., Any]:
     """A callable that imports `module:name` when it is first called, so that a declaration needs no driver."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        from importlib import import_module  # noqa: PLC0415 - the driver is imported here and not before
+        from importlib import import_module
 
         module, _, name = path.partition(":")
         return getattr(import_module(module), name)(*args, **kwargs)

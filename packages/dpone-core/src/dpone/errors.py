@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+
 class DponeError(Exception):
     """What was expected, what was found, where, and what to do; `code` is an anchor in docs/reference/errors.md."""
 
@@ -71,7 +72,10 @@ class RemoteError(DponeError):
         self.retryable = retryable
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.message, self.code, self.hint, {**self.context, "retryable": self.retryable}))
+        return (
+            _rebuild,
+            (type(self), self.message, self.code, self.hint, {**self.context, "retryable": self.retryable}),
+        )
 
 
 class DataError(DponeError):

@@ -1,4 +1,4 @@
-"""What happens in a run, as one stream of plain facts. Log lines, the progress bar, the report, metrics and lineage observe it.
+"""What happens in a run, as one stream of plain facts that log lines, progress bar, report and lineage observe.
 
 The runner formats no string; an observer is any callable that takes an event.
 """
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from dpone.connector import Layout, Position, SchemaChange, Staged
 from dpone.batch import Choice
+from dpone.connector import Layout, Position, SchemaChange, Staged
 from dpone.ops import Op
 from dpone.oracle import Counts
 from dpone.schema import Schema

@@ -89,8 +89,13 @@ def evolve(
         if not stored.nullable:
             plan.append(RelaxColumn(name))
             after[name] = replace(stored, nullable=True)
-    plan += [AddColumn(c.field) for c in wanted.system if c.field.name not in found and c not in current.system
-             and c.field.name not in {s.field.name for s in current.system}]
+    plan += [
+        AddColumn(c.field)
+        for c in wanted.system
+        if c.field.name not in found
+        and c not in current.system
+        and c.field.name not in {s.field.name for s in current.system}
+    ]
     schema = Schema(tuple(f for f in after.values() if f.name not in system), current.schema.key)
     return Evolution(Layout(schema, wanted.system), tuple(columns), tuple(plan))
 
@@ -110,9 +115,7 @@ def _fit(
                 hint="cast the column under `columns:`, or rebuild the target by full_refresh",
             )
         if policy.widened is Widened.REFUSE:
-            raise _refused(
-                f"column {field.name} would widen from {_plain(old)} to {_plain(new)}", "widened: widen"
-            )
+            raise _refused(f"column {field.name} would widen from {_plain(old)} to {_plain(new)}", "widened: widen")
         fitted = replace(field, nullable=stored.nullable)
         steps.append(WidenColumn(fitted, _plain(old)))
     if field.nullable and not stored.nullable:

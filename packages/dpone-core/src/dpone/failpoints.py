@@ -1,7 +1,7 @@
 """Named places where a test can end the process, raise an error or look around; each does nothing unless armed.
 
-`DPONE_FAILPOINT=after_seal` kills the process there with SIGKILL, `after_seal:2` at the second time that it is reached. In a test,
-`arm()` puts any action at a place.
+`DPONE_FAILPOINT=after_seal` kills the process there with SIGKILL, `after_seal:2` at the second time that it is
+reached. In a test, `arm()` puts any action at a place.
 """
 
 from __future__ import annotations

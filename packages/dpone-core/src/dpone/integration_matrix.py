@@ -1,9 +1,9 @@
 """Every source → sink pair and every strategy that works for it, derived from what the two ends declare.
 
-A strategy works for a pair exactly when the source can be read as it asks and the sink carries out all that it emits. No list of
-cases is kept: `DEFAULT_INTEGRATION_MATRIX` is derived from the capabilities of the specified connectors, which core keeps so that
-the matrix is the same whatever is installed (a test compares them with each connector's own declaration), and `derive()` gives the
-matrix of any other set.
+A strategy works for a pair exactly when the source can be read as it asks and the sink carries out all that it emits.
+No list of cases is kept: `DEFAULT_INTEGRATION_MATRIX` is derived from the capabilities of the specified connectors,
+which core keeps so that the matrix is the same whatever is installed (a test compares them with each connector's own
+declaration), and `derive()` gives the matrix of any other set.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The eight operations: the whole vocabulary that a strategy may emit and a sink may carry out.
 
-An operation is data. It is printed in plans and evidence, compared in tests, checked against what a sink can do, and executed
-twice: by the oracle on rows in memory and by an engine. Its meaning is settled in `dpone.oracle`; a ninth one is a design
-discussion.
+An operation is data. It is printed in plans and evidence, compared in tests, checked against what a sink can do, and
+executed twice: by the oracle on rows in memory and by an engine. Its meaning is settled in `dpone.oracle`; a ninth
+one is a design discussion.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Append:
 class Upsert:
     """Rows whose key is staged and whose content differs are exchanged, missing ones inserted, equal ones untouched.
 
-    With `newer`, a staged row that is older in that column than the stored one is left out. `flag` names the column that marks
-    deleted rows: a returning key clears it.
+    With `newer`, a staged row that is older in that column than the stored one is left out. `flag` names the column
+    that marks deleted rows: a returning key clears it.
     """
 
     key: tuple[str, ...]
@@ -166,9 +166,9 @@ def domain(program: Program) -> Domain:
                 not_null |= dict.fromkeys(key)
             case DeleteAbsent(key=key, within=within):
                 not_null |= dict.fromkeys(key)
-                where = within or where
+                where += tuple(c for c in within if c not in where)
             case ReplaceAll(where=within):
-                where = within or where
+                where += tuple(c for c in within if c not in where)
             case ReplaceSlice(column=column, bounds=limits):
                 not_null[column] = None
                 bounds = bounds if limits is None else (column, *limits)

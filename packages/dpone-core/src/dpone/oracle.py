@@ -1,6 +1,7 @@
 """The oracle: what each operation means, carried out on rows in memory.
 
-Engines are right when they end with the rows that this module ends with. It knows nothing of strategies, connectors or SQL.
+Engines are right when they end with the rows that this module ends with. It knows nothing of strategies, connectors
+or SQL.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def guard_against(guard: Guard, *, before: int, after: int, removed: int) -> Non
         )
     if after and removed > guard.max_removed_share * before:
         raise DataError(
-            f"the load would remove {removed} of the {before} rows in its reach; at most {guard.max_removed_share:.0%} is allowed",
+            f"the load would remove {removed} of the {before} rows in its reach; "
+            f"at most {guard.max_removed_share:.0%} is allowed",
             code="guard.removed_share",
             hint="if that is right, raise `guard: {max_removed_share: ...}`",
             before=before,
@@ -129,9 +131,7 @@ def _recreate(op: Recreate, table: Table, stage: Sealed) -> tuple[Table, Counts]
     return _with_rows(table, [_fresh(e, table, stage) for e in stage.live]), Counts(inserted=after, deleted=before)
 
 
-def _exchange(
-    table: Table, stage: Sealed, reached: Callable[[Row], bool], guard: Guard
-) -> tuple[Table, Counts]:
+def _exchange(table: Table, stage: Sealed, reached: Callable[[Row], bool], guard: Guard) -> tuple[Table, Counts]:
     inside = [row for row in table.rows if reached(row)]
     before, after = len(inside), len(stage.live)
     guard_against(guard, before=before, after=after, removed=max(0, before - after))
@@ -144,9 +144,7 @@ def _append(op: Append, table: Table, stage: Sealed) -> tuple[Table, Counts]:
     if op.load_id in table.loads:
         return table, Counts()
     there = {key_of(r, op.unless) for r in table.rows} if op.unless else set()
-    added = [
-        _fresh(e, table, stage) for e in stage.live if not op.unless or key_of(e.row, op.unless) not in there
-    ]
+    added = [_fresh(e, table, stage) for e in stage.live if not op.unless or key_of(e.row, op.unless) not in there]
     return Table(table.columns, (*table.rows, *added), table.loads | {op.load_id}), Counts(inserted=len(added))
 
 
@@ -182,9 +180,7 @@ def _unchanged(entry: Live, row: Row, op: Upsert, table: Table) -> bool:
     return same(entry.row, row, (c for c in table.columns if c not in entry.kept))
 
 
-def _delete(
-    table: Table, how: DeletePolicy, gone: Callable[[Key], bool], key: Sequence[str]
-) -> tuple[Table, Counts]:
+def _delete(table: Table, how: DeletePolicy, gone: Callable[[Key], bool], key: Sequence[str]) -> tuple[Table, Counts]:
     hit = [i for i, row in enumerate(table.rows) if gone(key_of(row, key))]
     match how:
         case Ignore():

@@ -198,7 +198,8 @@ def refuse_loss(columns: Sequence[PlannedColumn]) -> None:
     """Raises when a column would lose values undeclared."""
     if undeclared := lossy(columns):
         listed = "; ".join(
-            f"{c.field.name} ({c.field.native or c.field.type} to {c.landing.native}): {c.landing.why}" for c in undeclared
+            f"{c.field.name} ({c.field.native or c.field.type} to {c.landing.native}): {c.landing.why}"
+            for c in undeclared
         )
         names = ", ".join(c.field.name for c in undeclared)
         raise PlanError(
@@ -208,7 +209,7 @@ def refuse_loss(columns: Sequence[PlannedColumn]) -> None:
         )
 
 
-def plain(value: object) -> Json:  # noqa: PLR0911 - one line per kind of value
+def plain(value: object) -> Json:
     """A value of a plan as JSON; operations and other data name their class."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -243,5 +244,7 @@ def print_op(op: Op) -> str:
         value = getattr(op, field.name)
         if value in ((), None) or (field.default is not dataclasses.MISSING and value == field.default):
             continue
-        parts.append(f"{field.name}={json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value}")
+        parts.append(
+            f"{field.name}={json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value}"
+        )
     return f"{type(op).__name__}({', '.join(parts)})"

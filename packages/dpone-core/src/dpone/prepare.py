@@ -1,4 +1,4 @@
-"""A plan meets its target: the layout after the load, the wire format, the fate of the stage and the request to the source.
+"""A plan meets its target: the layout after the load, the wire format, the stage and the request to the source.
 
 Pure: `dpone plan` prints what `dpone run` carries out.
 """
@@ -119,7 +119,9 @@ def _pushed(load: Load, columns: Sequence[PlannedColumn]) -> Where:
     return (*where, Condition(column, Compare.GE, lo), Condition(column, Compare.LT, hi))
 
 
-_UNORDERED = frozenset({Kind.STRING, Kind.BINARY, Kind.BOOL, Kind.UUID, Kind.JSON, Kind.OPAQUE, Kind.LIST, Kind.MAP, Kind.STRUCT})
+_UNORDERED = frozenset(
+    {Kind.STRING, Kind.BINARY, Kind.BOOL, Kind.UUID, Kind.JSON, Kind.OPAQUE, Kind.LIST, Kind.MAP, Kind.STRUCT}
+)
 _ORDERS = frozenset({Compare.LT, Compare.LE, Compare.GT, Compare.GE})
 
 

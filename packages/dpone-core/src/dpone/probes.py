@@ -1,7 +1,7 @@
 """Questions about a set of rows, as data: what a stage or a target is asked to prove that it holds what it should.
 
-A probe is a tuple of measures, answered in one pass where the engine can. Engines render them as SQL, the memory connector
-computes them; the answers are equal.
+A probe is a tuple of measures, answered in one pass where the engine can. Engines render them as SQL, the memory
+connector computes them; the answers are equal.
 """
 
 from __future__ import annotations

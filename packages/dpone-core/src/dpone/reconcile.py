@@ -1,4 +1,4 @@
-"""What the rows of a target must add up to after a program, and the comparison that refuses a difference before it is committed."""
+"""What a target must add up to after a program, and the comparison that refuses a difference before it is committed."""
 
 from __future__ import annotations
 

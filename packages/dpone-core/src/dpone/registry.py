@@ -18,7 +18,7 @@ TESTKITS = "dpone.testkits"
 
 
 def installed() -> dict[str, EntryPoint]:
-    """Entry points by connector name, sorted; those of `dpone.testing` only under `dpone --testing` (DPONE_TESTING=1)."""
+    """Entry points by name, sorted; those of `dpone.testing` only under `dpone --testing` (DPONE_TESTING=1)."""
     return _installed(testing=os.environ.get("DPONE_TESTING") == "1")
 
 

@@ -1,7 +1,7 @@
 """One run of one plan: the order in which it reads, stages, validates, publishes, reconciles, saves and settles.
 
-The order is law: validate the stage, finalise, reconcile, commit the state; nothing becomes visible before it is validated and
-reconciled. Everything that talks to a server is behind the two protocols of `dpone.connector`.
+The order is law: validate the stage, finalise, reconcile, commit the state; nothing becomes visible before it is
+validated and reconciled. Everything that talks to a server is behind the two protocols of `dpone.connector`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Run:
 
 
 def execute(run: Run) -> None:
-    """The plan is carried out; on any error the target and the stored position are as they were after the last commit."""
+    """The plan is carried out; after an error the target and the stored position are those of the last commit."""
     plan = run.plan
     with run.sink.lease(plan.target, plan.pipeline) as lease:
         stored = lease.stored
@@ -77,7 +77,7 @@ def execute(run: Run) -> None:
             load = _load(run, run.id, lease)
             _refuse_used(lease, load)
             with ExitStack() as stack:
-                _publish(run, lease, _stage(run, lease, load, stack), stored, None)
+                _publish(run, _stage(run, lease, load, stack), stored, None)
 
 
 def _load(run: Run, load_id: str, lease: Lease) -> Load:
@@ -180,7 +180,7 @@ def _wait(futures: list[Future[Any]], failed: Flag) -> None:
             raise error
 
 
-class _Abandoned(Exception):  # noqa: N818 - not an error: another split failed first
+class _Abandoned(Exception):
     """This split was given up because another one failed."""
 
 
@@ -207,7 +207,7 @@ def _batches(run: Run, prepared: Prepared, split: Split) -> Iterator[Batch]:
     changed = any(c.change for c in prepared.columns)
     if not changed and not prepared.core_where:
         return batches
-    from dpone.transform import through_core  # noqa: PLC0415 - pyarrow is loaded only where rows pass through core
+    from dpone.transform import through_core
 
     return through_core(batches, prepared.columns, prepared.core_where)
 
@@ -239,8 +239,6 @@ def _resident() -> int:
 
 # ---------------------------------------------------------------- validation
 
-_WHOLE = (Recreate, ReplaceAll, DeleteAbsent, Version)
-
 
 def _refuse_shared(lease: Lease, program: Program) -> None:
     """Raises when the program would touch rows that another pipeline wrote."""
@@ -254,12 +252,14 @@ def _refuse_shared(lease: Lease, program: Program) -> None:
                 continue
             case Version(absent=Absent.KEEP):
                 continue
-            case _ if isinstance(op, _WHOLE):
+            case Recreate() | ReplaceAll() | DeleteAbsent() | Version():
                 raise StateError(
                     f"{type(op).__name__} would touch rows of other pipelines: {', '.join(lease.others)}",
                     code="state.target_shared",
                     hint="give each pipeline a target of its own, or a `where` that holds its rows alone",
                 )
+            case _:
+                pass
 
 
 def _validate(
@@ -315,25 +315,29 @@ def _refuse_outside(prepared: Prepared, stage: Stage) -> None:
 
 
 def _outside(code: str, message: str) -> DataError:
-    return DataError(message, code=code, hint="nothing was published; correct the rows at the source, or filter them out")
+    return DataError(
+        message, code=code, hint="nothing was published; correct the rows at the source, or filter them out"
+    )
 
 
 # ---------------------------------------------------------------- publishing
 
 
-def _publish(run: Run, lease: Lease, ready: Ready, expected: Stored | None, chunk: Chunk | None) -> Stored:
+def _publish(run: Run, ready: Ready, expected: Stored | None, chunk: Chunk | None) -> Stored:
     """The stage is in the target together with its position, or nothing changed."""
     prepared = ready.prepared
+    # a chunk was staged before its predecessor was published, perhaps before there was a target at all
+    changes = prepared.changes if chunk is None else _prepare(run, prepared.load, expected).changes
     new = Stored(
         position=ready.upto or (expected.position if expected else None),
         generation=(expected.generation if expected else 0) + 1,
         load_id=prepared.load.id,
     )
     with run.sink.publication(prepared.spec, prepared.load) as publication:
-        publication.ensure(prepared.spec.layout, prepared.changes)
+        publication.ensure(prepared.spec.layout, changes)
         hit("after_ensure")
-        run.notify(events.LayoutEnsured(prepared.spec.layout, prepared.changes))
-        created = any(isinstance(c, CreateTarget) for c in prepared.changes)
+        run.notify(events.LayoutEnsured(prepared.spec.layout, changes))
+        created = any(isinstance(c, CreateTarget) for c in changes)
         before = 0 if created else _rows(publication)
         applied = publication.apply(prepared.program, ready.stage)
         for op, counts in zip(prepared.program, applied.counts, strict=True):
@@ -407,7 +411,7 @@ def _chunks(run: Run, lease: Lease) -> None:
                 ready, stack = waiting.pop(0).result()
                 with stack:
                     chunk = Chunk(digest, name, last=index == len(todo) - 1)
-                    stored = _publish(run, lease, ready, stored, chunk)
+                    stored = _publish(run, ready, stored, chunk)
                 run.stop.check()
         finally:
             for future in waiting:  # staged ahead of a failure: dropped unpublished

@@ -1,7 +1,7 @@
 """Types, fields and schemas in core's own words, and the verdict on what happens to each on its way.
 
-A type is printed and parsed as text (`decimal(38,9)`, `list<timestamptz(6)>`), because manifests, plans and evidence hold it so.
-Arrow is derived from it in `dpone.arrow`; nothing here imports it.
+A type is printed and parsed as text (`decimal(38,9)`, `list<timestamptz(6)>`), because manifests, plans and evidence
+hold it so. Arrow is derived from it in `dpone.arrow`; nothing here imports it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
+
 
 from dpone.errors import PlanError, UsageError
 
@@ -40,7 +41,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """One type: `size` is bits, length or fractional digits by kind; `items` are the nested fields of list, map and struct."""
+    """One type: `size` is bits, length or fractional digits by kind; `items` are the nested fields."""
 
     kind: Kind
     size: int | None = None
@@ -65,7 +66,7 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column: `native` names the type in the engine it came from, as `postgres:jsonb`, so that equal engines keep it exactly."""
+    """A column: `native` is the type where it came from, as `postgres:jsonb`, so that equal engines keep it exactly."""
 
     name: str
     type: Type
@@ -113,9 +114,7 @@ class Schema:
 
     def not_null(self, columns: tuple[str, ...]) -> Schema:
         """The same schema with these columns required."""
-        return replace(
-            self, fields=tuple(replace(f, nullable=False) if f.name in columns else f for f in self.fields)
-        )
+        return replace(self, fields=tuple(replace(f, nullable=False) if f.name in columns else f for f in self.fields))
 
 
 class DuplicateColumnError(PlanError):

@@ -1,7 +1,7 @@
 """SIGINT and SIGTERM during a run: whatever is not yet visible is rolled back, whatever is being committed is finished.
 
-The first signal raises `Interrupted` in the main thread, or as soon as a shielded section ends; worker threads see it at their next
-batch through `Stop`.
+The first signal raises `Interrupted` in the main thread, or as soon as a shielded section ends; worker threads see it
+at their next batch through `Stop`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a stage holds and how sealing reduces it: the semantics, on rows in memory.
 
-A raw stage is a list of changes. Sealing leaves `live` rows, `dead` keys, `present` keys and the flag `cleared`; no key is in
-both live and dead. `dpone.sql.seal` renders the same for engines; tests hold the two against each other.
+A raw stage is a list of changes. Sealing leaves `live` rows, `dead` keys, `present` keys and the flag `cleared`; no
+key is in both live and dead. `dpone.sql.seal` renders the same for engines; tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ChangeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of a raw stage: `seq` is the order of changes, `kept` the columns whose value the source did not send."""
+    """One entry of a raw stage: `seq` orders changes, `kept` are the columns whose value the source did not send."""
 
     row: Row
     kind: ChangeKind = ChangeKind.UPSERT
@@ -80,8 +80,8 @@ class OnTruncate(Enum):
 class Sealing:
     """How a raw stage is reduced.
 
-    `changes` says that entries carry a kind and a sequence; otherwise every entry is an upsert, and `order` names the columns whose
-    greatest values make a duplicate the last one.
+    `changes` says that entries carry a kind and a sequence; otherwise every entry is an upsert, and `order` names the
+    columns whose greatest values make a duplicate the last one.
     """
 
     columns: tuple[str, ...]
@@ -93,7 +93,7 @@ class Sealing:
 
 
 def canonical(value: object) -> object:
-    """A value under the equality of dpone: NULL equals NULL, NaN equals NaN, zero has no sign, nested values likewise."""
+    """A value under dpone's equality: NULL equals NULL, NaN equals NaN, zero has no sign, nested values likewise."""
     match value:
         case float() | Decimal() if value != value:  # noqa: PLR0124 - NaN is the one value unequal to itself
             return "NaN", type(value).__name__

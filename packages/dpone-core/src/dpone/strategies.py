@@ -1,7 +1,7 @@
 """The ten load strategies, each a pure function from a load to a program of operations.
 
-A strategy works for a pair exactly when the source can be read as it asks and the sink carries out what it emits; no table of
-strategy × sink exists anywhere.
+A strategy works for a pair exactly when the source can be read as it asks and the sink carries out what it emits; no
+table of strategy × sink exists anywhere.
 """
 
 from __future__ import annotations
@@ -127,9 +127,7 @@ _SLICE = frozenset({"slice_column"})
 
 FULL_REFRESH = Strategy("full_refresh", Read.SCAN, frozenset({Recreate}), _full_refresh)
 INCREMENTAL_APPEND = Strategy("incremental_append", Read.SINCE, frozenset({Append}), _incremental_append)
-INCREMENTAL_MERGE = Strategy(
-    "incremental_merge", Read.SINCE, frozenset({Upsert, DeleteKeys}), _incremental_merge, _KEY
-)
+INCREMENTAL_MERGE = Strategy("incremental_merge", Read.SINCE, frozenset({Upsert, DeleteKeys}), _incremental_merge, _KEY)
 REPLACE = Strategy("replace", Read.SCAN, frozenset({ReplaceAll}), _replace)
 PARTITION_REPLACE = Strategy("partition_replace", Read.SCAN, frozenset({ReplaceSlice}), _slice, _SLICE)
 SNAPSHOT_DIFF = Strategy("snapshot_diff", Read.SCAN, frozenset({Upsert, DeleteAbsent}), _snapshot_diff, _KEY)

@@ -1,9 +1,10 @@
-"""What core does to rows on their way when the manifest asks for it: casts, masks, hashes, and filters a source cannot apply."""
+"""What core does to rows on their way when it is asked to: casts, masks, hashes, filters a source cannot apply."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,7 +35,7 @@ def through_core(batches: Iterator[Batch], columns: Sequence[PlannedColumn], whe
 
 
 def _filtered(data: pa.RecordBatch, where: Where) -> pa.RecordBatch:
-    """The rows that match; a change that takes a row out of the filter becomes its deletion, and deletions always pass."""
+    """The rows that match; a change that takes a row out of the filter becomes its deletion; deletions pass."""
     matching = mask_of(data, where)
     _, kind, kept = CHANGE_FIELDS
     if kind not in data.schema.names:
@@ -46,19 +47,20 @@ def _filtered(data: pa.RecordBatch, where: Where) -> pa.RecordBatch:
             code="source.partial_filtered",
             hint="set REPLICA IDENTITY FULL on the source table, or drop the `where`",
         )
-    upsert = pc.equal(data.column(kind), UPSERT)
+    upsert = pc.equal(data.column(kind), pa.scalar(UPSERT))
     leaves = pc.and_(upsert, pc.invert(matching))
     kinds = pc.if_else(leaves, pa.scalar(DELETE), data.column(kind))
     return data.set_column(data.schema.get_field_index(kind), kind, kinds)
 
 
-def _change(values: pa.Array, field: Field, change: ColumnChange) -> pa.Array:
+def _change(values: pa.Array[Any], field: Field, change: ColumnChange) -> pa.Array[Any]:
     match change.kind:
         case ChangeKind.CAST:
             try:
-                return pc.cast(values, arrow_type(parse_type(change.to)), safe=True)
+                cast: pa.Array[Any] = pc.cast(values, arrow_type(parse_type(change.to)), safe=True)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise unfit(field, error) from None
+            return cast
         case ChangeKind.MASK:
             return pc.if_else(pc.is_null(values), pa.scalar(None, pa.string()), pa.scalar(change.to))
         case ChangeKind.HASH:
@@ -81,15 +83,16 @@ _ORDER = {
 }
 
 
-def mask_of(data: pa.RecordBatch, where: Where) -> pa.Array:
+def mask_of(data: pa.RecordBatch, where: Where) -> pa.Array[Any]:
     """True for each row that matches; a comparison with NULL is not a match."""
     keep = pa.array([True] * data.num_rows, pa.bool_())
     for condition in where:
-        keep = pc.and_(keep, pc.fill_null(_holds(data.column(condition.column), condition), fill_value=False))
+        holds: pa.BooleanArray = pc.fill_null(_holds(data.column(condition.column), condition), pa.scalar(False))
+        keep = pc.and_(keep, holds)
     return keep
 
 
-def _holds(values: pa.Array, condition: Condition) -> pa.Array:
+def _holds(values: pa.Array[Any], condition: Condition) -> pa.Array[Any]:
     match condition.op:
         case Compare.IS_NULL:
             return pc.is_null(values)

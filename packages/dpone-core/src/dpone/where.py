@@ -49,7 +49,7 @@ def matches(row: Row, where: Where) -> bool:
     return all(_true(row[c.column], c) for c in where)
 
 
-def _true(found: object, condition: Condition) -> bool:  # noqa: PLR0911 - one line per comparison reads best
+def _true(found: object, condition: Condition) -> bool:
     value = condition.value
     if condition.op is Compare.IS_NULL:
         return found is None
@@ -67,13 +67,13 @@ def _true(found: object, condition: Condition) -> bool:  # noqa: PLR0911 - one l
         case Compare.NOT_IN:
             return found not in _values(value)
         case Compare.LT:
-            return found < value  # type: ignore[operator] # the plan asks order of comparable types only
+            return found < value  # type: ignore[operator,no-any-return] # the plan asks order of comparable types only
         case Compare.LE:
-            return found <= value  # type: ignore[operator] # likewise
+            return found <= value  # type: ignore[operator,no-any-return] # likewise
         case Compare.GT:
-            return found > value  # type: ignore[operator] # likewise
+            return found > value  # type: ignore[operator,no-any-return] # likewise
         case _:
-            return found >= value  # type: ignore[operator] # likewise
+            return found >= value  # type: ignore[operator,no-any-return] # likewise
 
 
 def _values(value: object) -> tuple[object, ...]:

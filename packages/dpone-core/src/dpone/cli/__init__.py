@@ -1,0 +1,7 @@
+"""The command `dpone`: every subcommand is a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+from dpone.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+
+import pytest
+from dpone.testing.recording import CONNECTOR, FakeLease, FakeReading, FakeSink, FakeSource, Log, plan
+
+from dpone import events, failpoints
+from dpone.connector import Layout, Position, Split, Stored
+from dpone.errors import DataError, StateError
+from dpone.ops import Guard
+from dpone.plan import Plan
+from dpone.runner import Run, execute
+from dpone.schema import Field, Schema
+from dpone.signals import Interrupted, Stop, interruptible
+from dpone.strategies import Read
+
+AT = Position(Read.SINCE, {"at": 7})
+
+
+def started(log: Log, the_plan: Plan | None = None, **sink: object) -> tuple[Run, FakeSource, FakeSink, list[events.Event]]:
+    source, target = FakeSource(log, reading=FakeReading(upto=AT)), FakeSink(log, **sink)  # type: ignore[arg-type] # test's own
+    told: list[events.Event] = []
+    run = Run("r1", the_plan or plan(), source, target, CONNECTOR, CONNECTOR, told.append, Stop())
+    return run, source, target, told
+
+
+ORDER = [
+    "sink.lease",
+    "source.open",
+    "sink.stage",
+    "sink.writer 0",
+    "source.read 0",
+    "source.close",
+    "stage.seal",
+    "sink.publication",
+    "publication.ensure",
+    "publication.apply",
+    "publication.measure",
+    "publication.save_position",
+    "publication.commit",
+    "source.settle 7",
+    "stage.drop",
+    "sink.release",
+]
+
+
+def test_a_run_stages_validates_finalises_reconciles_commits_and_settles_in_this_order() -> None:
+    log = Log()
+    run, _, sink, told = started(log)
+    execute(run)
+    assert log.asked == ORDER
+    assert sink.stored == Stored(AT, 1, "r1.orders")
+    names = [type(e).__name__ for e in told]
+    assert names == [
+        "LeaseTaken", "FormatChosen", "ReadingOpened", "BatchStaged", "StageSealed", "LayoutEnsured", "OpApplied",
+        "Reconciled", "StateCommitted", "SourceSettled",
+    ]  # fmt: skip
+
+
+def test_a_stored_position_is_settled_before_anything_is_read() -> None:
+    log = Log()
+    run, _, _, _ = started(log, stored=Stored(Position(Read.SINCE, {"at": 3}), 4, "r0.orders"))
+    execute(run)
+    assert log.asked[:3] == ["sink.lease", "source.settle 3", "source.open"]
+
+
+@pytest.mark.parametrize("where", ORDER[1:12])
+def test_whatever_fails_before_the_commit_leaves_the_position_as_it_was(where: str) -> None:
+    log = Log(fails_at=where)
+    run, _, sink, _ = started(log)
+    with pytest.raises(DataError, match="planted"):
+        execute(run)
+    assert sink.stored is None
+    assert "publication.commit" not in log.asked
+    assert "source.settle 7" not in log.asked
+
+
+def test_rows_that_the_stage_did_not_receive_stop_the_run() -> None:
+    log = Log()
+    run, source, sink, _ = started(log)
+    source.claimed = 4
+    with pytest.raises(DataError) as caught:
+        execute(run)
+    assert caught.value.code == "stage.rows_lost"
+    assert sink.stored is None
+
+
+def test_a_target_that_does_not_add_up_is_not_committed() -> None:
+    log = Log()
+    run, _, sink, _ = started(log)
+    sink.rows = 2  # rows that nobody's counts explain
+    with pytest.raises(DataError) as caught:
+        execute(run)
+    assert caught.value.code == "reconcile.rows_differ"
+    assert "publication.save_position" not in log.asked
+
+
+def test_a_load_id_is_used_once() -> None:
+    log = Log()
+    run, _, _, _ = started(log, lease_=FakeLease(None, loads=frozenset({"r1.orders"})))
+    with pytest.raises(StateError) as caught:
+        execute(run)
+    assert caught.value.code == "state.run_id_used"
+    assert "source.open" not in log.asked
+
+
+def test_an_operation_on_other_pipelines_rows_is_refused_before_reading() -> None:
+    log = Log()
+    refresh = plan(strategy="full_refresh", load=replace(plan().load, guard=Guard(1.0)))
+    run, _, _, _ = started(log, refresh, lease_=FakeLease(None, others=("invoices",)))
+    with pytest.raises(StateError) as caught:
+        execute(run)
+    assert caught.value.code == "state.target_shared"
+    assert "source.open" not in log.asked
+
+
+def test_every_split_is_written_and_a_failing_one_stops_the_others() -> None:
+    log = Log()
+    run, source, _, _ = started(log)
+    source.reading.splits = (Split("a"), Split("b"))
+    execute(run)
+    assert {"source.read a", "source.read b"} <= set(log.asked)
+
+    failing = Log(fails_at="source.read b")
+    run, source, sink, _ = started(failing)
+    source.reading.splits = (Split("a"), Split("b"))
+    with pytest.raises(DataError, match="planted"):
+        execute(run)
+    assert sink.stored is None
+
+
+def backfill(days: int) -> Plan:
+    base = plan()
+    load = replace(base.load, slice_column="id", bounds=(0, days))
+    chunks = tuple((day, day + 1) for day in range(days))
+    return replace(base, strategy="backfill", load=load, chunks=chunks, workers=2)
+
+
+def test_chunks_are_published_one_after_another_and_the_last_closes_the_plan() -> None:
+    log = Log()
+    run, source, _, told = started(log, backfill(4))
+    source.reading.upto = None
+    execute(run)
+    assert [(c.id, c.last) for c in log.chunks] == [("0..1", False), ("1..2", False), ("2..3", False), ("3..4", True)]
+    assert len({c.plan for c in log.chunks}) == 1
+    assert [e.load_id for e in told if isinstance(e, events.StateCommitted)] == [f"r1.{n}..{n + 1}.orders" for n in range(4)]
+
+
+def test_a_rerun_does_only_the_chunks_that_are_left() -> None:
+    log = Log()
+    run, source, _, told = started(log, backfill(4), lease_=FakeLease(None, done=frozenset({"0..1", "1..2"})))
+    source.reading.upto = None
+    execute(run)
+    assert [c.id for c in log.chunks] == ["2..3", "3..4"]
+    assert [e.chunk for e in told if isinstance(e, events.ChunkSkipped)] == ["0..1", "1..2"]
+
+
+def test_each_failpoint_of_the_runner_is_hit() -> None:
+    hits: list[str] = []
+    run, _, _, _ = started(Log())
+    own = [name for name in failpoints.RUN if name != "after_each_op"]  # that one is the sink's
+    with _all_armed(own, hits):
+        execute(run)
+    assert hits == own
+
+
+def _all_armed(names: list[str], hits: list[str]):  # type: ignore[no-untyped-def] # an ExitStack
+    from contextlib import ExitStack
+
+    stack = ExitStack()
+    for name in names:
+        stack.enter_context(failpoints.arm(name, lambda name=name: hits.append(name)))  # type: ignore[misc] # bound now
+    return stack
+
+
+def test_a_signal_before_the_commit_rolls_back_and_one_during_it_waits() -> None:
+    log = Log()
+    run, _, sink, _ = started(log)
+    with interruptible() as stop:
+        with failpoints.arm("after_seal", lambda: signal.raise_signal(signal.SIGTERM)), pytest.raises(Interrupted) as early:
+            execute(replace(run, stop=stop))
+    assert early.value.exit_code == 143
+    assert sink.stored is None
+
+    log = Log()
+    run, _, sink, _ = started(log)
+    with interruptible() as stop:
+        with failpoints.arm("after_save_position", lambda: signal.raise_signal(signal.SIGINT)), pytest.raises(Interrupted) as late:
+            execute(replace(run, stop=stop))
+    assert late.value.exit_code == 130
+    assert sink.stored is not None
+
+
+def test_a_null_in_the_key_and_a_row_outside_the_bounds_are_refused() -> None:
+    log = Log()
+    run, source, sink, _ = started(log, backfill(1))
+    source.reading.upto = None
+    measured: list[object] = []
+
+    def measure(probe: tuple[object, ...]) -> dict[object, object]:
+        measured.extend(probe)
+        return {m: 1 for m in probe}
+
+    from dpone.testing.recording import FakeStage
+
+    before = FakeStage.measure
+    FakeStage.measure = lambda self, probe: measure(probe)  # type: ignore[method-assign,assignment] # planted answer
+    try:
+        with pytest.raises(DataError) as caught:
+            execute(run)
+    finally:
+        FakeStage.measure = before  # type: ignore[method-assign] # put back
+    assert caught.value.code == "stage.null_key"
+    assert sink.stored is None
+
+
+def test_a_new_column_is_added_and_a_dropped_one_asks() -> None:
+    log = Log()
+    run, _, sink, told = started(log)
+    sink.layout = Layout(Schema((Field("id", plan().columns[0].field.type, native="fake:int64"),)))
+    execute(run)
+    ensured = next(e for e in told if isinstance(e, events.LayoutEnsured))
+    assert [type(c).__name__ for c in ensured.changes] == ["AddColumn"]
