@@ -1,0 +1,187 @@
+"""A world as files of a folder: one small root that is replaced at once, and a file per version of a table.
+
+A commit writes the tables that changed under new names and then replaces the root, so that a process killed at any
+moment leaves either the old world or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from dpone.connector import Chunk, Json, Layout, Position, Role, Stored, SystemColumn
+from dpone.schema import Field, Schema, parse_type
+from dpone.stage import Change, ChangeKind
+from dpone.strategies import Read
+from dpone.testing.memory.encoding import decode, encode
+from dpone.testing.memory.world import Leftover, Marker, Name, Table, World
+from dpone.where import Row
+
+
+class Disk:
+    """The files of one store; a table that is the same object as before is not written again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "root.json"
+        self._files: dict[int, tuple[Table, str]] = {}
+        self._tables: dict[str, Table] = {}
+
+    def stamp(self) -> tuple[int, int] | None:
+        """What tells one root from another without reading it."""
+        try:
+            found = self.root.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def load(self, root: Path | None = None) -> World:
+        return self._world(json.loads((root or self.root).read_text("utf-8")))
+
+    def save(self, world: World) -> None:
+        """The world is the committed one."""
+        replace_file(self.root, json.dumps(self._root(world)))
+        live = {id(t) for t in (*world.tables.values(), *world.shadows.values())}
+        self._files = {at: entry for at, entry in self._files.items() if at in live}
+
+    def _root(self, world: World) -> Json:
+        return {
+            "system": world.system,
+            "xid": world.xid,
+            "lsn": world.lsn,
+            "tables": [[list(n), self._write(t)] for n, t in world.tables.items()],
+            "shadows": [[n, self._write(t)] for n, t in world.shadows.items()],
+            "stored": [[list(t), p, stored_json(s)] for (t, p), s in world.stored.items()],
+            "loads": [[list(t), sorted(ids)] for t, ids in world.loads.items()],
+            "chunks": [[list(t), plan, sorted(ids)] for (t, plan), ids in world.chunks.items()],
+            "slots": [[list(t), pipeline, lsn] for (t, pipeline), lsn in world.slots.items()],
+            "ledger": [[e.id, list(e.target), e.kind, e.at.isoformat()] for e in world.ledger],
+        }
+
+    def _world(self, root: Json) -> World:
+        return World(
+            system=root["system"],
+            xid=root["xid"],
+            lsn=root["lsn"],
+            tables={tuple(n): self._read(f) for n, f in root["tables"]},
+            shadows={n: self._read(f) for n, f in root["shadows"]},
+            stored={(tuple(t), p): stored_of(s) for t, p, s in root["stored"]},
+            loads={tuple(t): frozenset(ids) for t, ids in root["loads"]},
+            chunks={(tuple(t), plan): frozenset(ids) for t, plan, ids in root["chunks"]},
+            slots={(tuple(t), pipeline): lsn for t, pipeline, lsn in root["slots"]},
+            ledger=tuple(Leftover(i, tuple(t), k, datetime.fromisoformat(at)) for i, t, k, at in root["ledger"]),
+        )
+
+    def _write(self, table: Table) -> str:
+        known = self._files.get(id(table))
+        if known is not None and known[0] is table:
+            return known[1]
+        name = f"table-{uuid4().hex}.json"
+        replace_file(self.folder / name, json.dumps(_table_json(table)))
+        self._files[id(table)] = (table, name)
+        self._tables[name] = table
+        return name
+
+    def _read(self, name: str) -> Table:
+        if name not in self._tables:
+            table = _table_of(json.loads((self.folder / name).read_text("utf-8")))
+            self._tables[name] = table
+            self._files[id(table)] = (table, name)
+        return self._tables[name]
+
+
+def replace_file(path: Path, text: str) -> None:
+    """The file holds the text, or what it held before; never a part of it."""
+    beside = path.with_name(f"{path.name}.{uuid4().hex}")
+    beside.write_text(text, "utf-8")
+    beside.replace(path)
+
+
+def stored_json(stored: Stored) -> Json:
+    position = stored.position
+    return {
+        "position": None if position is None else {"kind": position.kind.value, "token": dict(position.token)},
+        "generation": stored.generation,
+        "load_id": stored.load_id,
+    }
+
+
+def stored_of(found: Json) -> Stored:
+    at = found["position"]
+    position = None if at is None else Position(Read(at["kind"]), at["token"])
+    return Stored(position, found["generation"], found["load_id"])
+
+
+def _field_json(field: Field) -> Json:
+    return [field.name, str(field.type), field.nullable, field.native]
+
+
+def _field_of(found: Json) -> Field:
+    name, kind, nullable, native = found
+    return Field(name, parse_type(kind), nullable, native)
+
+
+def _row_of(columns: tuple[str, ...], values: list[Json]) -> Row:
+    return {c: decode(v) for c, v in zip(columns, values, strict=True)}
+
+
+def _table_json(table: Table) -> Json:
+    columns = table.columns
+    marker = table.marker
+    return {
+        "fields": [_field_json(f) for f in table.schema],
+        "key": list(table.schema.key),
+        "system": [[c.role.value, _field_json(c.field)] for c in table.layout.system],
+        "rows": [[xid, [encode(row.get(c)) for c in columns]] for xid, row in table.rows],
+        "appended": sorted(table.appended),
+        "marker": None if marker is None else _marker_json(marker),
+        "logged": table.logged,
+        "log": [[c.seq, c.kind.value, sorted(c.kept), {k: encode(v) for k, v in c.row.items()}] for c in table.log],
+    }
+
+
+def _table_of(found: Mapping[str, Any]) -> Table:
+    layout = Layout(
+        Schema(tuple(map(_field_of, found["fields"])), tuple(found["key"])),
+        tuple(SystemColumn(Role(role), _field_of(f)) for role, f in found["system"]),
+    )
+    columns = Table(layout).columns
+    return Table(
+        layout,
+        tuple((xid, _row_of(columns, values)) for xid, values in found["rows"]),
+        frozenset(found["appended"]),
+        None if found["marker"] is None else _marker_of(found["marker"]),
+        found["logged"],
+        tuple(
+            Change({k: decode(v) for k, v in row.items()}, ChangeKind(kind), seq, frozenset(kept))
+            for seq, kind, kept, row in found["log"]
+        ),
+    )
+
+
+def _marker_json(marker: Marker) -> Json:
+    return {
+        "stored": {p: stored_json(s) for p, s in marker.stored.items()},
+        "pipeline": marker.pipeline,
+        "run_id": marker.run_id,
+        "chunk": None if marker.chunk is None else asdict(marker.chunk),
+    }
+
+
+def _marker_of(found: Json) -> Marker:
+    return Marker(
+        {p: stored_of(s) for p, s in found["stored"].items()},
+        found["pipeline"],
+        found["run_id"],
+        None if found["chunk"] is None else Chunk(**found["chunk"]),
+    )
+
+
+def name_key(name: Name) -> str:
+    """The name as one string that no two names share."""
+    return json.dumps(list(name))

@@ -1,0 +1,109 @@
+"""The final act of a store with transactions: a draft beside the target, one commit of rows, position and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec, Stored
+from dpone.errors import StateError
+from dpone.failpoints import hit
+from dpone.names import print_name
+from dpone.ops import Program, Recreate
+from dpone.probes import Measurement, Probe
+from dpone.testing.memory.draft import carried_out, ensured, refuse_null, refuse_outside
+from dpone.testing.memory.measures import measure
+from dpone.testing.memory.staging import MemoryStage
+from dpone.testing.memory.store import Store
+from dpone.testing.memory.world import Name, Table, World
+
+COMMITTED = "memory.committed"  # between the commit and the answer to it
+
+
+class TransactionPublication:
+    """Nothing of it is in the store before `commit`."""
+
+    def __init__(self, store: Store, spec: StageSpec) -> None:
+        self._store = store
+        self._spec = spec
+        self._target: Name = spec.target.name
+        self._begun = store.current()
+        self._base = self._begun.tables.get(self._target)
+        self._draft: Table | None = self._base
+        self._layout = spec.layout
+        self._saved: Commit | None = None
+
+    @property
+    def draft(self) -> Table:
+        assert self._draft is not None  # ensure() comes first
+        return self._draft
+
+    def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
+        self._layout = layout
+        recreates = any(isinstance(op, Recreate) for op in self._spec.program)
+        self._draft = ensured(self._base, layout, changes, recreates=recreates)
+
+    def apply(self, program: Program, stage: Stage) -> Applied:
+        assert isinstance(stage, MemoryStage)  # made by this sink
+        refuse_outside(program, stage.sealed)
+        counts = []
+        for op in program:
+            self._draft, done = carried_out(op, self.draft, stage.sealed, self._layout, self._begun.xid)
+            counts.append(done)
+            hit("after_each_op")
+        refuse_null(self.draft)
+        return Applied(tuple(counts))
+
+    def measure(self, probe: Probe) -> Measurement:
+        return measure(self.draft.content, probe)
+
+    def save_position(self, commit: Commit) -> None:
+        refuse_conflict(self._store.current(), self._target, self._spec.pipeline, commit)
+        self._saved = commit
+
+    def commit(self) -> None:
+        self._store.transact(self._committed)
+        hit(COMMITTED)
+
+    def _committed(self, world: World) -> World:
+        saved = self._saved
+        if saved is not None:
+            if is_there(world, self._target, saved.new):
+                return world  # the answer to this very commit was lost
+            refuse_conflict(world, self._target, self._spec.pipeline, saved)
+        if world.tables.get(self._target) is not self._base:
+            raise concurrent_writer(self._target)
+        table = self.draft.committed(self._begun.xid, world.xid)
+        world = replace(world, xid=world.xid + 1).with_table(self._target, table)
+        return world if saved is None else world.with_commit(self._target, self._spec.pipeline, saved)
+
+
+def is_there(world: World, target: Name, new: Stored) -> bool:
+    return new.load_id in world.loads.get(target, frozenset())
+
+
+def refuse_conflict(world: World, target: Name, pipeline: str, commit: Commit) -> None:
+    """Raises when the stored position is not the one that this load started from."""
+    refuse_other(world.stored.get((target, pipeline)), target, commit)
+
+
+def refuse_other(found: Stored | None, target: Name, commit: Commit) -> None:
+    if found is not None and found.load_id == commit.new.load_id:
+        return
+    expected = commit.expected
+    if found == expected and commit.new.generation == (expected.generation if expected else 0) + 1:
+        return
+    raise StateError(
+        f"{print_name(target)} is at generation {found.generation if found else 0}; this load started from "
+        f"{expected.generation if expected else 0} and would write {commit.new.generation}",
+        code="state.conflict",
+        hint="another run committed meanwhile; run again from the position that is stored now",
+    )
+
+
+def concurrent_writer(target: Name) -> StateError:
+    return StateError(
+        f"{print_name(target)} was changed by somebody else during the load",
+        code="sink.concurrent_writer",
+        hint="run again; writers beside dpone must not write while a load is published",
+    )

@@ -1,0 +1,194 @@
+"""The source of a store: tables read whole, since a cursor, since a transaction, or by their change log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from dpone.batch import Batch
+from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
+from dpone.errors import PlanError, UsageError
+from dpone.names import print_name
+from dpone.probes import Measurement, Probe
+from dpone.schema import Field, Schema
+from dpone.stage import ChangeKind
+from dpone.strategies import Read
+from dpone.testing.memory.config import MemoryConfig
+from dpone.testing.memory.measures import measure
+from dpone.testing.memory.store import Store, open_store
+from dpone.testing.memory.windows import entries, hold, marks_of, values_of, window_of
+from dpone.testing.memory.wire import CHANGE_COLUMNS, pack
+from dpone.testing.memory.world import Name, Table, World, refuse_long_name
+
+_BYTES_PER_ROW = 100  # a guess that turns a batch's bytes into rows
+
+
+@contextmanager
+def connect(config: MemoryConfig) -> Iterator[MemorySource]:
+    yield MemorySource(open_store(config))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    schema: Schema
+    upto: Position | None
+    splits: Sequence[Split]
+    changes: bool
+
+
+class MemorySource:
+    """A connected source."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self, dataset: Dataset) -> Schema:
+        return _schema(_table(self._store.current(), dataset))
+
+    @contextmanager
+    def open(self, request: ReadRequest) -> Iterator[MemoryReading]:
+        name = request.dataset.name
+        if request.read is Read.CHANGES:
+            self._refuse_unlogged(request)
+            if request.since is None:
+                self._make_slot(request)
+        with self._store.snapshot() as (snapshot, world):
+            table = _table(world, request.dataset)
+            window = window_of(request, name, table, world)
+            payload = {"snapshot": snapshot, **window.payload()}
+            rows = len(entries(request, table, window.lo, window.hi))
+            parts = request.splits or 1
+            edges = [rows * i // parts for i in range(parts + 1)]
+            splits = [
+                Split(str(i), {**payload, "from": edges[i], "to": edges[i + 1]} if parts > 1 else payload)
+                for i in range(parts)
+            ]
+            yield MemoryReading(_selected(table, request), window.upto, splits, _carries_changes(request))
+
+    def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
+        table = _table(self._store.seen(split.payload["snapshot"]), request.dataset)
+        found = entries(request, table, *hold(split.payload))[split.payload.get("from", 0) : split.payload.get("to")]
+        fields = tuple(_selected(table, request))
+        rows = [values_of(change, request) for change in found]
+        if _carries_changes(request):
+            rows = [(*row, *marks_of(change, request)) for row, change in zip(rows, found, strict=True)]
+            fields = (*fields, *CHANGE_COLUMNS)
+        step = max(1, request.batch_bytes // _BYTES_PER_ROW)
+        for at in range(0, len(rows), step):
+            yield pack(rows[at : at + step], fields, request.format)
+
+    def settle(self, request: ReadRequest, position: Position) -> None:
+        """The change log before the position is let go."""
+        if position.kind is not Read.CHANGES:
+            return
+        at = (request.dataset.name, request.pipeline)
+
+        def confirm(world: World) -> World:
+            if at not in world.slots:
+                return world  # lost: the next reading says so
+            slots = {**world.slots, at: max(world.slots[at], position.token["lsn"])}
+            return _trimmed(replace(world, slots=slots), request.dataset.name)
+
+        self._store.transact(confirm)
+
+    def _make_slot(self, request: ReadRequest) -> None:
+        """The change log is kept for this pipeline from now on; an earlier slot without a position is dropped."""
+        at = (request.dataset.name, request.pipeline)
+        self._store.transact(lambda world: replace(world, slots={**world.slots, at: world.lsn}))
+
+    def _refuse_unlogged(self, request: ReadRequest) -> None:
+        if not _table(self._store.current(), request.dataset).logged:
+            raise PlanError(
+                f"{print_name(request.dataset.name)} keeps no change log",
+                code="source.no_change_log",
+                hint="turn its log on, or choose another strategy",
+            )
+
+    def measure(self, request: ReadRequest, probe: Probe) -> Measurement:
+        with self.open(request) as reading:
+            table = _table(self._store.seen(reading.splits[0].payload["snapshot"]), request.dataset)
+            found = entries(request, table, *hold(reading.splits[0].payload))
+        names = [c.name for c in request.columns]
+        upserts = (change for change in found if change.kind is ChangeKind.UPSERT)
+        return measure([dict(zip(names, values_of(c, request), strict=True)) for c in upserts], probe)
+
+    def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
+        return discover(self._store, pattern)
+
+    def diagnose(self) -> Sequence[Finding]:
+        return diagnose(self._store)
+
+
+def discover(store: Store, pattern: tuple[str, ...]) -> Sequence[Dataset]:
+    """The tables whose parts match the pattern's, one by one."""
+    return [
+        Dataset(name)
+        for name in sorted(store.current().tables)
+        if len(name) == len(pattern) and all(map(fnmatchcase, name, pattern))
+    ]
+
+
+def diagnose(store: Store) -> Sequence[Finding]:
+    world = store.current()
+    where = "this process" if store.folder is None else str(store.folder)
+    return [
+        Finding("store", ok=True, found=f"{len(world.tables)} tables in {where}"),
+        Finding(
+            "leftovers",
+            ok=not world.ledger,
+            found=f"{len(world.ledger)} stages and shadows in the ledger",
+            action="" if not world.ledger else "they belong to running loads, or are removed by a sweep",
+        ),
+    ]
+
+
+def _table(world: World, dataset: Dataset) -> Table:
+    if dataset.query is not None:
+        raise UsageError("a store in memory runs no queries", code="source.no_queries", hint="name a table")
+    refuse_long_name(dataset.name)
+    if dataset.name not in world.tables:
+        raise UsageError(
+            f"there is no table {print_name(dataset.name)}",
+            code="source.no_such_table",
+            hint="`dpone init` lists the tables of a source",
+        )
+    return world.tables[dataset.name]
+
+
+def _schema(table: Table) -> Schema:
+    """All columns, those that an earlier load added among them."""
+    content = table.schema
+    return Schema((*content, *(c.field for c in table.layout.system if c.field.name not in content)), content.key)
+
+
+def _selected(table: Table, request: ReadRequest) -> Schema:
+    schema = _schema(table)
+    for column in request.columns:
+        if column.source not in schema:
+            raise UsageError(
+                f"{print_name(request.dataset.name)} has no column {column.source}",
+                code="source.no_such_column",
+                hint=f"it has: {', '.join(schema.names)}",
+            )
+    return Schema(tuple(_renamed(schema[c.source], c.name) for c in request.columns))
+
+
+def _renamed(field: Field, name: str) -> Field:
+    return replace(field, name=name)
+
+
+def _carries_changes(request: ReadRequest) -> bool:
+    return request.read is Read.CHANGES or request.present
+
+
+def _trimmed(world: World, name: Name) -> World:
+    """Entries that every slot has confirmed are gone."""
+    table = world.tables.get(name)
+    if table is None or not table.log:
+        return world
+    needed = min((lsn for (owner, _), lsn in world.slots.items() if owner == name), default=world.lsn)
+    if table.log[0].seq > needed:
+        return world
+    return world.with_table(name, replace(table, log=tuple(c for c in table.log if c.seq > needed)))

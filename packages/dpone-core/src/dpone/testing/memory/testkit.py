@@ -1,0 +1,248 @@
+"""How tests drive a store in memory: it is seeded, changed and read behind the connector's back, and can lose what it
+must.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpone.connector import AddColumn, Connector, Dataset, Json, Layout, RelaxColumn, Target, WidenColumn
+from dpone.errors import RemoteError
+from dpone.failpoints import arm
+from dpone.schema import Field, Kind, Schema
+from dpone.strategies import Read
+from dpone.testing.memory import connector, publish_connector
+from dpone.testing.memory.changes import mutate
+from dpone.testing.memory.config import MemoryConfig
+from dpone.testing.memory.publication import COMMITTED
+from dpone.testing.memory.publishing import EXCHANGE
+from dpone.testing.memory.store import Store, forget_store, open_store
+from dpone.testing.memory.typemap import widened
+from dpone.testing.memory.wire import pack
+from dpone.testing.memory.world import LONGEST_NAME, Table, World
+from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
+from dpone.testing.testkit import (
+    Alteration,
+    Delete,
+    Deviation,
+    DropColumn,
+    Identity,
+    Insert,
+    Mutation,
+    Names,
+    Sample,
+    SeedTable,
+    Truncate,
+    Update,
+    values_read,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CURSORS = frozenset({Kind.INT, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+_NANOSECONDS = 1_700_000_000_123_456_789
+
+
+_NAMES = Names(longest="n" * LONGEST_NAME, too_long="n" * (LONGEST_NAME + 1))
+
+
+@dataclass(frozen=True)
+class MemoryTestkit:
+    """The testkit of both connectors: their stores are alike."""
+
+    connector: Connector[Any]
+    deviations: Sequence[Deviation] = ()
+    tables: Names = _NAMES
+    columns: Names = _NAMES
+    cursors: frozenset[Kind] = _CURSORS
+    storable: frozenset[Kind] = frozenset(Kind)
+    mutations: frozenset[type[Mutation]] = frozenset({Insert, Update, Delete, Truncate})
+    alterations: frozenset[type[Alteration]] = frozenset({AddColumn, WidenColumn, RelaxColumn, DropColumn})
+
+    # ------------------------------------------------------------------- service
+
+    def providers(self) -> Sequence[Provider]:
+        return (Provider.EMBEDDED,)
+
+    @contextmanager
+    def service(self, provider: Provider) -> Iterator[Endpoint]:
+        """A store in a folder of its own, so that a process that is killed leaves behind what it would."""
+        with tempfile.TemporaryDirectory(prefix="dpone-memory-") as folder:
+            extra = {"path": folder}
+            yield Endpoint(self.connector.name, "localhost", {}, provider, Fidelity.CONTRACT, extra=extra)
+            forget_store(MemoryConfig(path=Path(folder)))
+
+    def identify(self, endpoint: Endpoint) -> Identity:
+        return Identity("dpone memory", version("dpone-core"), genuine=False, evidence=f"a store in {endpoint.host}")
+
+    def connection(self, endpoint: Endpoint) -> Mapping[str, Json]:
+        return dict(endpoint.extra)
+
+    def _store(self, endpoint: Endpoint) -> Store:
+        return open_store(MemoryConfig(path=Path(endpoint.extra["path"])))
+
+    # -------------------------------------------------------------------- source
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        return SAMPLES
+
+    def dataset(self, endpoint: Endpoint, table: SeedTable) -> Dataset:
+        return Dataset(("public", table.label))
+
+    def seed(self, endpoint: Endpoint, table: SeedTable) -> None:
+        fields = tuple(self._native(f) for f in table.schema)
+        names = table.schema.names
+        rows = [{name: values_read(row).get(name) for name in names} for row in table.rows]
+        logged = Read.CHANGES in table.reads
+
+        def change(world: World) -> World:
+            stored = Table(
+                Layout(Schema(fields, table.schema.key)), tuple((world.xid, row) for row in rows), logged=logged
+            )
+            slots = {at: lsn for at, lsn in world.slots.items() if at[0] != ("public", table.label)}
+            return replace(world, xid=world.xid + 1, slots=slots).with_table(("public", table.label), stored)
+
+        self._store(endpoint).transact(change)
+
+    def _native(self, field: Field) -> Field:
+        engine = self.connector.name
+        return replace(field, native=f"{engine}:{field.native_of(engine) or field.type}")
+
+    def change(self, endpoint: Endpoint, table: SeedTable, mutations: Sequence[Mutation]) -> None:
+        mutate(self._store(endpoint), ("public", table.label), mutations)
+
+    def alter(self, endpoint: Endpoint, table: SeedTable, alteration: Alteration) -> None:
+        name = ("public", table.label)
+        self._store(endpoint).transact(lambda w: w.with_table(name, self._altered(w.tables[name], alteration)))
+
+    def _altered(self, table: Table, alteration: Alteration) -> Table:
+        fields, rows = list(table.schema), [dict(row) for row in table.content]
+        match alteration:
+            case AddColumn(field=added):
+                fields.append(self._native(added))
+                rows = [{**row, added.name: None} for row in rows]
+            case DropColumn(name=name):
+                fields = [f for f in fields if f.name != name]
+                rows = [{k: v for k, v in row.items() if k != name} for row in rows]
+            case WidenColumn(field=wide):
+                fields = [self._native(wide) if f.name == wide.name else f for f in fields]
+                rows = [{**row, wide.name: widened(row[wide.name], wide.type)} for row in rows]
+            case RelaxColumn(name=name):
+                fields = [replace(f, nullable=True) if f.name == name else f for f in fields]
+        layout = Layout(Schema(tuple(fields), table.schema.key))
+        return replace(table, layout=layout, rows=tuple((x, r) for (x, _), r in zip(table.rows, rows, strict=True)))
+
+    # ---------------------------------------------------------------------- sink
+
+    def target(self, endpoint: Endpoint, label: str) -> Target:
+        return Target(("public", label))
+
+    def rows(self, endpoint: Endpoint, target: Target) -> pa.Table:
+        return self._rows(self._store(endpoint).current(), target)
+
+    def _rows(self, world: World, target: Target) -> pa.Table:
+        import pyarrow as pa
+
+        from dpone.batch import ARROW
+
+        table = world.tables[target.name]  # a KeyError is the LookupError that the protocol asks for
+        system = {c.field.name: c.field for c in table.layout.system}
+        fields = [system[c] if c in system else table.schema[c] for c in table.columns]
+        batch = pack([tuple(row.get(c) for c in table.columns) for row in table.content], fields, ARROW)
+        return pa.Table.from_batches([batch.data])
+
+    @contextmanager
+    def snapshot(self, endpoint: Endpoint, target: Target) -> Iterator[Callable[[], pa.Table]]:
+        world = self._store(endpoint).current()
+        yield lambda: self._rows(world, target)
+
+    # --------------------------------------------------------------- what goes wrong
+
+    def crash(self, endpoint: Endpoint) -> None:
+        forget_store(MemoryConfig(path=Path(endpoint.extra["path"])))
+
+    @contextmanager
+    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
+        def lost() -> None:
+            raise RemoteError(
+                f"{endpoint.connector} closed the connection during a commit",
+                code="memory.answer_lost",
+                retryable=True,
+            )
+
+        with ExitStack() as stack:
+            for place in (COMMITTED, EXCHANGE):
+                stack.enter_context(arm(place, lost))
+            yield
+
+    def forget_state(self, endpoint: Endpoint, target: Target) -> None:
+        def forgetful(world: World) -> World:
+            return replace(
+                world,
+                stored={at: s for at, s in world.stored.items() if at[0] != target.name},
+                loads={name: ids for name, ids in world.loads.items() if name != target.name},
+                chunks={at: ids for at, ids in world.chunks.items() if at[0] != target.name},
+            )
+
+        self._store(endpoint).transact(forgetful)
+
+    def forget_marker(self, endpoint: Endpoint, target: Target) -> None:
+        name = target.name
+        self._store(endpoint).transact(lambda w: w.with_table(name, replace(w.tables[name], marker=None)))
+
+    def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
+        world = self._store(endpoint).current()
+        owners = {entry.id: entry.target for entry in world.ledger}
+        files = {part.name.partition(".")[0] for part in Path(endpoint.extra["path"]).glob("*.part")}
+        there = {*world.shadows, *files, *owners}
+        return sorted(name for name in there if owners.get(name, target.name) == target.name)
+
+
+SAMPLES: tuple[Sample, ...] = (
+    Sample("bool", (True, False)),
+    Sample("int8", (-128, 127, 0)),
+    Sample("int16", (-(2**15), 2**15 - 1)),
+    Sample("int32", (-(2**31), 2**31 - 1)),
+    Sample("int64", (-(2**63), 2**63 - 1)),
+    Sample("int128", (-(2**127), 2**127 - 1)),
+    Sample("int256", (-(2**255), 2**255 - 1)),
+    Sample("uint8", (0, 255)),
+    Sample("uint64", (0, 2**64 - 1)),
+    Sample("uint256", (0, 2**256 - 1)),
+    Sample("float32", (0.0, -1.5, float("nan"), float("inf"), float("-inf"))),
+    Sample("float64", (0.0, 1e308, 5e-324, 0.1, float("nan"), float("inf"), float("-inf"))),
+    Sample("decimal(18,4)", (Decimal("0.0001"), Decimal("-99999999999999.9999"))),
+    Sample("decimal(38,9)", (Decimal("99999999999999999999999999999.999999999"),)),
+    Sample("decimal(76,20)", (Decimal("9" * 56 + "." + "9" * 20),)),
+    Sample("decimal", (Decimal("NaN"), Decimal("Infinity"), Decimal("1e-400"), Decimal("9" * 200))),
+    Sample("string", ("", " ", "\u0000", "a\tb\nc\\N", "größe 表 😀", "x" * 70_000)),
+    Sample("string(20)", ("", "x" * 20)),
+    Sample("binary", (b"", b"\x00\xff\\x", bytes(range(256)))),
+    Sample("date", (date(1, 1, 1), date(1970, 1, 1), date(9999, 12, 31))),
+    Sample("time(6)", (time(0, 0), time(23, 59, 59, 999_999))),
+    Sample("time(9)", (0, 86_399_999_999_999)),
+    Sample("timestamp(6)", (datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999))),  # noqa: DTZ001 - a wall clock
+    Sample("timestamp(9)", (0, _NANOSECONDS, -_NANOSECONDS)),
+    Sample("timestamptz(6)", (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))),
+    Sample("timestamptz(9)", (0, _NANOSECONDS)),
+    Sample("interval", ("P1Y2M3DT4H5M6.000007S",)),
+    Sample("uuid", ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-4fff-bfff-ffffffffffff")),
+    Sample("json", ("null", '{"a":[1,2.5,"x"],"b":{}}', "123456789012345678901234567890.5")),
+    Sample("opaque", ("(1,2]", "")),
+    Sample("list<int64>", ([], [1, None, -1])),
+    Sample("map<string,int64>", ({}, {"a": 1, "b": None})),
+    Sample("struct<a:int64,b:string>", ({"a": 1, "b": None}, {"a": None, "b": ""})),
+)
+
+testkit = MemoryTestkit(connector)
+publish_testkit = MemoryTestkit(publish_connector)
