@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import assert_never
@@ -95,7 +95,7 @@ class Sealing:
 def canonical(value: object) -> object:
     """A value under dpone's equality: NULL equals NULL, NaN equals NaN, zero has no sign, nested values likewise."""
     match value:
-        case float() | Decimal() if value != value:  # noqa: PLR0124 - NaN is the one value unequal to itself
+        case float() | Decimal() if value != value:  # noqa: PLR0124 -- NaN is the one value unequal to itself
             return "NaN", type(value).__name__
         case float() | Decimal() if value == 0:
             return type(value)(0)
@@ -170,31 +170,48 @@ def _seal_changes(entries: list[Change], how: Sealing) -> Sealed:
     for at in range(len(entries) - 1, -1, -1):
         if entries[at].kind is ChangeKind.TRUNCATE:
             if how.on_truncate is OnTruncate.STOP:
-                raise DataError(
-                    "the source table was truncated",
-                    code="stage.truncated",
-                    hint="`on_truncate: apply` carries it out at the target; a full resync is the alternative",
-                )
+                raise truncated()
             entries, cleared = entries[at + 1 :], True
             break
     if not how.key:
         return Sealed(tuple(Live(e.row, e.kept) for e in entries if e.kind is ChangeKind.UPSERT), cleared=cleared)
+    present = tuple(key_of(e.row, how.key) for e in entries if e.kind is ChangeKind.PRESENT)
+    changes = [(key_of(e.row, how.key), e) for e in entries if e.kind in {ChangeKind.UPSERT, ChangeKind.DELETE}]
+    _refuse_unordered(changes, how)
     live: dict[Key, Live] = {}
     dead: dict[Key, None] = {}
     loose: list[Live] = []
-    for entry in entries:
-        key = key_of(entry.row, how.key)
+    for key, entry in changes:
         if entry.kind is ChangeKind.DELETE:
             live.pop(key, None)
             dead[key] = None
-        elif entry.kind is ChangeKind.UPSERT and None in key:
+        elif None in key:
             loose.append(Live(entry.row, entry.kept))
-        elif entry.kind is ChangeKind.UPSERT:
+        else:
             if entry.kept and key not in live and (cleared or key in dead):
                 raise partial_without_base(key)
             live[key] = _fold(live.get(key), entry)
             dead.pop(key, None)
-    return Sealed((*loose, *live.values()), tuple(dead), cleared=cleared)
+    return Sealed((*loose, *live.values()), tuple(dead), present, cleared)
+
+
+def _refuse_unordered(changes: list[tuple[Key, Change]], how: Sealing) -> None:
+    """Raises when two changes of one key share a sequence number: which of them is the last would be chance."""
+    seen: set[tuple[Key, int]] = set()
+    for key, entry in changes:
+        if None in key:
+            continue
+        if (key, entry.seq) in seen:
+            raise duplicate_key(key, how.key)
+        seen.add((key, entry.seq))
+
+
+def truncated() -> DataError:
+    return DataError(
+        "the source table was truncated",
+        code="stage.truncated",
+        hint="`on_truncate: apply` carries it out at the target; a full resync is the alternative",
+    )
 
 
 def _fold(before: Live | None, entry: Change) -> Live:
@@ -215,25 +232,32 @@ def partial_without_base(key: Key) -> DataError:
 
 
 def outside_domain(sealed: Sealed, bound: Domain) -> dict[str, int]:
-    """How many live rows break each demand of the domain; empty when none does."""
-    broken: dict[str, int] = {}
+    """How many entries break each demand of the domain, the first one that they break; empty when none does.
+
+    The order of the demands is that of the domain, whatever the order of the rows.
+    """
+    broken = {"stage.null_key": 0, "stage.outside_where": 0, "stage.outside_bounds": 0}
     for entry in sealed.live:
         row = entry.row
         if any(row[c] is None for c in bound.not_null):
-            broken["stage.null_key"] = broken.get("stage.null_key", 0) + 1
+            broken["stage.null_key"] += 1
         elif not matches(row, bound.where):
-            broken["stage.outside_where"] = broken.get("stage.outside_where", 0) + 1
+            broken["stage.outside_where"] += 1
         elif bound.bounds is not None:
             column, lo, hi = bound.bounds
-            if not lo <= row[column] < hi:  # type: ignore[operator] # bounds are of the column's own ordered type
-                broken["stage.outside_bounds"] = broken.get("stage.outside_bounds", 0) + 1
-    if dead := sum(None in key for key in sealed.dead):
-        broken["stage.null_key"] = broken.get("stage.null_key", 0) + dead
-    return broken
+            if not lo <= row[column] < hi:  # type: ignore[operator]  # bounds are of the column's own ordered type
+                broken["stage.outside_bounds"] += 1
+    broken["stage.null_key"] += sum(None in key for key in (*sealed.dead, *sealed.present))
+    return {code: rows for code, rows in broken.items() if rows}
 
 
 def slice_of(value: object, grain: Grain) -> object:
-    """The start of the slice that a date or an instant lies in; the value itself for grain `value`."""
+    """The start of the slice that a date or an instant lies in; the value itself for grain `value`.
+
+    Instants are cut in UTC, so that equal ones lie in one slice whatever their offsets.
+    """
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC)
     match grain:
         case Grain.VALUE:
             return canonical(value)
