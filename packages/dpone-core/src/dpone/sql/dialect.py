@@ -129,21 +129,21 @@ class Dialect:
         """NaN or an infinity."""
         return f"CAST('{spelled}' AS {self.spell(Field('', as_type))})"
 
-    def instant(self, value: datetime, as_type: Type | None) -> str:  # noqa: ARG002 - overrides look at the type
+    def instant(self, value: datetime, as_type: Type | None) -> str:
         """A moment, given in UTC."""
         return f"TIMESTAMP WITH TIME ZONE '{value.replace(tzinfo=None).isoformat(' ', 'microseconds')}+00:00'"
 
-    def wall_clock(self, value: datetime, as_type: Type | None) -> str:  # noqa: ARG002 - overrides look at the type
+    def wall_clock(self, value: datetime, as_type: Type | None) -> str:
         """A datetime without zone."""
         return f"TIMESTAMP '{value.isoformat(' ', 'microseconds')}'"
 
     # ------------------------------------------------------------- comparisons
 
-    def equals(self, left: str, right: str, of: Type | None = None) -> str:  # noqa: ARG002 - overrides look at the type
+    def equals(self, left: str, right: str, of: Type | None = None) -> str:
         """True when two key values that are not NULL are the same value; one that is NULL equals nothing."""
         return f"{left} = {right}"
 
-    def differs(self, left: str, right: str, of: Type | None = None) -> str:  # noqa: ARG002 - overrides look at the type
+    def differs(self, left: str, right: str, of: Type | None = None) -> str:
         """True when two values are not the same, where NULL is the same as NULL and NaN as NaN; never unknown."""
         return f"{left} IS DISTINCT FROM {right}"
 
@@ -158,6 +158,10 @@ class Dialect:
     def one_character(self, expression: str, position: int) -> str:
         """The character at `position`, counted from one."""
         return f"SUBSTRING({expression}, {position}, 1)"
+
+    def concatenate(self, expressions: Sequence[str]) -> str:
+        """The text of all expressions, none of which is NULL, one after another."""
+        return " || ".join(expressions)
 
     def total(self, expression: str, of: Type) -> str:
         """The exact sum of integers or decimals, NULL when there is none."""

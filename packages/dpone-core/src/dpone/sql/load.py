@@ -25,13 +25,14 @@ class SqlLoad:
     """Tables are text as `Dialect.table` gives it; a view or a query in parentheses will do for the three of the stage.
 
     `live` holds the content columns; when `partial`, also the mask KEPT, one character per content column in order, "1"
-    where the stored value is kept, NULL for a whole row. `dead` and `present` hold the key columns under their own
-    names. `cleared` is what sealing found. `stamps` are constants of the load that stand beside each landed row.
+    where the stored value is kept, NULL for a whole row. `dead` and `present` hold the columns of `key`, which is that
+    of the sealing. `cleared` is what sealing found. `stamps` are constants of the load beside each landed row.
     """
 
     target: str
     live: str
     columns: tuple[Field, ...]
+    key: tuple[str, ...] = ()
     dead: str | None = None
     present: str | None = None
     cleared: bool = False

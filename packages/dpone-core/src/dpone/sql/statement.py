@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from dpone.errors import DataError
@@ -32,18 +32,15 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A query of one number that must be zero; `refuse` raises the error that any other number means."""
+    """A query of one number, and the error that any number but zero means."""
 
     text: str
-    code: str
-    message: str
-    hint: str | None = None
-    context: dict[str, object] = field(default_factory=dict)
+    error: DataError
 
     def refuse(self, found: int) -> None:
         """Raises unless nothing was found."""
         if found:
-            raise DataError(self.message, code=self.code, hint=self.hint, rows=found, **self.context)
+            raise self.error
 
 
 Statements = tuple[Statement, ...]

@@ -1,0 +1,56 @@
+"""A program carried out statement by statement on anything that runs SQL in a transaction.
+
+The caller brings two functions of its driver and owns the transaction; after an error it rolls back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dpone.errors import DataError
+from dpone.ops import Op, Program, Upsert, domain
+from dpone.oracle import Counts, guard_against
+from dpone.sql.dialect import Dialect
+from dpone.sql.load import SqlLoad
+from dpone.sql.operations import render
+from dpone.sql.questions import checks, domain_query, guard_of, guard_query, partial_rows, refuse_outside
+
+Run = Callable[[str], int]  # executes a statement, answers its row count
+Ask = Callable[[str], Sequence[Any]]  # executes a query, answers its first row
+
+
+def validate(program: Program, load: SqlLoad, dialect: Dialect, ask: Ask) -> None:
+    """Raises unless the sealed stage is inside the domain of the program."""
+    refuse_outside(ask(domain_query(domain(program), load, dialect)))
+    if load.partial and not any(isinstance(op, Upsert) for op in program) and ask(partial_rows(load, dialect))[0]:
+        raise DataError("partial rows need an upsert", code="stage.partial_without_base")
+
+
+def carry_out(
+    program: Program,
+    load: SqlLoad,
+    dialect: Dialect,
+    run: Run,
+    ask: Ask,
+    after_each: Callable[[Op], None] = lambda _: None,
+) -> tuple[Counts, ...]:
+    """What each operation did, in order. The stage was validated; the target holds what the oracle says it should."""
+    done = []
+    for op in program:
+        counts = Counts()
+        _refuse(op, load, dialect, ask)
+        for statement in render(op, load, dialect):
+            counts += statement.tally(run(statement.text))
+        done.append(counts)
+        after_each(op)
+    return tuple(done)
+
+
+def _refuse(op: Op, load: SqlLoad, dialect: Dialect, ask: Ask) -> None:
+    guard, query = guard_of(op), guard_query(op, load, dialect)
+    if guard is not None and query is not None:
+        before, after, removed = map(int, ask(query))
+        guard_against(guard, before=before, after=after, removed=removed)
+    for check in checks(op, load, dialect):
+        check.refuse(ask(check.text)[0])
