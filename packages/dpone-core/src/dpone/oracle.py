@@ -6,7 +6,8 @@ or SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -30,7 +31,7 @@ from dpone.ops import (
     Version,
 )
 from dpone.ops import domain as domain_of
-from dpone.stage import Key, Live, Sealed, canonical, key_of, outside_domain, partial_without_base, same, slice_of
+from dpone.stage import Live, Sealed, canonical, key_of, outside_domain, partial_without_base, same, slice_of
 from dpone.where import Row, matches
 
 
@@ -80,9 +81,7 @@ def _carry_out(op: Op, table: Table, stage: Sealed) -> tuple[Table, Counts]:
         case Upsert():
             return _upsert(op, table, stage)
         case DeleteKeys():
-            dead = set(stage.dead)
-            live = {key_of(e.row, op.key) for e in stage.live}
-            return _delete(table, op.how, lambda key: key in dead or (stage.cleared and key not in live), op.key)
+            return _delete_keys(op, table, stage)
         case DeleteAbsent():
             return _delete_absent(op, table, stage)
         case ReplaceSlice():
@@ -150,28 +149,32 @@ def _append(op: Append, table: Table, stage: Sealed) -> tuple[Table, Counts]:
 
 def _upsert(op: Upsert, table: Table, stage: Sealed) -> tuple[Table, Counts]:
     staged = {key_of(e.row, op.key): e for e in stage.live}
+    missing = dict(staged)
     rows: list[Row] = []
     updated = 0
-    for row in table.rows:
-        entry = staged.pop(key_of(row, op.key), None)
-        if entry is None or not _supersedes(entry.row, row, op) or _unchanged(entry, row, op, table):
+    for row in table.rows:  # every row of a key: a target that was filled in another way may hold several
+        key = key_of(row, op.key)
+        missing.pop(key, None)
+        entry = staged.get(key)
+        if entry is None or not _supersedes(entry, row, op) or _unchanged(entry, row, op, table):
             rows.append(row)
             continue
         kept = {c: row.get(c) for c in entry.kept}
         rows.append({**row, **_fresh(entry, table, stage), **kept, **({op.flag: None} if op.flag else {})})
         updated += 1
-    for key, entry in staged.items():
+    for key, entry in missing.items():
         if entry.kept:
             raise partial_without_base(key)
         rows.append(_fresh(entry, table, stage))
-    return _with_rows(table, rows), Counts(inserted=len(staged), updated=updated)
+    return _with_rows(table, rows), Counts(inserted=len(missing), updated=updated)
 
 
-def _supersedes(staged: Row, stored: Row, op: Upsert) -> bool:
-    """Equal or newer wins; NULL is the oldest."""
-    if op.newer is None or stored[op.newer] is None:
+def _supersedes(entry: Live, stored: Row, op: Upsert) -> bool:
+    """Equal or newer wins, as does a row that keeps the stored value; NULL is the oldest."""
+    if op.newer is None or op.newer in entry.kept or stored[op.newer] is None:
         return True
-    return staged[op.newer] is not None and staged[op.newer] >= stored[op.newer]  # type: ignore[operator] # one ordered column
+    staged = entry.row[op.newer]
+    return staged is not None and staged >= stored[op.newer]  # type: ignore[operator]  # one ordered column
 
 
 def _unchanged(entry: Live, row: Row, op: Upsert, table: Table) -> bool:
@@ -180,8 +183,8 @@ def _unchanged(entry: Live, row: Row, op: Upsert, table: Table) -> bool:
     return same(entry.row, row, (c for c in table.columns if c not in entry.kept))
 
 
-def _delete(table: Table, how: DeletePolicy, gone: Callable[[Key], bool], key: Sequence[str]) -> tuple[Table, Counts]:
-    hit = [i for i, row in enumerate(table.rows) if gone(key_of(row, key))]
+def _delete(table: Table, how: DeletePolicy, gone: Callable[[Row], bool]) -> tuple[Table, Counts]:
+    hit = [i for i, row in enumerate(table.rows) if gone(row)]
     match how:
         case Ignore():
             return table, Counts()
@@ -197,20 +200,34 @@ def _delete(table: Table, how: DeletePolicy, gone: Callable[[Key], bool], key: S
             assert_never(how)
 
 
+def _delete_keys(op: DeleteKeys, table: Table, stage: Sealed) -> tuple[Table, Counts]:
+    dead = set(stage.dead)
+    live = {key_of(e.row, op.key) for e in stage.live}
+
+    def gone(row: Row) -> bool:
+        key = key_of(row, op.key)
+        return key in dead or (stage.cleared and key not in live)
+
+    return _delete(table, op.how, gone)
+
+
 def _delete_absent(op: DeleteAbsent, table: Table, stage: Sealed) -> tuple[Table, Counts]:
     there = {key_of(e.row, op.key) for e in stage.live} | set(stage.present)
-    reach = [r for r in _unflagged(table.rows, op.how) if matches(r, op.within)]
-    absent = {key_of(r, op.key) for r in reach} - there
+
+    def absent(row: Row) -> bool:
+        return matches(row, op.within) and key_of(row, op.key) not in there
+
     if not isinstance(op.how, Ignore):
-        guard_against(op.guard, before=len(reach), after=len(there), removed=len(absent))
-    return _delete(table, op.how, absent.__contains__, op.key)
+        reach = [r for r in _unflagged(table.rows, op.how) if matches(r, op.within)]
+        guard_against(op.guard, before=len(reach), after=len(there), removed=sum(map(absent, reach)))
+    return _delete(table, op.how, absent)
 
 
 def _in_slice(op: ReplaceSlice, stage: Sealed) -> Callable[[Row], bool]:
     column = op.column
     if op.bounds is not None:
         lo, hi = op.bounds
-        return lambda row: row[column] is not None and lo <= row[column] < hi  # type: ignore[operator] # ordered column
+        return lambda row: row[column] is not None and lo <= row[column] < hi  # type: ignore[operator]  # ordered column
     staged = {slice_of(e.row[column], op.grain) for e in stage.live}
     return lambda row: row[column] is not None and slice_of(row[column], op.grain) in staged
 
@@ -218,19 +235,19 @@ def _in_slice(op: ReplaceSlice, stage: Sealed) -> Callable[[Row], bool]:
 def _version(op: Version, table: Table, stage: Sealed) -> tuple[Table, Counts]:
     opened, closed = op.names
     staged = {key_of(e.row, op.key): e for e in stage.live}
-    if any(row[opened] > op.at or (row[closed] is not None and row[closed] > op.at) for row in table.rows):  # type: ignore[operator] # instants
+    if any(row[end] is not None and row[end] > op.at for row in table.rows for end in op.names):  # type: ignore[operator]  # instants
         raise at_not_after(op)
+    versions = Counter(key_of(row, op.key) for row in table.rows if row[closed] is None)
+    for key, many in versions.items():
+        if many > 1:
+            raise DataError("a key has two open versions", code="target.two_open_versions", key=list(key))
     rows: list[Row] = []
     ended = 0
-    seen: set[Key] = set()
     for row in table.rows:
-        key = key_of(row, op.key)
         if row[closed] is not None:
             rows.append(row)
             continue
-        if key in seen:
-            raise DataError("a key has two open versions", code="target.two_open_versions", key=list(key))
-        seen.add(key)
+        key = key_of(row, op.key)
         entry = staged.get(key)
         if entry is None and op.absent is Absent.KEEP:
             rows.append(row)

@@ -1,0 +1,261 @@
+"""What each operation means, on rows in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from dpone.errors import DataError
+from dpone.ops import (
+    Absent,
+    Append,
+    DeleteAbsent,
+    DeleteKeys,
+    Flag,
+    Grain,
+    Guard,
+    Ignore,
+    Op,
+    Program,
+    Recreate,
+    ReplaceAll,
+    ReplaceSlice,
+    Upsert,
+    Version,
+)
+from dpone.oracle import Counts, Table, apply
+from dpone.stage import Live, Sealed
+from dpone.where import Compare, Condition, Row
+
+KEY = ("id",)
+LAX = Guard(1.0, allow_empty=True)
+
+
+def at(day: int) -> datetime:
+    return datetime(2024, 1, day, tzinfo=UTC)
+
+
+def row(id_: int | None, v: object = None, **system: object) -> dict[str, object]:
+    return {"id": id_, "v": v, **system}
+
+
+def table(*rows: Row) -> Table:
+    return Table(("id", "v"), rows)
+
+
+def stage(*rows: Row, dead: Iterable[int] = (), **more: object) -> Sealed:
+    return Sealed(tuple(map(Live, rows)), tuple((k,) for k in dead), **more)  # type: ignore[arg-type]  # test shorthand
+
+
+def bag(rows: Iterable[Row]) -> Counter[frozenset[tuple[str, object]]]:
+    return Counter(frozenset(r.items()) for r in rows)
+
+
+def run(op: Op | Program, before: Table, staged: Sealed) -> tuple[Table, Counts]:
+    after, counts = apply(op if isinstance(op, tuple) else (op,), before, staged)
+    assert len(after.rows) == len(before.rows) + counts.inserted - counts.deleted
+    return after, counts
+
+
+def leaves(op: Op | Program, before: Table, staged: Sealed, *rows: Row) -> Counts:
+    after, counts = run(op, before, staged)
+    assert bag(after.rows) == bag(rows)
+    return counts
+
+
+def refusal(op: Op | Program, before: Table, staged: Sealed) -> str:
+    with pytest.raises(DataError) as caught:
+        run(op, before, staged)
+    return caught.value.code
+
+
+class TestExchange:
+    def test_recreate_takes_the_rows_of_the_stage_and_its_stamps(self) -> None:
+        staged = stage(row(1, "a"), row(2), stamps={"load": "x"})
+        counts = leaves(Recreate(LAX), table(row(9)), staged, row(1, "a", load="x"), row(2, load="x"))
+        assert counts == Counts(inserted=2, deleted=1)
+
+    def test_replace_all_leaves_rows_outside_its_filter(self) -> None:
+        op = ReplaceAll((Condition("v", Compare.EQ, "a"),), LAX)
+        leaves(op, table(row(1, "a"), row(2, "b"), row(3)), stage(row(4, "a")), row(2, "b"), row(3), row(4, "a"))
+
+    def test_a_row_outside_the_filter_is_refused(self) -> None:
+        op = ReplaceAll((Condition("v", Compare.EQ, "a"),), LAX)
+        assert refusal(op, table(), stage(row(4, "b"))) == "stage.outside_where"
+
+    def test_bounds_are_half_open(self) -> None:
+        op = ReplaceSlice("v", bounds=(1, 3), guard=LAX)
+        before = table(row(1, 0), row(2, 1), row(3, 2), row(4, 3), row(5))
+        leaves(op, before, stage(row(9, 1)), row(1, 0), row(4, 3), row(5), row(9, 1))
+        assert refusal(op, before, stage(row(9, 3))) == "stage.outside_bounds"
+
+    def test_only_slices_that_are_staged_are_exchanged(self) -> None:
+        op = ReplaceSlice("v", Grain.MONTH, guard=LAX)
+        before = table(row(1, at(1)), row(2, at(31)), row(3, datetime(2024, 2, 1, tzinfo=UTC)), row(4))
+        leaves(op, before, stage(row(9, at(15))), row(3, datetime(2024, 2, 1, tzinfo=UTC)), row(4), row(9, at(15)))
+        leaves(op, before, stage(), *before.rows)
+
+
+class TestGuard:
+    def test_an_emptied_source_does_not_empty_a_target(self) -> None:
+        for op in (Recreate(), ReplaceAll(), DeleteAbsent(KEY), ReplaceSlice("id", bounds=(0, 9))):
+            assert refusal(op, table(row(1)), stage()) == "guard.empty"
+            leaves(op, table(), stage())
+
+    def test_the_share_that_may_vanish_is_bounded(self) -> None:
+        op = DeleteAbsent(KEY, guard=Guard(0.5))
+        before = table(row(1), row(2), row(3), row(4))
+        leaves(op, before, stage(row(1), row(2)), row(1), row(2))
+        assert refusal(op, before, stage(row(1))) == "guard.removed_share"
+
+    def test_flagged_rows_count_neither_before_nor_as_removed(self) -> None:
+        op = DeleteAbsent(KEY, Flag("gone", at(9)), Guard(0.5))
+        before = table(row(1, gone=None), row(2, gone=None), *(row(i, gone=at(1)) for i in range(3, 9)))
+        counts = leaves(op, before, stage(row(1)), row(1, gone=None), row(2, gone=at(9)), *before.rows[2:])
+        assert counts == Counts(updated=1)
+
+    def test_the_guard_counts_rows_not_keys(self) -> None:
+        op = DeleteAbsent(KEY, guard=Guard(0.5))
+        before = table(row(1), row(2, "a"), row(2, "b"), row(2, "c"))
+        assert refusal(op, before, stage(row(1))) == "guard.removed_share"
+
+
+class TestAppend:
+    def test_a_load_is_added_once(self) -> None:
+        after, _ = run(Append("x"), table(row(1)), stage(row(1)))
+        assert bag(after.rows) == bag([row(1), row(1)])
+        assert leaves(Append("x"), after, stage(row(1)), *after.rows) == Counts()
+        leaves(Append("y"), after, stage(row(1)), *after.rows, row(1))
+
+    def test_with_unless_only_new_keys_are_added(self) -> None:
+        leaves(Append("x", KEY), table(row(1, "a")), stage(row(1, "b"), row(2)), row(1, "a"), row(2))
+
+
+class TestUpsert:
+    def test_equal_rows_are_untouched_and_keep_their_stamps(self) -> None:
+        before = table(row(1, "a", load="x"), row(2, "b", load="x"))
+        staged = stage(row(1, "a"), row(2, "c"), row(3), stamps={"load": "y"})
+        counts = leaves(Upsert(KEY), before, staged, row(1, "a", load="x"), row(2, "c", load="y"), row(3, load="y"))
+        assert counts == Counts(inserted=1, updated=1)
+
+    def test_equal_or_newer_wins_and_null_is_the_oldest(self) -> None:
+        def wins(stored: object, staged: object) -> bool:
+            before = Table(("id", "v", "t"), (row(1, "old", t=stored),))
+            after, _ = run(Upsert(KEY, "t"), before, Sealed((Live(row(1, "new", t=staged)),)))
+            return after.rows[0]["v"] == "new"
+
+        assert [wins(a, b) for a, b in [(1, 2), (1, 1), (2, 1), (None, 1), (1, None), (None, None)]] == [
+            True,
+            True,
+            False,
+            True,
+            False,
+            True,
+        ]
+
+    def test_a_kept_cursor_is_as_new_as_the_stored_one(self) -> None:
+        before = Table(("id", "v", "t"), (row(1, "old", t=5),))
+        staged = Sealed((Live(row(1, "new", t=None), frozenset({"t"})),))
+        leaves(Upsert(KEY, "t"), before, staged, row(1, "new", t=5))
+
+    def test_a_returning_key_clears_its_flag_even_when_nothing_else_changed(self) -> None:
+        before = table(row(1, "a", gone=at(1)), row(2, "b", gone=at(1)))
+        leaves(Upsert(KEY, flag="gone"), before, stage(row(1, "a")), row(1, "a", gone=None), before.rows[1])
+
+    def test_a_partial_row_keeps_stored_values_and_is_refused_without_any(self) -> None:
+        staged = Sealed((Live({"id": 1, "v": None, "w": 2}, frozenset({"v"})),))
+        before = Table(("id", "v", "w"), ({"id": 1, "v": "a", "w": 1},))
+        leaves(Upsert(KEY), before, staged, {"id": 1, "v": "a", "w": 2})
+        assert refusal(Upsert(KEY), Table(("id", "v", "w")), staged) == "stage.partial_without_base"
+        assert refusal(Append("x"), before, staged) == "stage.partial_without_base"
+
+    def test_every_stored_row_of_the_key_is_exchanged(self) -> None:
+        before = table(row(1, "a"), row(1, "b"), row(1, "c"))
+        assert leaves(Upsert(KEY), before, stage(row(1, "c")), *[row(1, "c")] * 3) == Counts(updated=2)
+
+    def test_null_in_the_key_is_refused(self) -> None:
+        for op in (Upsert(KEY), DeleteKeys(KEY), DeleteAbsent(KEY, guard=LAX), Append("x", KEY)):
+            assert refusal(op, table(), stage(row(None))) == "stage.null_key"
+
+
+class TestDeletes:
+    BEFORE = table(row(1, gone=None), row(2, gone=at(1)), row(3, gone=None))
+
+    def test_dead_keys_go_by_policy(self) -> None:
+        staged = stage(dead=[1, 2, 7])
+        one, two, three = self.BEFORE.rows
+        assert leaves(DeleteKeys(KEY), self.BEFORE, staged, three) == Counts(deleted=2)
+        flag = DeleteKeys(KEY, Flag("gone", at(9)))
+        assert leaves(flag, self.BEFORE, staged, row(1, gone=at(9)), two, three) == Counts(updated=1)
+        assert leaves(DeleteKeys(KEY, Ignore()), self.BEFORE, staged, one, two, three) == Counts()
+
+    def test_after_a_truncate_only_staged_keys_stay(self) -> None:
+        leaves(DeleteKeys(KEY), table(row(1), row(2), row(None)), stage(row(1), cleared=True), row(1))
+
+    def test_present_keys_stay(self) -> None:
+        op = DeleteAbsent(KEY, guard=LAX)
+        leaves(op, table(row(1), row(2), row(3)), stage(row(1), present=((2,),)), row(1), row(2))
+
+    def test_rows_outside_the_read_stay_even_when_one_of_their_key_is_inside(self) -> None:
+        op = DeleteAbsent(KEY, guard=LAX, within=(Condition("v", Compare.EQ, "a"),))
+        before = table(row(1, "a"), row(1, "b"), row(2, "b"), row(3))
+        leaves(op, before, stage(), row(1, "b"), row(2, "b"), row(3))
+
+
+def version(id_: int, v: object, start: int | None, end: int | None = None) -> Mapping[str, object]:
+    return row(id_, v, valid_from=start and at(start), valid_to=end and at(end))
+
+
+class TestVersion:
+    def test_changed_rows_are_closed_and_opened_and_absent_ones_expire(self) -> None:
+        before = table(version(1, "a", 1), version(2, "b", 1), version(3, "c", 1))
+        staged = stage(row(1, "a"), row(2, "B"), row(4, "d"))
+        counts = leaves(
+            Version(KEY, at(5), ("v",)),
+            before,
+            staged,
+            version(1, "a", 1),
+            version(2, "b", 1, 5),
+            version(2, "B", 5),
+            version(3, "c", 1, 5),
+            version(4, "d", 5),
+        )
+        assert counts == Counts(inserted=2, updated=2)
+
+    def test_absent_keys_are_kept_by_policy(self) -> None:
+        before = table(version(1, "a", 1))
+        leaves(Version(KEY, at(5), ("v",), absent=Absent.KEEP), before, stage(), version(1, "a", 1))
+
+    def test_a_returning_key_gets_a_new_version_after_a_gap(self) -> None:
+        before = table(version(1, "a", 1, 3))
+        leaves(Version(KEY, at(5), ("v",)), before, stage(row(1, "a")), version(1, "a", 1, 3), version(1, "a", 5))
+
+    def test_carried_out_twice_it_changes_nothing(self) -> None:
+        op, staged = Version(KEY, at(5), ("v",)), stage(row(1, "b"))
+        after, _ = run(op, table(version(1, "a", 1), version(2, "x", 1)), staged)
+        assert leaves(op, after, staged, *after.rows) == Counts()
+
+    def test_its_time_is_after_every_version(self) -> None:
+        op = Version(KEY, at(5), ("v",))
+        assert refusal(op, table(version(1, "a", 6)), stage(row(1, "a"))) == "load.at_not_after"
+        assert refusal(op, table(version(1, "a", 1, 6)), stage(row(1, "a"))) == "load.at_not_after"
+        assert refusal(op, table(version(1, "a", 5)), stage(row(1, "b"))) == "load.at_not_after"
+
+    def test_an_unknown_start_is_before_every_load(self) -> None:
+        before = table(version(1, "a", None))
+        leaves(Version(KEY, at(5), ("v",)), before, stage(), version(1, "a", None, 5))
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_two_open_versions_are_refused_before_anything_else_is_compared(self, order: int) -> None:
+        before = table(*[version(1, "a", 1), version(1, "b", 2), version(2, "x", 5)][::order])
+        assert refusal(Version(KEY, at(5), ("v",)), before, stage()) == "target.two_open_versions"
+
+
+def test_a_program_is_carried_out_whole_or_not_at_all() -> None:
+    before = table(row(1), row(2), row(3))
+    program = (Upsert(KEY), DeleteAbsent(KEY, guard=Guard(0.1)))
+    assert refusal(program, before, stage(row(1, "x"))) == "guard.removed_share"
+    assert before == table(row(1), row(2), row(3))
