@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from dpone.batch import Batch, Format, Wire
+from dpone.errors import DponeError, MissingPackage, PlanError
 from dpone.ops import Op, Program
 from dpone.oracle import Counts
 from dpone.probes import Measurement, Probe
@@ -451,12 +452,41 @@ class Connector(Generic[C]):
 
 
 def lazy(path: str) -> Callable[..., Any]:
-    """A callable that imports `module:name` when it is first called, so that a declaration needs no driver."""
+    """A callable that imports `module:name` when it is first called, so that a declaration needs no driver.
+
+    A driver that is not installed answers with its pip line, a connector that is only declared so far says so.
+    """
 
     def call(*args: Any, **kwargs: Any) -> Any:
         from importlib import import_module
 
         module, _, name = path.partition(":")
-        return getattr(import_module(module), name)(*args, **kwargs)
+        try:
+            loaded = import_module(module)
+        except ModuleNotFoundError as missing:
+            failure = _unopened(module, missing)
+            if failure is None:
+                raise  # a fault of the connector's own, which its author must see
+        else:
+            return getattr(loaded, name)(*args, **kwargs)
+        raise failure  # here, and not within the clause above: nobody needs the import's traceback
 
     return call
+
+
+def _unopened(module: str, missing: ModuleNotFoundError) -> DponeError | None:
+    """What it means that `module` cannot be imported because of `missing`; None when something is broken."""
+    from importlib.metadata import entry_points
+
+    package, absent = module.partition(".")[0], missing.name or ""
+    points = entry_points(group="dpone.connectors")
+    owner = next((p.dist.name for p in points if p.module.partition(".")[0] == package and p.dist), package)
+    if absent == module:
+        return PlanError(
+            f"this version of {owner} declares what it can do, and cannot connect yet",
+            code="connector.not_built",
+            hint=f"pip install --upgrade {owner}",
+        )
+    if absent.partition(".")[0] in {package, "dpone", ""}:
+        return None
+    return MissingPackage(f"{owner} needs {absent.partition('.')[0]}, which is not installed", install=owner)
