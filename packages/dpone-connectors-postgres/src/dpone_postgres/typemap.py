@@ -76,6 +76,8 @@ _MAX_LENGTH = 10485760
 def read(native: str) -> Type:
     """The type in which values of a native type are read."""
     spelled = parse_spelling(native.removeprefix(f"{ENGINE}:"))
+    if spelled.array and (spelled.is_user_defined or spelled.base == "box"):
+        return OPAQUE  # their elements may be parted by another sign than a comma
     element = _scalar(spelled)
     return list_of(element) if spelled.array else element
 
