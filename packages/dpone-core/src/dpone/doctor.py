@@ -91,9 +91,8 @@ def live(name: str, profile: str, connect: Connection) -> Iterator[Finding]:
 
 
 def profiles() -> dict[str, str]:
-    """The profile of each specified connector that is installed, and the connector's name."""
-    names = [each.name for each in SPECIFIED if each.name in registry.installed()]
-    return {registry.load(name).profile.name: name for name in names}
+    """The live profile of each installed connector, and the connector's name."""
+    return {registry.load(name).profile.name: name for name in registry.installed()}
 
 
 def examine(profile: str, connect: Connection) -> Sequence[Finding]:

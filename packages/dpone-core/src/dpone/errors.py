@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-
 class DponeError(Exception):
     """What was expected, what was found, where, and what to do; `code` is an anchor in docs/reference/errors.md."""
 

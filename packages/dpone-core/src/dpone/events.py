@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from dpone.batch import Choice
 from dpone.connector import Layout, Position, SchemaChange, Staged
+from dpone.errors import DponeError
 from dpone.ops import Op
 from dpone.oracle import Counts
 from dpone.schema import Schema
@@ -20,12 +20,14 @@ from dpone.schema import Schema
 class RunStarted:
     run_id: str
     stream: str
-    load_id: str
     source: str
     sink: str
     strategy: str
-    at: datetime
-    plan_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,12 @@ class RunFinished:
     seconds: float
     error_code: str | None = None
     error: str | None = None
+    cause: DponeError | None = None
 
 
 Event = (
     RunStarted
+    | Planned
     | LeaseTaken
     | ReadingOpened
     | FormatChosen

@@ -89,13 +89,8 @@ def evolve(
         if not stored.nullable:
             plan.append(RelaxColumn(name))
             after[name] = replace(stored, nullable=True)
-    plan += [
-        AddColumn(c.field)
-        for c in wanted.system
-        if c.field.name not in found
-        and c not in current.system
-        and c.field.name not in {s.field.name for s in current.system}
-    ]
+    there = found.keys() | {c.field.name for c in current.system}
+    plan += [AddColumn(c.field) for c in wanted.system if c.field.name not in there]
     schema = Schema(tuple(f for f in after.values() if f.name not in system), current.schema.key)
     return Evolution(Layout(schema, wanted.system), tuple(columns), tuple(plan))
 

@@ -233,7 +233,7 @@ def _resident() -> int:
     """Bytes that the process holds now; zero where the platform does not say."""
     if not sys.platform.startswith("linux"):
         return 0
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - read for every batch; Path costs more than the read
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 -- read for every batch; Path costs more than the read
         return int(statm.read().split()[1]) * 4096
 
 

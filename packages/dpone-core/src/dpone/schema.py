@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-
 from dpone.errors import PlanError, UsageError
 
 if TYPE_CHECKING:
@@ -257,7 +256,7 @@ def _parse(tokens: list[str]) -> tuple[Type, list[str]]:
         numbers = [int(t) for t in rest[1:close] if t != ","]
         rest = rest[close + 1 :]
     if kind is Kind.DECIMAL:
-        if len(numbers) > 2:  # noqa: PLR2004 - precision and scale
+        if len(numbers) > 2:  # noqa: PLR2004 -- precision and scale
             raise ValueError(word)
         return decimal(*numbers), rest
     if len(numbers) > 1:

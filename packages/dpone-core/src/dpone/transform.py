@@ -62,7 +62,8 @@ def _change(values: pa.Array[Any], field: Field, change: ColumnChange) -> pa.Arr
                 raise unfit(field, error) from None
             return cast
         case ChangeKind.MASK:
-            return pc.if_else(pc.is_null(values), pa.scalar(None, pa.string()), pa.scalar(change.to))
+            masked: pa.Array[Any] = pc.if_else(pc.is_null(values), pa.scalar(None, pa.string()), pa.scalar(change.to))
+            return masked
         case ChangeKind.HASH:
             digest = _digest(change.to)
             plain = values if values.type in (pa.binary(), pa.string()) else pc.cast(values, pa.string())
@@ -87,7 +88,7 @@ def mask_of(data: pa.RecordBatch, where: Where) -> pa.Array[Any]:
     """True for each row that matches; a comparison with NULL is not a match."""
     keep = pa.array([True] * data.num_rows, pa.bool_())
     for condition in where:
-        holds: pa.BooleanArray = pc.fill_null(_holds(data.column(condition.column), condition), pa.scalar(False))
+        holds: Any = pc.fill_null(_holds(data.column(condition.column), condition), pa.scalar(False))
         keep = pc.and_(keep, holds)
     return keep
 

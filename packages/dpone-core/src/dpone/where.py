@@ -67,13 +67,13 @@ def _true(found: object, condition: Condition) -> bool:
         case Compare.NOT_IN:
             return found not in _values(value)
         case Compare.LT:
-            return found < value  # type: ignore[operator,no-any-return] # the plan asks order of comparable types only
+            return found < value  # type: ignore[operator,no-any-return]  # the plan asks order of comparable types only
         case Compare.LE:
-            return found <= value  # type: ignore[operator,no-any-return] # likewise
+            return found <= value  # type: ignore[operator,no-any-return]  # likewise
         case Compare.GT:
-            return found > value  # type: ignore[operator,no-any-return] # likewise
+            return found > value  # type: ignore[operator,no-any-return]  # likewise
         case _:
-            return found >= value  # type: ignore[operator,no-any-return] # likewise
+            return found >= value  # type: ignore[operator,no-any-return]  # likewise
 
 
 def _values(value: object) -> tuple[object, ...]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
-from dpone.testing.recording import CONNECTOR, FakeLease, FakeReading, FakeSink, FakeSource, Log, plan
 
 from dpone import events, failpoints
 from dpone.connector import Layout, Position, Split, Stored
@@ -15,12 +17,16 @@ from dpone.runner import Run, execute
 from dpone.schema import Field, Schema
 from dpone.signals import Interrupted, Stop, interruptible
 from dpone.strategies import Read
+from dpone.testing.recording import CONNECTOR, FakeLease, FakeReading, FakeSink, FakeSource, FakeStage, Log, plan
 
 AT = Position(Read.SINCE, {"at": 7})
 
 
-def started(log: Log, the_plan: Plan | None = None, **sink: object) -> tuple[Run, FakeSource, FakeSink, list[events.Event]]:
-    source, target = FakeSource(log, reading=FakeReading(upto=AT)), FakeSink(log, **sink)  # type: ignore[arg-type] # test's own
+Started = tuple[Run, FakeSource, FakeSink, list[events.Event]]
+
+
+def started(log: Log, the_plan: Plan | None = None, **sink: Any) -> Started:
+    source, target = FakeSource(log, reading=FakeReading(upto=AT)), FakeSink(log, **sink)
     told: list[events.Event] = []
     run = Run("r1", the_plan or plan(), source, target, CONNECTOR, CONNECTOR, told.append, Stop())
     return run, source, target, told
@@ -145,7 +151,8 @@ def test_chunks_are_published_one_after_another_and_the_last_closes_the_plan() -
     execute(run)
     assert [(c.id, c.last) for c in log.chunks] == [("0..1", False), ("1..2", False), ("2..3", False), ("3..4", True)]
     assert len({c.plan for c in log.chunks}) == 1
-    assert [e.load_id for e in told if isinstance(e, events.StateCommitted)] == [f"r1.{n}..{n + 1}.orders" for n in range(4)]
+    loads = [e.load_id for e in told if isinstance(e, events.StateCommitted)]
+    assert loads == [f"r1.{n}..{n + 1}.orders" for n in range(4)]
 
 
 def test_a_rerun_does_only_the_chunks_that_are_left() -> None:
@@ -161,57 +168,38 @@ def test_each_failpoint_of_the_runner_is_hit() -> None:
     hits: list[str] = []
     run, _, _, _ = started(Log())
     own = [name for name in failpoints.RUN if name != "after_each_op"]  # that one is the sink's
-    with _all_armed(own, hits):
+    with ExitStack() as stack:
+        for name in own:
+            stack.enter_context(failpoints.arm(name, partial(hits.append, name)))
         execute(run)
     assert hits == own
-
-
-def _all_armed(names: list[str], hits: list[str]):  # type: ignore[no-untyped-def] # an ExitStack
-    from contextlib import ExitStack
-
-    stack = ExitStack()
-    for name in names:
-        stack.enter_context(failpoints.arm(name, lambda name=name: hits.append(name)))  # type: ignore[misc] # bound now
-    return stack
 
 
 def test_a_signal_before_the_commit_rolls_back_and_one_during_it_waits() -> None:
     log = Log()
     run, _, sink, _ = started(log)
-    with interruptible() as stop:
-        with failpoints.arm("after_seal", lambda: signal.raise_signal(signal.SIGTERM)), pytest.raises(Interrupted) as early:
-            execute(replace(run, stop=stop))
+    terminate = partial(signal.raise_signal, signal.SIGTERM)
+    with interruptible() as stop, failpoints.arm("after_seal", terminate), pytest.raises(Interrupted) as early:
+        execute(replace(run, stop=stop))
     assert early.value.exit_code == 143
     assert sink.stored is None
 
     log = Log()
     run, _, sink, _ = started(log)
-    with interruptible() as stop:
-        with failpoints.arm("after_save_position", lambda: signal.raise_signal(signal.SIGINT)), pytest.raises(Interrupted) as late:
-            execute(replace(run, stop=stop))
+    interrupt = partial(signal.raise_signal, signal.SIGINT)
+    with interruptible() as stop, failpoints.arm("after_save_position", interrupt), pytest.raises(Interrupted) as late:
+        execute(replace(run, stop=stop))
     assert late.value.exit_code == 130
     assert sink.stored is not None
 
 
-def test_a_null_in_the_key_and_a_row_outside_the_bounds_are_refused() -> None:
+def test_a_row_outside_the_domain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log()
     run, source, sink, _ = started(log, backfill(1))
     source.reading.upto = None
-    measured: list[object] = []
-
-    def measure(probe: tuple[object, ...]) -> dict[object, object]:
-        measured.extend(probe)
-        return {m: 1 for m in probe}
-
-    from dpone.testing.recording import FakeStage
-
-    before = FakeStage.measure
-    FakeStage.measure = lambda self, probe: measure(probe)  # type: ignore[method-assign,assignment] # planted answer
-    try:
-        with pytest.raises(DataError) as caught:
-            execute(run)
-    finally:
-        FakeStage.measure = before  # type: ignore[method-assign] # put back
+    monkeypatch.setattr(FakeStage, "measure", lambda _, probe: dict.fromkeys(probe, 1))
+    with pytest.raises(DataError) as caught:
+        execute(run)
     assert caught.value.code == "stage.null_key"
     assert sink.stored is None
 

@@ -1,4 +1,4 @@
-"""The root command: names and one line of help for each subcommand, without importing any; errors as people should see them.
+"""The root command: each subcommand with its line of help, without importing any; errors as people should see them.
 
 Exit codes are the same for every command: 0 yes; 1 the answer is no; 2 refused; 130 and 143 after a signal.
 """
@@ -67,9 +67,9 @@ class LazyGroup(click.Group):
             from difflib import get_close_matches  # nothing but a mistyped command needs it
 
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if near:
-                error.message += f" Did you mean {near[0]!r}?"
-            raise
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, line) for name, (_, line) in COMMANDS.items()]
@@ -91,7 +91,9 @@ def _entry_points() -> Iterable[Any]:
 def _missing(name: str) -> click.Command:
     """Stands for a group whose distribution is not installed: any call is answered by the line that installs it."""
 
-    @click.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+    @click.command(
+        name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False
+    )
     def missing() -> None:
         from dpone.errors import MissingPackage
 

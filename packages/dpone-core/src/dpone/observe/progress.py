@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from dpone import events
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class ProgressBars:
@@ -36,7 +38,9 @@ class ProgressBars:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.stop()
 
     def __call__(self, stream: str, event: events.Event) -> None:
@@ -46,15 +50,23 @@ class ProgressBars:
                 case events.BatchStaged(rows=rows, nbytes=nbytes):
                     self._nbytes[stream] += nbytes
                     self._progress.update(
-                        task, advance=rows or 0, size=_size(self._nbytes[stream]), rate=self._rate(task), phase="reading"
+                        task,
+                        advance=rows or 0,
+                        size=_size(self._nbytes[stream]),
+                        rate=self._rate(task),
+                        phase="reading",
                     )
                 case events.StageSealed(staged=staged):
-                    self._progress.update(task, completed=staged.received, total=staged.received or 1, phase="publishing")
+                    self._progress.update(
+                        task, completed=staged.received, total=staged.received or 1, phase="publishing"
+                    )
                 case events.Reconciled():
                     self._progress.update(task, phase="reconciled")
                 case events.RunFinished(status=status):
                     done = self._progress.tasks[task].completed
-                    self._progress.update(task, phase=status, total=done or 1, completed=done or 1, rate=self._rate(task))
+                    self._progress.update(
+                        task, phase=status, total=done or 1, completed=done or 1, rate=self._rate(task)
+                    )
                     if not done:
                         self._progress.update(task, completed=1, total=1)
                 case _:
@@ -63,7 +75,9 @@ class ProgressBars:
     def _task(self, stream: str) -> TaskID:
         if stream not in self._tasks:
             self._nbytes[stream] = 0
-            self._tasks[stream] = self._progress.add_task("", total=None, stream=stream, phase="starting", size="", rate="")
+            self._tasks[stream] = self._progress.add_task(
+                "", total=None, stream=stream, phase="starting", size="", rate=""
+            )
         return self._tasks[stream]
 
     def _rate(self, task: TaskID) -> str:
@@ -73,7 +87,7 @@ class ProgressBars:
 
 def _size(nbytes: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000:  # noqa: PLR2004 - decimal units
+        if nbytes < 1000:  # noqa: PLR2004 -- decimal units
             return f"{nbytes:,.0f} {unit}" if unit == "B" else f"{nbytes:,.1f} {unit}"
         nbytes /= 1000
     return f"{nbytes:,.1f} TB"

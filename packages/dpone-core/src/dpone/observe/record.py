@@ -1,4 +1,4 @@
-"""The record of a run: events folded into a typed report, kept on disk from the first event on, so that a crash leaves a trace."""
+"""The record of a run: events folded into a typed report, on disk from the first event on, so that a crash shows."""
 
 from __future__ import annotations
 
@@ -131,11 +131,13 @@ def _jsonable(value: Any) -> Any:
             return value
 
 
-def fold(stream: StreamReport, event: events.Event, seconds: float) -> StreamReport:  # noqa: PLR0911, C901 - one arm per event
+def fold(stream: StreamReport, event: events.Event, seconds: float) -> StreamReport:
     """The stream's report after one more event."""
     match event:
-        case events.RunStarted(source=source, sink=sink, strategy=strategy, plan_digest=digest):
-            return replace(stream, source=source, sink=sink, strategy=strategy, plan_digest=digest)
+        case events.RunStarted(source=source, sink=sink, strategy=strategy):
+            return replace(stream, source=source, sink=sink, strategy=strategy)
+        case events.Planned(digest=digest):
+            return replace(stream, plan_digest=digest)
         case events.FormatChosen(choice=choice):
             refused = tuple(f"{r.format}: {r.reason}" for r in choice.refused)
             return replace(stream, format=choice.format, refused_formats=refused)

@@ -1,0 +1,183 @@
+"""dpone from Python: a manifest is run or planned as the command line does it.
+
+report = dpone.run("orders.yaml")
+assert report.succeeded and report.streams[0].inserted == 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic
+
+from dpone import events
+from dpone.compile import compile_plan
+from dpone.connector import Dataset, Discovers, Explains, Layout, Sink, Source
+from dpone.errors import DponeError, PlanError
+from dpone.manifest import Manifest, SourceEnd, Stream
+from dpone.observe.record import Recorder, RunReport, refuse_bad_run_id
+from dpone.plan import Plan
+from dpone.prepare import Prepared, prepare
+from dpone.runner import Run, execute
+from dpone.signals import Interrupted, Stop, interruptible
+
+RUNS = Path(".dpone/runs")
+
+
+def new_run_id() -> str:
+    """An id that sorts by time and that no two runs share."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+
+
+@contextmanager
+def opened(stream: Stream) -> Iterator[tuple[Source, Sink]]:
+    """The two ends of a stream, connected; secrets are resolved here and not before."""
+    source, sink = stream.source, stream.sink
+    assert source.connector.source is not None  # the loader refuses a stream whose connector is not that end
+    assert sink.connector.sink is not None
+    with (
+        source.connector.source.open(source.connection.resolve()) as opened_source,
+        sink.connector.sink.open(sink.connection.resolve()) as opened_sink,
+    ):
+        yield opened_source, opened_sink
+
+
+def run(
+    manifest: str | Path | Manifest,
+    *,
+    select: Sequence[str] = (),
+    run_id: str | None = None,
+    runs: Path = RUNS,
+    observers: Sequence[events.Observer] = (),
+) -> RunReport:
+    """Every selected stream is carried out; one that fails does not stop the others, and the report says so."""
+    found = loaded(manifest, select)
+    run_id = run_id or new_run_id()
+    refuse_bad_run_id(run_id)
+    recorder = Recorder(runs, run_id, str(found.path or found.name))
+    status = "failed"
+    try:
+        with interruptible() as stop:
+            status = _run_all(found, run_id, (recorder, *observers), stop)
+    except Interrupted:
+        status = "interrupted"
+        raise
+    finally:
+        report = recorder.finish(status)
+    return report
+
+
+def _run_all(manifest: Manifest, run_id: str, observers: Sequence[events.Observer], stop: Stop) -> str:
+    """The status of the whole: succeeded only when every stream did."""
+
+    def one(stream: Stream) -> bool:
+        return _run_stream(stream, run_id, observers, stop)
+
+    workers = min(manifest.parallel, len(manifest.streams))
+    if workers <= 1:
+        done = [one(stream) for stream in manifest.streams]
+    else:
+        with ThreadPoolExecutor(workers, thread_name_prefix="dpone-stream") as pool:
+            done = list(pool.map(one, manifest.streams))
+    return "succeeded" if all(done) else "failed"
+
+
+def _run_stream(stream: Stream, run_id: str, observers: Sequence[events.Observer], stop: Stop) -> bool:
+    begun = monotonic()
+
+    def notify(event: events.Event) -> None:
+        for observer in observers:
+            observer(stream.name, event)
+
+    def finish(status: str, error: DponeError | None = None) -> bool:
+        code, message = (error.code, error.message) if error else (None, None)
+        notify(events.RunFinished(status, monotonic() - begun, code, message, error))
+        return error is None
+
+    notify(
+        events.RunStarted(
+            run_id, stream.name, str(stream.source.connection), str(stream.sink.connection), stream.strategy.mode
+        )
+    )
+    try:
+        with opened(stream) as (source, sink):
+            plan = compile_plan(stream, source.describe(stream.source.options.dataset()))
+            notify(events.Planned(plan.digest))
+            limit = plan.limits.run_timeout
+            execute(
+                Run(
+                    id=run_id,
+                    plan=plan,
+                    source=source,
+                    sink=sink,
+                    source_connector=stream.source.connector,
+                    sink_connector=stream.sink.connector,
+                    notify=notify,
+                    stop=stop,
+                    deadline=None if limit is None else begun + limit.total_seconds(),
+                )
+            )
+    except DponeError as error:
+        return finish("failed", error)
+    except Interrupted:
+        finish("interrupted")
+        raise
+    except Exception as error:
+        # a foreign exception may quote what it was given, a password among it: only its kind is recorded
+        finish("failed", DponeError(f"internal error: {type(error).__name__}", code="internal"))
+        raise
+    return finish("succeeded")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run of a stream would do now."""
+
+    plan: Plan
+    prepared: Prepared
+    current: Layout | None
+    statements: tuple[str, ...]
+
+
+def plan(manifest: str | Path | Manifest, *, select: Sequence[str] = ()) -> tuple[Preview, ...]:
+    """What a run would do with each selected stream, target and position being as they are now. Nothing is written."""
+    return tuple(_preview(stream) for stream in loaded(manifest, select).streams)
+
+
+def _preview(stream: Stream) -> Preview:
+    with opened(stream) as (source, sink):
+        compiled = compile_plan(stream, source.describe(stream.source.options.dataset()))
+        current = sink.inspect(compiled.target)
+        load = replace(compiled.load, id="<load id>", bounds=compiled.load.bounds, first=current is None)
+        prepared = prepare(compiled, load, stream.source.connector, stream.sink.connector, current, None)
+        statements: Sequence[str] = ()
+        if isinstance(sink, Explains):
+            statements = sink.explain(prepared.spec, prepared.changes)
+        return Preview(compiled, prepared, current, tuple(statements))
+
+
+def loaded(manifest: str | Path | Manifest, select: Sequence[str] = ()) -> Manifest:
+    """The manifest with its wildcards expanded and the selected streams alone."""
+    from dpone import manifest as manifests
+    from dpone import registry
+
+    found = manifest if isinstance(manifest, Manifest) else manifests.load(manifest, registry.load)
+    return manifests.select(manifests.expand(found, _discover), select)
+
+
+def _discover(end: SourceEnd, pattern: tuple[str, ...]) -> Sequence[Dataset]:
+    """The tables of a source that a wildcard may mean."""
+    assert end.connector.source is not None  # the loader refuses a source that is none
+    with end.connector.source.open(end.connection.resolve()) as source:
+        if not isinstance(source, Discovers):
+            raise PlanError(
+                f"{end.type} cannot list what it holds",
+                code="plan.no_wildcards",
+                hint="name each stream under `streams:`",
+            )
+        return source.discover(pattern)

@@ -1,0 +1,93 @@
+"""`dpone run`: rows move; bars at a terminal, log lines elsewhere, a report in the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from dpone import api, events
+from dpone.cli import plan as plan_command
+from dpone.cli.main import show_error
+from dpone.cli.options import at_terminal, emit_json, manifest_argument, output_format, select_option
+from dpone.errors import DponeError
+from dpone.manifest.models import Manifest
+from dpone.observe.logs import LogLines
+from dpone.observe.record import RunReport, plain_report
+
+
+@click.command()
+@manifest_argument
+@select_option
+@click.option("--run-id", metavar="ID", help="The id of this run; refused when it was used before.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, as `dpone plan` does.")
+@click.option("--quiet", is_flag=True, help="No progress and no log lines.")
+@output_format(markdown=True)
+def run(
+    *, manifest: Path, select: tuple[str, ...], run_id: str | None, dry_run: bool, quiet: bool, output_format: str
+) -> None:
+    """Run MANIFEST: every stream, or those that --select names. Records are kept under .dpone/runs."""
+    if dry_run:
+        plan_command.show(api.plan(manifest, select=select), "json" if output_format == "json" else "text")
+        return
+    carry_out(manifest, select, run_id, quiet=quiet, output_format=output_format)
+
+
+class Failures:
+    """The error of each stream that failed."""
+
+    def __init__(self) -> None:
+        self.errors: list[DponeError] = []
+
+    def __call__(self, _stream: str, event: events.Event) -> None:
+        if isinstance(event, events.RunFinished) and event.cause is not None:
+            self.errors.append(event.cause)
+
+
+def carry_out(
+    manifest: Path | Manifest, select: Sequence[str], run_id: str | None, *, quiet: bool, output_format: str
+) -> None:
+    """The run, as a person or a machine wants to see it; ends the process with 1 when it failed.
+
+    A single stream's error is raised as it is, so that its exit code is the command's.
+    """
+    failures = Failures()
+    with ExitStack() as stack:
+        observers: list[events.Observer] = [failures]
+        if not quiet:
+            observers.append(_watcher(stack))
+        report = api.run(manifest, select=select, run_id=run_id, observers=observers)
+    _print(report, output_format)
+    if len(report.streams) == 1 and failures.errors:
+        raise failures.errors[0]
+    for error in failures.errors:
+        show_error(error)
+    if not report.succeeded:
+        sys.exit(1)
+
+
+def _watcher(stack: ExitStack) -> events.Observer:
+    if not at_terminal():
+        return LogLines(sys.stderr)
+    from rich.console import Console  # drawn for people only
+
+    from dpone.observe.progress import ProgressBars
+
+    return stack.enter_context(ProgressBars(Console(stderr=True)))
+
+
+def _print(report: RunReport, output_format: str) -> None:
+    if output_format == "json":
+        emit_json(plain_report(report))
+    elif output_format == "md":
+        click.echo(report.to_markdown(), nl=False)
+    else:
+        for stream in report.streams:
+            click.echo(
+                f"{stream.name}: {stream.status}; read {stream.rows_staged:,}, inserted {stream.inserted:,}, "
+                f"updated {stream.updated:,}, deleted {stream.deleted:,}; {stream.rows_after:,} rows in the target"
+            )
+        click.echo(f"run {report.run_id}: {report.status}; report {api.RUNS / report.run_id}.md")

@@ -1,0 +1,102 @@
+"""`dpone state`: the stored position of a pipeline, shown and changed with care."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dpone.api import loaded, opened
+from dpone.cli.options import emit_json, manifest_argument, output_format, select_option
+from dpone.connector import Manages, Position, Stored
+from dpone.errors import PlanError, UsageError
+from dpone.manifest import Stream
+from dpone.plan import plain
+from dpone.strategies import STRATEGIES
+
+
+@click.group()
+def state() -> None:
+    """Show and change the stored position of a pipeline."""
+
+
+@state.command()
+@manifest_argument
+@select_option
+@output_format()
+def show(*, manifest: Path, select: tuple[str, ...], output_format: str) -> None:
+    """Show how far each stream of MANIFEST has been read."""
+    rows = []
+    for stream in loaded(manifest, select).streams:
+        stored = _stored(stream)
+        rows.append({"stream": stream.name, "stored": plain(stored) if stored else None})
+    if output_format == "json":
+        emit_json(rows)
+        return
+    for row in rows:
+        click.echo(f"{row['stream']}: {json.dumps(row['stored']) if row['stored'] else 'nothing stored'}")
+
+
+@state.command("set")
+@manifest_argument
+@click.argument("position")
+@select_option
+@click.option("--yes", is_flag=True, help="Really do it.")
+def set_command(*, manifest: Path, position: str, select: tuple[str, ...], yes: bool) -> None:
+    """Set the position of one stream of MANIFEST to POSITION, the JSON token that `state show` prints."""
+    stream = _one(manifest, select)
+    try:
+        token: Any = json.loads(position)
+    except ValueError:
+        token = None
+    if not isinstance(token, dict):
+        raise UsageError(
+            "the position is not a JSON object", code="usage.invalid_position", hint="take one from `dpone state show`"
+        )
+    _change(stream, Position(STRATEGIES[stream.strategy.mode].read, token), yes=yes)
+
+
+@state.command()
+@manifest_argument
+@select_option
+@click.option("--yes", is_flag=True, help="Really do it.")
+def reset(*, manifest: Path, select: tuple[str, ...], yes: bool) -> None:
+    """Forget the position of one stream of MANIFEST: its next run is a first load."""
+    _change(_one(manifest, select), None, yes=yes)
+
+
+def _one(manifest: Path, select: tuple[str, ...]) -> Stream:
+    streams = loaded(manifest, select).streams
+    if len(streams) != 1:
+        raise UsageError(
+            f"{len(streams)} streams are selected, and positions are changed one at a time",
+            code="usage.one_stream",
+            hint=f"--select one of {', '.join(s.name for s in streams)}",
+        )
+    return streams[0]
+
+
+def _stored(stream: Stream) -> Stored | None:
+    with opened(stream) as (_, sink), sink.lease(stream.sink.options.target(), stream.name) as lease:
+        return lease.stored
+
+
+def _change(stream: Stream, position: Position | None, *, yes: bool) -> None:
+    target = stream.sink.options.target()
+    with opened(stream) as (_, sink):
+        if not isinstance(sink, Manages):
+            raise PlanError(
+                f"{stream.sink.type} does not let its positions be changed",
+                code="plan.unmanaged_state",
+                hint="its position moves by runs alone",
+            )
+        with sink.lease(target, stream.name) as lease:
+            before = json.dumps(plain(lease.stored.position)) if lease.stored else "nothing"
+        after = json.dumps(plain(position)) if position else "nothing"
+        click.echo(f"{stream.name}: {before} -> {after}")
+        if not yes:
+            click.echo("nothing was changed; --yes does it")
+            return
+        sink.set_position(target, stream.name, position)
