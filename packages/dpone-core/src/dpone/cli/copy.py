@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 from pydantic import ValidationError
@@ -68,8 +68,8 @@ def copy(
 
 
 def _split(url: str) -> tuple[str, str]:
-    bare, table = urldefrag(url)
-    return bare, table
+    bare, _, table = url.partition("#")
+    return bare, unquote(table)
 
 
 def _source_options(connector: Connector[Any], table: str) -> SourceOptions:

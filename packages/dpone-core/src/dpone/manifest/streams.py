@@ -92,8 +92,10 @@ def clashes(streams: Sequence[Stream]) -> list[tuple[int, str]]:
 def select(manifest: Manifest, patterns: Sequence[str]) -> Manifest:
     """The manifest with those streams alone whose name matches a pattern (`*`, `?`); each pattern must match one.
 
-    Wildcards are expanded before.
+    Without patterns all streams stay. Wildcards are expanded before.
     """
+    if not patterns:
+        return manifest
     names = [s.name for s in manifest.streams]
     chosen, idle = matching(names, patterns)
     if idle:
