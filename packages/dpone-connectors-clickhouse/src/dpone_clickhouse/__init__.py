@@ -1,1 +1,35 @@
-"""The ClickHouse connector for dpone."""
+"""The ClickHouse connector for dpone: its declaration, free of any driver."""
+
+from __future__ import annotations
+
+from dpone.connector import Connector, Profile, SinkSpec, SourceSpec, lazy
+from dpone.ops import OPS
+from dpone.strategies import Read
+from dpone_clickhouse.config import ClickHouseConfig
+from dpone_clickhouse.options import ClickHouseSink, ClickHouseSource
+from dpone_clickhouse.typemap import TYPES
+from dpone_clickhouse.wires import ACCEPTS, EMITS
+
+__all__ = ["ClickHouseConfig", "ClickHouseSink", "ClickHouseSource", "connector"]
+
+connector = Connector(
+    name="clickhouse",
+    distribution="dpone-connectors-clickhouse",
+    config=ClickHouseConfig,
+    types=TYPES,
+    profile=Profile("clickhouse_live", "a ClickHouse server that was given answers on its native port and over HTTP"),
+    schemes=("clickhouse",),
+    source=SourceSpec(
+        reads=frozenset({Read.SCAN, Read.SINCE}),
+        emits=EMITS,
+        options=ClickHouseSource,
+        open=lazy("dpone_clickhouse.source:connect"),
+    ),
+    sink=SinkSpec(
+        ops=frozenset(OPS),
+        accepts=ACCEPTS,
+        options=ClickHouseSink,
+        open=lazy("dpone_clickhouse.sink:connect"),
+        atomic="publish",
+    ),
+)
