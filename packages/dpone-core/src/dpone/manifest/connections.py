@@ -1,7 +1,7 @@
 """Connections by name: `DPONE_CONN_<NAME>` in the environment, `connections.yml` beside the manifest, the user's own.
 
-With DPONE_CONNECTIONS set, that file alone is read. What is found is a `ConnectionRef`: it can be printed, and becomes a
-configuration with its secrets at connect time only.
+With DPONE_CONNECTIONS set, that file alone is read. What is found is a `ConnectionRef`: it can be printed, and its
+secrets are read at connect time only.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 
 from pydantic import BaseModel, Tag, ValidationError
 
+from dpone.errors import DponeError
 from dpone.manifest.document import Loc, Node
 from dpone.manifest.problems import INVALID, UNKNOWN_KEY, Mark, Problem, did_you_mean, listed, nearest
 
@@ -38,7 +39,7 @@ class Place:
         text, node = self.where, self.node
         for number, part in enumerate(loc):
             known = part in node.entries if isinstance(part, str) else part < len(node.items)
-            if not known and number < len(loc) - 1:
+            if not known and (number < len(loc) - 1 or part in loc[number - 1 : number]):
                 continue  # a tag that pydantic adds, not a key
             node = node.at([part])
             joint = "" if isinstance(part, int) or not text else ": " if " " in text else "."
@@ -63,6 +64,10 @@ def check_strictly(model: type[M], place: Place) -> tuple[M | None, list[Problem
         return model.model_validate_json(json.dumps(place.node.plain(), default=str), strict=True), []
     except ValidationError as error:
         return None, findings(error, model, place)
+    except DponeError as error:  # what a connector's own validator calls may raise ours, which pydantic does not know
+        subject = f"{place.where}: " if place.where else ""
+        message = f"{subject}{error.message}"
+        return None, [Problem(place.file, place.node.mark, message, error.code, place.where, error.hint)]
 
 
 def _without_nulls(place: Place) -> tuple[list[Problem], Any]:
@@ -225,7 +230,7 @@ def _plainly(error: ErrorDetails, node: Node, place: Place) -> tuple[str, str | 
     expected = _EXPECTED.get(kind)
     if expected is None:
         return error["msg"].replace("Input should be", "expected").replace("Value should be", "expected"), None
-    found = _found(node, shows=place.shows)
+    found = _found(node, shows=place.shows, counts=kind == "union_tag_not_found")
     return f"expected {expected}; found {found}", _advice(expected, node, shows=place.shows)
 
 
@@ -239,10 +244,10 @@ def _advice(expected: str, node: Node, *, shows: bool) -> str | None:
     return None
 
 
-def _found(node: Node, *, shows: bool) -> str:
+def _found(node: Node, *, shows: bool, counts: bool = False) -> str:
     match node.value:
         case dict():
-            return "a mapping"
+            return f"a mapping of {len(node.value)}" if counts else "a mapping"
         case tuple():
             return "a list"
         case None:

@@ -15,6 +15,7 @@ from pydantic import (
     SerializeAsAny,
     StrictBool,
     WithJsonSchema,
+    computed_field,
 )
 
 from dpone.connector import Connector, SinkOptions, SourceOptions
@@ -55,6 +56,7 @@ def _type_loss(value: object) -> str | tuple[str, ...]:
 TypeLoss = Annotated[
     Literal["refuse", "allow"] | tuple[str, ...],
     PlainValidator(_type_loss),
+    PlainSerializer(lambda v: v if isinstance(v, str) else list(v)),
     WithJsonSchema(
         {
             "anyOf": [
@@ -98,6 +100,7 @@ class _End(BaseModel):
     connector: InstanceOf[Connector[Any]] = Field(exclude=True, repr=False)
     connection: Described
 
+    @computed_field  # type: ignore[prop-decorator] # mypy takes no decorated property; pydantic's own documentation
     @property
     def type(self) -> str:
         return self.connector.name

@@ -71,7 +71,7 @@ PIPELINE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 
 def _pipeline_name(text: str) -> str:
     if not re.match(PIPELINE_PATTERN, text) or text.endswith("\n"):
-        raise refused("a name is made of letters, digits, `_`, `-` and `.`, begins with a letter or digit, at most 100")
+        raise refused("letters, digits, `_`, `-` and `.`, at most 100 of them, a letter or digit first")
     return text
 
 
