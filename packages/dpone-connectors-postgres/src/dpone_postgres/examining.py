@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dpone.connector import Finding
+from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.session import Connection
 from dpone_postgres.slots import PREFIX
+from dpone_postgres.state import LOADS
 
 _LAG_LIMIT = 1 << 30
 
@@ -89,3 +91,17 @@ def examine_sink(connection: Connection) -> list[Finding]:
         Finding("writable", ok=bool(writable), found="yes" if writable else "a standby", action="name the primary"),
         Finding("temporary tables", ok=bool(temporary), found=str(temporary), action="grant TEMP on the database"),
     ]
+
+
+def find_books(connection: Connection) -> list[tuple[str, str]]:
+    """The schema of the ledger and the name of each target that any ledger of the database names with stages."""
+    schemas = connection.execute(
+        "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relname = %s AND c.relkind = 'r' ORDER BY 1",
+        (LOADS,),
+    ).fetchall()
+    found: list[tuple[str, str]] = []
+    for (schema,) in schemas:
+        query = f"SELECT DISTINCT target FROM {POSTGRES.table((schema, LOADS))} WHERE stages <> '{{}}'"  # noqa: S608 - quoted
+        found += [(schema, target) for (target,) in connection.execute(query.encode()).fetchall()]
+    return found

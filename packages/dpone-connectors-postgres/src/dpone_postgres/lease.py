@@ -1,0 +1,108 @@
+"""The right to write one target: an advisory lock of a connection that lives as long as the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+
+from dpone.connector import Stored, Target
+from dpone.errors import StateError
+from dpone_postgres.config import PostgresConfig
+from dpone_postgres.dialect import POSTGRES
+from dpone_postgres.session import Connection, session
+from dpone_postgres.state import (
+    Books,
+    books_of,
+    committed_chunks,
+    end_load,
+    ensure_books,
+    is_committed,
+    leftovers,
+    other_pipelines,
+    stored_position,
+)
+
+
+class PostgresLease:
+    def __init__(self, connection: Connection, books: Books, pipeline: str) -> None:
+        self._connection = connection
+        self._books = books
+        self._stored = stored_position(connection, books, pipeline)
+        self._others = other_pipelines(connection, books, pipeline)
+
+    @property
+    def stored(self) -> Stored | None:
+        return self._stored
+
+    @property
+    def others(self) -> Sequence[str]:
+        return self._others
+
+    def committed(self, load_id: str) -> bool:
+        return is_committed(self._connection, self._books, load_id)
+
+    def chunks(self, plan: str) -> frozenset[str]:
+        return committed_chunks(self._connection, self._books, plan)
+
+
+@contextmanager
+def leased(config: PostgresConfig, target: Target, pipeline: str) -> Iterator[PostgresLease]:
+    """The lease; what runs that died left of this target is removed first."""
+    books = books_of(target)
+    with session(config, "sink") as connection:
+        _take(connection, books, float(target.options.get("lease_timeout", 0)))
+        ensure_books(connection, books)
+        drop_leftovers(connection, books)
+        yield PostgresLease(connection, books, pipeline)
+
+
+def _take(connection: Connection, books: Books, seconds: float) -> None:
+    if seconds <= 0:
+        row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (books.lock,)).fetchone()
+        if row is None or not row[0]:
+            raise _leased(books)
+        return
+    connection.execute(f"SET lock_timeout = {int(seconds * 1000)}".encode())
+    try:
+        connection.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (books.lock,))
+    except psycopg.errors.LockNotAvailable:
+        raise _leased(books) from None
+    connection.execute("RESET lock_timeout")
+
+
+def _leased(books: Books) -> StateError:
+    return StateError(
+        f"another run is writing {books.target}",
+        code="state.leased",
+        hint="wait until it is done, or set `lease_timeout` so that this one waits by itself",
+    )
+
+
+def drop_leftovers(connection: Connection, books: Books, seconds: float = 0) -> list[str]:
+    """The stage tables that the ledger names are gone; their names. Only the holder of the lease may call this."""
+    dropped = []
+    for load_id, stages in leftovers(connection, books, seconds):
+        drop_stages(connection, books, load_id, stages)
+        dropped += stages
+    return dropped
+
+
+def drop_stages(connection: Connection, books: Books, load_id: str, stages: Sequence[str]) -> None:
+    with connection.transaction():
+        for stage in stages:
+            connection.execute(POSTGRES.drop(POSTGRES.table((books.name[0], stage))).encode())
+        end_load(connection, books, load_id)
+
+
+@contextmanager
+def lease_if_free(connection: Connection, books: Books) -> Iterator[bool]:
+    """True when no run holds the lease; then none gets it in the context."""
+    row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (books.lock,)).fetchone()
+    free = bool(row and row[0])
+    try:
+        yield free
+    finally:
+        if free:
+            connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", (books.lock,))

@@ -1,0 +1,103 @@
+"""PostgreSQL as a sink: what it is asked for, each thing from the module that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+
+from dpone.connector import (
+    Dataset,
+    Finding,
+    Layout,
+    Position,
+    SchemaChange,
+    StageRef,
+    StageSpec,
+    Target,
+)
+from dpone.names import parse_name
+from dpone.sql.load import SqlLoad
+from dpone.sql.operations import render
+from dpone.strategies import Load
+from dpone_postgres.config import PostgresConfig
+from dpone_postgres.dialect import POSTGRES
+from dpone_postgres.examining import examine_sink, find_books, find_tables
+from dpone_postgres.layouts import find_target, layout_of, statements
+from dpone_postgres.lease import PostgresLease, drop_leftovers, lease_if_free, leased
+from dpone_postgres.publishing import PostgresPublication, publishing
+from dpone_postgres.session import session
+from dpone_postgres.staging import PostgresStage, PostgresWriter, content, is_tagged, staged, writing
+from dpone_postgres.state import Books, books_of, ensure_books, set_position
+
+
+@contextmanager
+def open_sink(config: PostgresConfig) -> Iterator[PostgresSink]:
+    """A sink. Leases, stages, writers and publications have connections of their own."""
+    yield PostgresSink(config)
+
+
+class PostgresSink:
+    def __init__(self, config: PostgresConfig) -> None:
+        self._config = config
+
+    def inspect(self, target: Target) -> Layout | None:
+        with session(self._config, "sink") as connection:
+            found = find_target(connection, target.name)
+            return None if found is None else layout_of(found)
+
+    def lease(self, target: Target, pipeline: str) -> AbstractContextManager[PostgresLease]:
+        return leased(self._config, target, pipeline)
+
+    def stage(self, spec: StageSpec) -> AbstractContextManager[PostgresStage]:
+        return staged(self._config, spec)
+
+    def writer(self, stage: StageRef, split: str) -> AbstractContextManager[PostgresWriter]:
+        return writing(self._config, stage, split)
+
+    def publication(self, spec: StageSpec, load: Load) -> AbstractContextManager[PostgresPublication]:
+        del load  # the program of the spec holds all that matters of it
+        return publishing(self._config, spec)
+
+    def sweep(self, older_than: timedelta) -> Sequence[str]:
+        """Stages of runs that died, of every target in the database whose lease is free."""
+        dropped: list[str] = []
+        with session(self._config, "sink") as connection:
+            for schema, label in find_books(connection):
+                name = parse_name(label)
+                books = Books(schema, label, (name[0], name[1]))
+                with lease_if_free(connection, books) as free:
+                    if free:
+                        stages = drop_leftovers(connection, books, older_than.total_seconds())
+                        dropped += [f"{name[0]}.{stage}" for stage in stages]
+        return dropped
+
+    def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]:
+        """The statements of the final transaction, the stage's tables under the names of what they hold."""
+        table = POSTGRES.table(spec.target.name)
+        load = SqlLoad(
+            target=table,
+            live="live",
+            columns=content(spec),
+            dead="dead" if spec.sealing.changes else None,
+            present="present" if is_tagged(spec) else None,
+            stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
+            ledger=books_of(spec.target).ledger,
+            key=spec.sealing.key,
+        )
+        program = [s.text for op in spec.program for s in render(op, load, POSTGRES)]
+        return [*statements(table, spec.layout, changes), *program]
+
+    def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
+        with session(self._config, "sink") as connection:
+            return [Dataset(name) for name in find_tables(connection, pattern)]
+
+    def set_position(self, target: Target, pipeline: str, position: Position | None) -> None:
+        with self.lease(target, pipeline), session(self._config, "sink") as connection:
+            books = books_of(target)
+            ensure_books(connection, books)
+            set_position(connection, books, pipeline, position)
+
+    def diagnose(self) -> Sequence[Finding]:
+        with session(self._config, "sink", timeout=timedelta(seconds=30)) as connection:
+            return examine_sink(connection)

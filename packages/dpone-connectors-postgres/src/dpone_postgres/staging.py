@@ -1,0 +1,227 @@
+"""Stages: unlogged tables that the ledger names, written by COPY, sealed by SQL, dropped at the end."""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Batch
+from dpone.connector import Json, Staged, StageRef, StageSpec
+from dpone.probes import Measurement, Probe
+from dpone.schema import Field
+from dpone.sql.load import SqlLoad
+from dpone.sql.probe import read_probe, render_probe
+from dpone.sql.seal import (
+    RawStage,
+    Survey,
+    dead_query,
+    is_sealed_as_it_came,
+    live_query,
+    present_query,
+    read_survey,
+    seal_checks,
+    survey_query,
+)
+from dpone_postgres.config import PostgresConfig
+from dpone_postgres.copying import CopyIn
+from dpone_postgres.dialect import POSTGRES
+from dpone_postgres.faults import translated
+from dpone_postgres.lease import drop_stages
+from dpone_postgres.selecting import CHANGE_COLUMNS
+from dpone_postgres.session import Connection, session
+from dpone_postgres.state import Books, begin_load, books_of, remember_split, split_writer
+
+_FORMATS = {PG_BINARY: "binary", PG_TEXT: "text", ARROW: "csv"}
+_RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
+_NO_VACUUM = "WITH (autovacuum_enabled = false)"  # it lives for minutes, and is analysed when sealed
+
+
+@dataclass(slots=True)
+class Sealing:
+    """What sealing found: which tables hold what."""
+
+    survey: Survey
+    live: str
+    dead: str | None
+    present: str | None
+
+
+@dataclass(slots=True)
+class PostgresStage:
+    spec: StageSpec
+    books: Books
+    connection: Connection
+    label: str
+    names: Mapping[str, str]
+    sealed: Sealing | None = field(default=None)
+
+    @property
+    def ref(self) -> StageRef:
+        payload: dict[str, Json] = {
+            "target": list(self.spec.target.name),
+            "options": dict(self.spec.target.options),
+            "load_id": self.spec.load_id,
+            "table": self.names[_RAW],
+            "format": self.spec.format,
+            "columns": [[f.name, POSTGRES.spell(f)] for f in incoming(self.spec)],
+        }
+        return StageRef(self.names[_RAW], payload)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return content(self.spec)
+
+    def table(self, part: str) -> str:
+        return POSTGRES.table((self.books.name[0], self.names[part]))
+
+    def seal(self) -> Staged:
+        """Live rows, dead keys and present keys each in a table; what must not be staged was refused."""
+        raw = RawStage(self.table(_RAW), self.fields, tagged=is_tagged(self.spec))
+        how = self.spec.sealing
+        with translated("sink", self.label):
+            survey = read_survey(self._ask(survey_query(raw, how, POSTGRES)))
+            for check in seal_checks(raw, how, survey, POSTGRES):
+                check.refuse(self._ask(check.text)[0])
+            if is_sealed_as_it_came(raw, how):
+                self.sealed = Sealing(survey, raw.table, None, None)
+                live = survey.received
+            else:
+                self.sealed, live = self._reduce(raw, survey)
+            self.connection.execute(f"ANALYZE {self.sealed.live}".encode())
+            dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
+        return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+
+    def _reduce(self, raw: RawStage, survey: Survey) -> tuple[Sealing, int]:
+        how = self.spec.sealing
+        live = self._make(_LIVE, live_query(raw, how, survey, POSTGRES))
+        tables: list[str | None] = []
+        for part, query in ((_DEAD, dead_query), (_PRESENT, present_query)):
+            text = query(raw, how, survey, POSTGRES)
+            if text is None:
+                tables.append(None)
+            else:
+                self._make(part, text)
+                tables.append(self.table(part))
+        return Sealing(survey, self.table(_LIVE), *tables), live
+
+    def _make(self, part: str, query: str) -> int:
+        done = self.connection.execute(f"CREATE UNLOGGED TABLE {self.table(part)} {_NO_VACUUM} AS {query}".encode())
+        return done.rowcount
+
+    def measure(self, probe: Probe) -> Measurement:
+        assert self.sealed is not None  # the runner measures sealed stages
+        with translated("sink", self.label):
+            return read_probe(probe, self._ask(render_probe(probe, self.sealed.live, self.fields, POSTGRES)))
+
+    def load(self, target: str) -> SqlLoad:
+        """The stage as the rendering of operations sees it."""
+        assert self.sealed is not None  # only sealed stages are published
+        return SqlLoad(
+            target=target,
+            live=self.sealed.live,
+            columns=self.fields,
+            dead=self.sealed.dead,
+            present=self.sealed.present,
+            cleared=self.sealed.survey.cleared,
+            partial=self.sealed.survey.partial,
+            stamps={c.field.name: c.value for c in self.spec.layout.system if c.value is not None},
+            ledger=self.books.ledger,
+            key=self.spec.sealing.key,
+        )
+
+    def _ask(self, query: str) -> tuple[int, ...]:
+        row = self.connection.execute(query.encode()).fetchone()
+        assert row is not None
+        return row
+
+    def _count(self, table: str | None) -> int:
+        return 0 if table is None else self._ask(f"SELECT COUNT(*) FROM {table}")[0]
+
+
+def is_tagged(spec: StageSpec) -> bool:
+    """Batches carry CHANGE_FIELDS."""
+    return spec.sealing.changes or spec.present
+
+
+def content(spec: StageSpec) -> tuple[Field, ...]:
+    """The columns of the incoming rows as the target has them."""
+    return tuple(spec.layout.schema[name] for name in spec.columns)
+
+
+def incoming(spec: StageSpec) -> tuple[Field, ...]:
+    return (*content(spec), *(CHANGE_COLUMNS if is_tagged(spec) else ()))
+
+
+def _names(spec: StageSpec) -> dict[str, str]:
+    digest = hashlib.sha256("\0".join((spec.load_id, *spec.target.name)).encode()).hexdigest()[:20]
+    return {part: f"_dpone_{digest}_{part}" for part in (_RAW, _LIVE, _DEAD, _PRESENT)}
+
+
+@contextmanager
+def staged(config: PostgresConfig, spec: StageSpec) -> Iterator[PostgresStage]:
+    """Room for the rows of one load; in the end its tables are gone, whatever happened."""
+    books, names = books_of(spec.target), _names(spec)
+    with session(config, "sink") as connection:
+        stage = PostgresStage(spec, books, connection, config.label, names)
+        with connection.transaction():
+            begin_load(connection, books, spec.load_id, spec.pipeline, list(names.values()))
+        drop_tables(stage)
+        columns = ", ".join(f"{POSTGRES.quote(f.name)} {POSTGRES.spell(f)}" for f in incoming(spec))
+        connection.execute(f"CREATE UNLOGGED TABLE {stage.table(_RAW)} ({columns}) {_NO_VACUUM}".encode())
+        try:
+            yield stage
+        finally:
+            if not connection.closed:
+                drop_stages(connection, books, spec.load_id, list(names.values()))
+
+
+def drop_tables(stage: PostgresStage) -> None:
+    """What an earlier attempt of the same load left is gone."""
+    for part in stage.names:
+        stage.connection.execute(POSTGRES.drop(stage.table(part)).encode())
+
+
+class PostgresWriter:
+    """One split on its way into the raw stage, in one COPY of one transaction."""
+
+    def __init__(self, copy: CopyIn, natives: list[str]) -> None:
+        self._copy = copy
+        self._natives = natives
+
+    def write(self, batch: Batch) -> None:
+        if batch.format == ARROW:
+            from dpone_postgres.arrow_csv import write_csv
+
+            self._copy.send(write_csv(batch.data, self._natives))
+        else:
+            self._copy.send(batch.data)
+
+
+@contextmanager
+def writing(config: PostgresConfig, ref: StageRef, split: str) -> Iterator[PostgresWriter]:
+    """A writer of one split. Rows of an earlier attempt are found by the transaction that wrote them, and replaced."""
+    from dpone.connector import Target
+
+    payload = ref.payload
+    target = Target(tuple(payload["target"]), payload["options"])
+    books, load_id = books_of(target), str(payload["load_id"])
+    table = POSTGRES.table((books.name[0], str(payload["table"])))
+    columns = ", ".join(POSTGRES.quote(name) for name, _ in payload["columns"])
+    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT {_FORMATS[payload['format']]})"
+    with session(config, "sink") as connection:
+        connection.execute("BEGIN")
+        earlier = split_writer(connection, books, load_id, split)
+        if earlier is not None:
+            connection.execute(f"DELETE FROM {table} WHERE xmin = '{int(earlier)}'::xid".encode())
+        copy = CopyIn(connection, statement)
+        try:
+            yield PostgresWriter(copy, [native for _, native in payload["columns"]])
+        except BaseException:
+            copy.abandon()
+            raise
+        copy.finish()
+        remember_split(connection, books, load_id, split)
+        connection.execute("COMMIT")

@@ -1,0 +1,260 @@
+"""dpone's own tables at a sink: positions, loads with their stages and splits, chunks of unfinished plans.
+
+Each carries the version of its shape in its comment. An older one is brought forward, a newer one is refused.
+"""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and fixed parts
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dpone.connector import Commit, Position, Stored, Target
+from dpone.errors import StateError
+from dpone.names import print_name
+from dpone.sql.load import Ledger
+from dpone.strategies import Read
+from dpone_postgres.dialect import POSTGRES
+from dpone_postgres.faults import state_conflict
+from dpone_postgres.session import Connection
+
+STATE, LOADS, CHUNKS = "_dpone_state", "_dpone_loads", "_dpone_chunks"
+_MARK = "dpone, shape "
+
+# Statements that lead from each shape to the next, the first from nothing; {0} is the quoted table.
+SHAPES: Mapping[str, Sequence[str]] = {
+    STATE: (
+        (
+            "CREATE TABLE {0} (pipeline text NOT NULL, target text NOT NULL, kind text, token text, "
+            "generation bigint NOT NULL, load_id text NOT NULL, saved_at timestamptz NOT NULL DEFAULT now(), "
+            "PRIMARY KEY (pipeline, target))"
+        ),
+    ),
+    LOADS: (
+        (
+            "CREATE TABLE {0} (load_id text NOT NULL, target text NOT NULL, pipeline text NOT NULL, run_id text, "
+            "stages text[] NOT NULL DEFAULT '{{}}', splits jsonb NOT NULL DEFAULT '{{}}', "
+            "committed boolean NOT NULL DEFAULT false, started_at timestamptz NOT NULL DEFAULT clock_timestamp(), "
+            "PRIMARY KEY (load_id, target))"
+        ),
+    ),
+    CHUNKS: (
+        (
+            "CREATE TABLE {0} (plan text NOT NULL, target text NOT NULL, chunk text NOT NULL, load_id text NOT NULL, "
+            "PRIMARY KEY (plan, target, chunk))"
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where the tables of one target are kept, and as what the target stands in them."""
+
+    schema: str
+    target: str
+    name: tuple[str, str]
+
+    def table(self, name: str) -> str:
+        return POSTGRES.table((self.schema, name))
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table(LOADS), also={"target": self.target, "committed": True})
+
+    @property
+    def lock(self) -> int:
+        return lock_number(f"target:{self.target}")
+
+
+def books_of(target: Target) -> Books:
+    schema, table = target.name
+    return Books(target.options.get("state_schema") or schema, print_name(target.name), (schema, table))
+
+
+def lock_number(of: str) -> int:
+    """The number of an advisory lock."""
+    return int.from_bytes(hashlib.sha256(f"dpone:{of}".encode()).digest()[:8], "big", signed=True)
+
+
+def ensure_books(connection: Connection, books: Books) -> None:
+    """The tables are there in the shape that this code knows."""
+    with connection.transaction():
+        connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", (lock_number(f"books:{books.schema}"),))
+        for name, steps in SHAPES.items():
+            found = _shape(connection, books.schema, name)
+            if found > len(steps):
+                raise StateError(
+                    f"{books.schema}.{name} has shape {found}; this dpone knows up to {len(steps)}",
+                    code="state.newer_version",
+                    hint="pip install --upgrade dpone-connectors-postgres",
+                )
+            for step in steps[found:]:
+                connection.execute(step.format(books.table(name)).encode())
+            if found < len(steps):
+                connection.execute(f"COMMENT ON TABLE {books.table(name)} IS '{_MARK}{len(steps)}'".encode())
+
+
+def _shape(connection: Connection, schema: str, name: str) -> int:
+    row = connection.execute(
+        "SELECT coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+        (schema, name),
+    ).fetchone()
+    if row is None:
+        return 0
+    number = str(row[0]).removeprefix(_MARK)
+    if not number.isdigit():
+        raise StateError(
+            f"{schema}.{name} is not a table that dpone made, or its comment was changed",
+            code="state.not_ours",
+            hint="set `state_schema` to a schema of dpone's own",
+        )
+    return int(number)
+
+
+# ----------------------------------------------------------------------- positions
+
+
+def stored_position(connection: Connection, books: Books, pipeline: str) -> Stored | None:
+    row = connection.execute(
+        f"SELECT kind, token, generation, load_id FROM {books.table(STATE)} "
+        "WHERE pipeline = %s AND target = %s".encode(),
+        (pipeline, books.target),
+    ).fetchone()
+    if row is None:
+        return None
+    kind, token, generation, load_id = row
+    position = None if kind is None else Position(Read(kind), json.loads(token))
+    return Stored(position, generation, load_id)
+
+
+def other_pipelines(connection: Connection, books: Books, pipeline: str) -> tuple[str, ...]:
+    rows = connection.execute(
+        f"SELECT pipeline FROM {books.table(STATE)} WHERE target = %s AND pipeline <> %s ORDER BY 1".encode(),
+        (books.target, pipeline),
+    ).fetchall()
+    return tuple(name for (name,) in rows)
+
+
+def save(connection: Connection, books: Books, pipeline: str, commit: Commit) -> None:
+    """Position, ledger and chunk as `commit` says, if the position still is the expected one."""
+    changed = _compare_and_set(connection, books, pipeline, commit.expected, commit.new)
+    if not changed:
+        raise state_conflict(pipeline)
+    connection.execute(
+        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, run_id, committed) "
+        "VALUES (%s, %s, %s, %s, true) ON CONFLICT (load_id, target) "
+        "DO UPDATE SET committed = true, run_id = excluded.run_id".encode(),
+        (commit.new.load_id, books.target, pipeline, commit.run_id),
+    )
+    if commit.chunk is None:
+        return
+    table = books.table(CHUNKS)
+    if commit.chunk.last:
+        connection.execute(
+            f"DELETE FROM {table} WHERE plan = %s AND target = %s".encode(), (commit.chunk.plan, books.target)
+        )
+    else:
+        connection.execute(
+            f"INSERT INTO {table} VALUES (%s, %s, %s, %s)".encode(),
+            (commit.chunk.plan, books.target, commit.chunk.id, commit.new.load_id),
+        )
+
+
+def _compare_and_set(connection: Connection, books: Books, pipeline: str, expected: Stored | None, new: Stored) -> bool:
+    kind, token = (None, None) if new.position is None else (new.position.kind.value, json.dumps(new.position.token))
+    if expected is None:
+        done = connection.execute(
+            f"INSERT INTO {books.table(STATE)} (pipeline, target, kind, token, generation, load_id) "
+            "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING".encode(),
+            (pipeline, books.target, kind, token, new.generation, new.load_id),
+        )
+    else:
+        done = connection.execute(
+            f"UPDATE {books.table(STATE)} SET kind = %s, token = %s, generation = %s, load_id = %s, saved_at = now() "
+            "WHERE pipeline = %s AND target = %s AND generation = %s AND load_id = %s".encode(),
+            (kind, token, new.generation, new.load_id, pipeline, books.target, expected.generation, expected.load_id),
+        )
+    return done.rowcount == 1
+
+
+def set_position(connection: Connection, books: Books, pipeline: str, position: Position | None) -> None:
+    """What an operator asks for: another position, or None to forget it, so that the next load is a first one."""
+    if position is None:
+        connection.execute(
+            f"DELETE FROM {books.table(STATE)} WHERE pipeline = %s AND target = %s".encode(), (pipeline, books.target)
+        )
+        return
+    connection.execute(
+        f"INSERT INTO {books.table(STATE)} AS s (pipeline, target, kind, token, generation, load_id) "
+        "VALUES (%s, %s, %s, %s, 1, 'set by hand') ON CONFLICT (pipeline, target) DO UPDATE SET "
+        "kind = excluded.kind, token = excluded.token, generation = s.generation + 1, saved_at = now()".encode(),
+        (pipeline, books.target, position.kind.value, json.dumps(position.token)),
+    )
+
+
+# -------------------------------------------------------------------- loads and chunks
+
+
+def is_committed(connection: Connection, books: Books, load_id: str) -> bool:
+    row = connection.execute(
+        f"SELECT committed FROM {books.table(LOADS)} WHERE load_id = %s AND target = %s".encode(),
+        (load_id, books.target),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def committed_chunks(connection: Connection, books: Books, plan: str) -> frozenset[str]:
+    rows = connection.execute(
+        f"SELECT chunk FROM {books.table(CHUNKS)} WHERE plan = %s AND target = %s".encode(), (plan, books.target)
+    ).fetchall()
+    return frozenset(chunk for (chunk,) in rows)
+
+
+def begin_load(connection: Connection, books: Books, load_id: str, pipeline: str, stages: Sequence[str]) -> None:
+    """The ledger names the tables that will be made, before they are."""
+    connection.execute(
+        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, stages) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (load_id, target) DO UPDATE SET stages = excluded.stages, splits = '{}', "
+        "started_at = clock_timestamp()".encode(),
+        (load_id, books.target, pipeline, list(stages)),
+    )
+
+
+def end_load(connection: Connection, books: Books, load_id: str) -> None:
+    """The tables of the load are gone; a load that was not committed leaves no entry."""
+    where = "WHERE load_id = %s AND target = %s"
+    given = (load_id, books.target)
+    connection.execute(f"DELETE FROM {books.table(LOADS)} {where} AND NOT committed".encode(), given)
+    connection.execute(f"UPDATE {books.table(LOADS)} SET stages = '{{}}', splits = '{{}}' {where}".encode(), given)
+
+
+def split_writer(connection: Connection, books: Books, load_id: str, split: str) -> str | None:
+    """The transaction that wrote a split before, as rows hold it in xmin."""
+    row = connection.execute(
+        f"SELECT splits ->> %s FROM {books.table(LOADS)} WHERE load_id = %s AND target = %s".encode(),
+        (split, load_id, books.target),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def remember_split(connection: Connection, books: Books, load_id: str, split: str) -> None:
+    connection.execute(
+        f"UPDATE {books.table(LOADS)} SET splits = splits || jsonb_build_object(%s::text, "
+        "pg_catalog.pg_current_xact_id()::xid::text) WHERE load_id = %s AND target = %s".encode(),
+        (split, load_id, books.target),
+    )
+
+
+def leftovers(connection: Connection, books: Books, seconds: float = 0) -> list[tuple[str, list[str]]]:
+    """Loads of the target whose tables are still there, begun longer than `seconds` ago."""
+    rows: list[Any] = connection.execute(
+        f"SELECT load_id, stages FROM {books.table(LOADS)} WHERE target = %s AND stages <> '{{}}' "
+        "AND started_at <= clock_timestamp() - make_interval(secs => %s)".encode(),
+        (books.target, seconds),
+    ).fetchall()
+    return [(load_id, list(stages)) for load_id, stages in rows]
