@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any, assert_never
 
 from dpone.probes import (
@@ -21,6 +21,9 @@ from dpone.probes import (
 )
 from dpone.stage import canonical, key_of
 from dpone.where import Row, matches
+
+# Python's own context rounds to 28 digits, which is fewer than decimal(38) has
+EXACT = Context(prec=10_000, traps=[])
 
 
 def measure(rows: Sequence[Row], probe: Probe) -> Measurement:
@@ -48,9 +51,14 @@ def _answer(rows: Sequence[Row], asked: Measure) -> object:
             return max(_values(rows, column), default=None)
         case Total(column=column):
             numbers = [Decimal(v) for v in _values(rows, column)]
-            return sum(numbers, Decimal(0)) if numbers else None
+            return _sum(numbers) if numbers else None
         case _:
             assert_never(asked)
+
+
+def _sum(numbers: Sequence[Decimal]) -> Decimal:
+    with localcontext(EXACT):
+        return sum(numbers, Decimal(0))
 
 
 def _within(value: Any, lo: Any, hi: Any) -> bool:

@@ -15,7 +15,7 @@ from dpone.connector import Fate, Role, Staged, StageRef, StageSpec
 from dpone.errors import DataError, RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, parse_type
-from dpone.stage import Change, ChangeKind, Sealed, key_of, seal
+from dpone.stage import Change, ChangeKind, Sealed, seal
 from dpone.testing.memory.disk import replace_file
 from dpone.testing.memory.encoding import decode, encode
 from dpone.testing.memory.measures import measure
@@ -121,9 +121,6 @@ class MemoryStage:
     def seal(self) -> Staged:
         entries = _entries(self.parts.all(), self.spec)
         sealed = seal(entries, self.spec.sealing)
-        if self.spec.present:
-            found = (key_of(e.row, self.spec.sealing.key) for e in entries if e.kind is ChangeKind.PRESENT)
-            sealed = replace(sealed, present=tuple(found))
         constants = {c.field.name: c.value for c in self.spec.layout.system if c.role in _CONSTANT}
         self._sealed = replace(sealed, stamps=constants)
         return Staged(len(entries), len(sealed.live), len(sealed.dead), len(sealed.present), cleared=sealed.cleared)

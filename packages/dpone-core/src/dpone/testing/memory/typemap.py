@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from dpone.schema import Field, Kind, Landing, Type, TypeMap, parse_type
 
 _MICROSECONDS = 6
+_EXACT = Context(prec=10_000)  # Python's own context rounds to 28 digits
 
 
 def _plain(native: str) -> str:
@@ -111,8 +112,11 @@ def _holds(value: Decimal, of: Type) -> bool:
     if not value.is_finite():
         return False
     scale = of.scale or 0
-    scaled = value.scaleb(scale)
-    return scaled == scaled.to_integral_value() and abs(scaled) < Decimal(10) ** of.size
+    if not value:
+        return True
+    least = value.normalize(_EXACT).as_tuple().exponent
+    assert isinstance(least, int)  # it is finite
+    return -least <= scale and value.adjusted() < of.size - scale
 
 
 TYPES = TypeMap(

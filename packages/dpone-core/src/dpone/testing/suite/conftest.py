@@ -1,0 +1,109 @@
+"""Fixtures of the conformance suite, its parameters, and the rule of deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpone.errors import DponeError
+from dpone.testing.memory.testkit import testkit as memory_testkit
+from dpone.testing.suite.rig import Rig, SinkRig, SourceRig, load_testkit, rigged
+from dpone.testing.testkit import Deviation, SinkTestkit, SourceTestkit
+
+
+def _asked(config: pytest.Config) -> list[str]:
+    return [*config.getoption("connector"), *config.getoption("testkit")]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    # found by a walk over the sources and not asked for: then these are no tests
+    return True if collection_path.suffix == ".py" and not _asked(config) else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "rig" in metafunc.fixturenames:
+        asked = _asked(metafunc.config)
+        metafunc.parametrize(
+            "rig", asked, indirect=True, scope="session", ids=[load_testkit(a).connector.name for a in asked]
+        )
+
+
+@pytest.fixture(scope="session")
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    with rigged(request.param, request.config.getoption("provider")) as found:
+        yield found
+
+
+@pytest.fixture
+def source(rig: Rig) -> SourceRig:
+    """The connector as a source; a test that asks for it is skipped for a connector that has none."""
+    if rig.connector.source is None:
+        pytest.skip(f"{rig.connector.name} is no source")
+    assert isinstance(rig.kit, SourceTestkit), "a connector with a source ships a SourceTestkit"
+    return SourceRig(rig.spec, rig.kit, rig.endpoint)
+
+
+@pytest.fixture
+def sink(rig: Rig) -> SinkRig:
+    """The connector as a sink; a test that asks for it is skipped for a connector that has none."""
+    if rig.connector.sink is None:
+        pytest.skip(f"{rig.connector.name} is no sink")
+    assert isinstance(rig.kit, SinkTestkit), "a connector with a sink ships a SinkTestkit"
+    return SinkRig(rig.spec, rig.kit, rig.endpoint)
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Rig]:
+    """A store in memory, the other end of every trip."""
+    with memory_testkit.service(memory_testkit.providers()[0]) as endpoint:
+        yield Rig("dpone.testing.memory.testkit:testkit", memory_testkit, endpoint)
+
+
+@pytest.fixture
+def memory_source(memory: Rig) -> SourceRig:
+    return SourceRig(memory.spec, memory.kit, memory.endpoint)
+
+
+@pytest.fixture
+def memory_sink(memory: Rig) -> SinkRig:
+    return SinkRig(memory.spec, memory.kit, memory.endpoint)
+
+
+# ------------------------------------------------------------------------ deviations
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """A declared deviation must fail with its own error code; anything else is red."""
+    found = pyfuncitem.funcargs.get("rig")
+    deviation = deviation_of(pyfuncitem, found) if isinstance(found, Rig) else None
+    if deviation is None:
+        return (yield)
+    try:
+        yield
+    except DponeError as error:
+        if error.code == deviation.code:
+            pytest.xfail(f"{deviation.reason} ({deviation.link})")
+        raise
+    pytest.fail(f"{deviation.test} passes, so it is no deviation: remove it from the testkit")
+
+
+def deviation_of(item: pytest.Function, rig: Rig) -> Deviation | None:
+    """The deviation that names this test at this fidelity."""
+    file = item.path.stem
+    names = {f"{file}::{item.originalname}", f"{file}::{item.originalname}[{_parameters(item)}]"}
+    for deviation in rig.kit.deviations:
+        if deviation.test.replace(".py::", "::") in names and deviation.fidelity is rig.endpoint.fidelity:
+            return deviation
+    return None
+
+
+def _parameters(item: pytest.Function) -> str:
+    """The ids of the test's parameters, the connector's own not among them."""
+    ids = item.name.partition("[")[2].removesuffix("]")
+    rig = item.callspec.params.get("rig")
+    name = load_testkit(rig).connector.name if isinstance(rig, str) else ""
+    return "-".join(part for part in ids.split("-") if part != name)
