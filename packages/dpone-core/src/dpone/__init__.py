@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpone.api import plan as plan
+    from dpone.api import preview as preview
     from dpone.api import run as run
 
-__all__ = ["__version__", "plan", "run"]
+__all__ = ["__version__", "preview", "run"]
 
 
 def __getattr__(name: str) -> Any:
     # lazily: `import dpone` must stay cheap, for `dpone --help` and for connectors' declarations
-    if name in {"run", "plan"}:
+    if name in {"preview", "run"}:
         from dpone import api
 
         return getattr(api, name)

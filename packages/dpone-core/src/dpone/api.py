@@ -144,7 +144,7 @@ class Preview:
     statements: tuple[str, ...]
 
 
-def plan(manifest: str | Path | Manifest, *, select: Sequence[str] = ()) -> tuple[Preview, ...]:
+def preview(manifest: str | Path | Manifest, *, select: Sequence[str] = ()) -> tuple[Preview, ...]:
     """What a run would do with each selected stream, target and position being as they are now. Nothing is written."""
     return tuple(_preview(stream) for stream in loaded(manifest, select).streams)
 

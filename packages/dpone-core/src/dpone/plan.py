@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 
 from dpone.checks import Check
 from dpone.connector import (
@@ -30,7 +31,7 @@ from dpone.connector import (
 from dpone.errors import PlanError
 from dpone.evolution import Policy
 from dpone.ops import Append, Flag, Op, Program, Recreate, ReplaceSlice, Version
-from dpone.schema import STRING, Field, Landing, Schema, Verdict
+from dpone.schema import STRING, Field, Landing, Schema, Type, Verdict
 from dpone.stage import Duplicates, OnTruncate
 from dpone.strategies import STRATEGIES, Load, Strategy
 
@@ -210,12 +211,16 @@ def refuse_loss(columns: Sequence[PlannedColumn]) -> None:
 
 
 def plain(value: object) -> Json:
-    """A value of a plan as JSON; operations and other data name their class."""
+    """A value of a plan as JSON; operations and other data name their class, types are spelled."""
+    if isinstance(value, Type):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"kind": type(value).__name__, **fields}
     match value:
         case None | bool() | int() | str():
+            return value
+        case float() if isfinite(value):
             return value
         case float() | Decimal():
             return str(value)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from dpone.cli.main import main
+from dpone.cli.root import main
 
 __all__ = ["main"]

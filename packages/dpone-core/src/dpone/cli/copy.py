@@ -126,7 +126,7 @@ def _strategy(mode: str, key: tuple[str, ...], cursor: str | None) -> Strategy:
 
 def _refuse_rows(stream: Stream) -> None:
     """Without a declared strategy nothing that is there is touched."""
-    (preview,) = api.plan(Manifest(name="copy", streams=(stream,)))
+    (preview,) = api.preview(Manifest(name="copy", streams=(stream,)))
     if preview.current is not None:
         raise UsageError(
             f"the target {stream.sink.options.target().name[-1]} exists already",

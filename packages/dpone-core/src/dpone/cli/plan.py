@@ -18,7 +18,7 @@ from dpone.plan import plain, print_op
 @output_format()
 def plan(*, manifest: Path, select: tuple[str, ...], output_format: str) -> None:
     """Show what a run of MANIFEST would do: program, statements, wire format, columns, changes. Nothing is written."""
-    show(api.plan(manifest, select=select), output_format)
+    show(api.preview(manifest, select=select), output_format)
 
 
 def show(previews: tuple[api.Preview, ...], output_format: str) -> None:

@@ -11,8 +11,8 @@ import click
 
 from dpone import api, events
 from dpone.cli import plan as plan_command
-from dpone.cli.main import show_error
 from dpone.cli.options import at_terminal, emit_json, manifest_argument, output_format, select_option
+from dpone.cli.root import show_error
 from dpone.errors import DponeError
 from dpone.manifest.models import Manifest
 from dpone.observe.logs import LogLines
@@ -31,7 +31,7 @@ def run(
 ) -> None:
     """Run MANIFEST: every stream, or those that --select names. Records are kept under .dpone/runs."""
     if dry_run:
-        plan_command.show(api.plan(manifest, select=select), "json" if output_format == "json" else "text")
+        plan_command.show(api.preview(manifest, select=select), "json" if output_format == "json" else "text")
         return
     carry_out(manifest, select, run_id, quiet=quiet, output_format=output_format)
 

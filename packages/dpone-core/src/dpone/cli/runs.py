@@ -31,7 +31,8 @@ def list_command(*, folder: Path, output_format: str) -> None:
         streams = record.get("streams", [])
         rows = sum(s.get("rows_staged", 0) for s in streams)
         started = str(record.get("started_at", ""))[:19]
-        click.echo(f"{record['run_id']}  {started}  {record['status']:<11}  {len(streams)} streams  {rows:,} rows")
+        count = f"{len(streams)} stream{'' if len(streams) == 1 else 's'}"
+        click.echo(f"{record['run_id']}  {started}  {record['status']:<11}  {count}  {rows:,} rows")
 
 
 @runs.command()
@@ -57,7 +58,7 @@ def _show_stream(stream: dict[str, Any]) -> None:
     click.echo(f"  read {stream['rows_staged']:,} rows, {stream['nbytes']:,} bytes as {stream['format']}{rate}")
     for op in stream["operations"]:
         click.echo(f"  {op['op']}: {op['inserted']} inserted, {op['updated']} updated, {op['deleted']} deleted")
-    for phase, ended in stream["phases"].items():
+    for phase, ended in sorted(stream["phases"].items(), key=lambda item: item[1]):
         click.echo(f"  {phase} after {ended:.3f} s")
     click.echo(f"  target: {stream['rows_before']:,} rows before, {stream['rows_after']:,} after")
     if stream["error"]:

@@ -1,0 +1,148 @@
+"""What a wrong manifest or command is answered: one clear message with its code, the right exit code, nothing touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dpone.testing.shop import MANIFEST, Dpone, Shop
+
+CANARY = "c4n4ry-Pa55word"
+
+
+@pytest.mark.parametrize(
+    "old, new, code, words",
+    [
+        (
+            "strategy:",
+            "stratgy:",
+            "manifest.unknown_key",
+            'orders.yaml:5: unknown key "stratgy"; did you mean "strategy"?',
+        ),
+        (MANIFEST[MANIFEST.index("strategy:") :], "", "manifest.missing_strategy", "incremental_merge"),
+        ("key: [id]", "key: [idd]", "manifest.unknown_column", 'did you mean "id"?'),
+        ("mode: incremental_merge", "mode: incremental_merg", "manifest.unknown_strategy", "incremental_merge"),
+        ("type: memory, connection: shop", "type: memry, connection: shop", "manifest.unknown_connector", "memory"),
+        ("connection: shop", "connection: shopp", "manifest.unknown_connection", "shop"),
+        ("column: updated_at", "column: v", "plan.unordered_column", "string"),
+        ("version: 1", "version: 2", "manifest.invalid", "version"),
+        ("table: public.orders", "table: public.absent", "source.no_such_table", "absent"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_in_one_message(
+    shop: Shop, dpone: Dpone, old: str, new: str, code: str, words: str
+) -> None:
+    assert old in MANIFEST
+    shop.write(MANIFEST.replace(old, new))
+    answer = dpone("run", "orders.yaml", "--quiet")
+    assert answer.code == 2, answer.err
+    assert f"[{code}" in answer.err
+    assert words in answer.err
+    assert "Traceback" not in answer.err
+    with pytest.raises(KeyError):
+        shop.landed()
+
+
+def test_a_manifest_that_is_not_there_and_a_mistyped_command(dpone: Dpone, shop: Shop) -> None:
+    answer = dpone("run", "order.yaml")
+    assert answer.code == 2
+    assert 'did you mean "orders.yaml"?' in answer.err
+    answer = dpone("rnu")
+    assert answer.code == 2
+    assert "Did you mean 'run'?" in answer.err
+
+
+def test_an_unreachable_end_is_the_answer_no(dpone: Dpone, shop: Shop) -> None:
+    connections = Path("connections.yml")
+    connections.write_text(connections.read_text().replace("/store", "/nowhere"))
+    answer = dpone("run", "orders.yaml", "--quiet")
+    assert answer.code == 1
+    assert "unreachable" in answer.err
+
+
+def test_a_foreign_exception_is_told_by_its_kind_alone(
+    shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object) -> None:
+        raise ValueError(CANARY)
+
+    monkeypatch.setattr("dpone.api.compile_plan", explode)
+    answer = dpone("run", "orders.yaml", "--quiet", "--run-id", "broken")
+    assert answer.code == 1
+    assert "internal error: ValueError" in answer.err
+    assert CANARY not in answer.err + Path(".dpone/runs/broken.json").read_text()
+    assert "Traceback" not in answer.err
+
+
+def test_errors_are_json_where_the_command_speaks_json(shop: Shop, dpone: Dpone) -> None:
+    shop.write(MANIFEST.replace("strategy:", "stratgy:"))
+    answer = dpone("check", "orders.yaml", "--format", "json")
+    assert json.loads(answer.err)["error"]["code"] == "manifest.unknown_key"
+
+
+def test_groups_of_packages_that_are_not_installed_say_how_to_get_them(
+    dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpone.cli.root._entry_points", list)
+    for group in ("ops", "strategy"):
+        answer = dpone(group, "certification-run", "--profile", "mock_contract")
+        assert answer.code == 2
+        assert "pip install dpone-certify" in answer.err
+
+
+def test_a_connector_of_ours_that_is_not_installed_says_how_to_get_it(
+    shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpone.registry._installed", lambda *, testing: {})  # noqa: ARG005 -- the real one's signature
+    answer = dpone("types", "postgres", "mssql")
+    assert answer.code == 2
+    assert "pip install dpone-connectors-postgres" in answer.err
+
+
+def test_help_and_version_load_nothing_heavy() -> None:
+    program = (
+        "import sys\nfrom dpone.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'pyarrow', 'pydantic', 'rich', 'psycopg', 'pyodbc', 'clickhouse_driver', 'google', 'confluent_kafka',"
+        " 'requests', 'ruamel', 'numpy'} & sys.modules.keys()\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_testing_connectors_show_only_when_asked_for() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "DPONE_TESTING"}
+    for flags, shows in (([], False), (["--testing"], True)):
+        command = [sys.executable, "-c", "from dpone.cli import main; main()", *flags, "connectors", "--format", "json"]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert ("memory" in {row["name"] for row in json.loads(ended.stdout)}) is shows
+
+
+def test_shell_completion_offers_the_commands() -> None:
+    environment = {**os.environ, "_DPONE_COMPLETE": "bash_complete", "COMP_WORDS": "dpone ma", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "import sys; sys.argv[0] = 'dpone'; from dpone.cli import main; main()"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "manifest" in ended.stdout
+
+
+def test_types_and_the_manifests_schema_are_shown(dpone: Dpone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPONE_TESTING", "1")
+    rows = json.loads(dpone("types", "memory", "memory", "--format", "json").out)
+    assert {row["verdict"] for row in rows} == {"exact"}
+    assert "verdict" in dpone("types", "memory", "memory").out
+    assert json.loads(dpone("manifest", "schema").out)["$schema"]
+
+
+def test_doctor_finds_what_is_wrong(shop: Shop, dpone: Dpone) -> None:
+    healthy = dpone("doctor", "--format", "json")
+    assert {f["name"] for f in json.loads(healthy.out)} >= {"python", "dpone-core", "disk", "import name dpone"}
+    answer = dpone("doctor", "--profile", "memory_local")
+    assert answer.code == 1  # no connection of that name
+    assert "DPONE_CONN_MEMORY_LOCAL" in answer.out
+    assert dpone("doctor", "--profile", "nonsense").code == 2
