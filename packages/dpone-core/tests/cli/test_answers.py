@@ -1,4 +1,4 @@
-"""What a wrong manifest or command is answered: one clear message with its code, the right exit code, nothing touched."""
+"""What a wrong manifest or command is answered: one clear message with its code, and nothing is touched."""
 
 from __future__ import annotations
 

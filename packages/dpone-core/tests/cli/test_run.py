@@ -165,14 +165,13 @@ def test_copy_onto_a_target_asks_for_a_strategy(shop: Shop, dpone: Dpone) -> Non
 
 
 def test_init_writes_a_manifest_that_runs(shop: Shop, dpone: Dpone) -> None:
-    written = dpone("init", "--source", "shop", "--table", "public.orders", "--sink", "dwh", "--into", "raw.orders", "--output", "n.yaml")  # fmt: skip
+    asked = ("init", "--source", "shop", "--table", "public.orders", "--sink", "dwh", "--into", "raw.orders")
+    written = dpone(*asked, "--output", "n.yaml")
     assert written.code == 0, written.err
     assert "incremental_merge" in written.out
     assert dpone("run", "n.yaml", "--quiet").code == 0
     assert len(shop.landed()) == 10
-    assert (
-        dpone("init", "--source", "shop", "--table", "public.orders", "--sink", "dwh", "--output", "n.yaml").code == 2
-    )
+    assert dpone(*asked, "--output", "n.yaml").code == 2
     assert "--table" in dpone("init", "--source", "shop").err
 
 
