@@ -67,6 +67,8 @@ def is_private(address: str) -> bool:
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
+        if parts.username or parts.password:
+            return False  # a secret has a field of its own, which is never shown
         if parts.scheme == "https":
             return bool(host)
         return parts.scheme == "http" and (host == "localhost" or ipaddress.ip_address(host).is_loopback)

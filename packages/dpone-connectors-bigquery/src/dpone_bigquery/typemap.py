@@ -78,7 +78,10 @@ _PLAIN = {
     "INTERVAL": INTERVAL,
     "JSON": JSON,
     "GEOGRAPHY": OPAQUE,
-    "RANGE": OPAQUE,
+    "NUMERIC": decimal(NUMERIC_WHOLE + NUMERIC_SCALE, NUMERIC_SCALE),
+    "BIGNUMERIC": decimal(BIGNUMERIC_WHOLE + BIGNUMERIC_SCALE, BIGNUMERIC_SCALE),
+    "STRING": STRING,
+    "BYTES": BINARY,
 }
 
 
@@ -88,22 +91,17 @@ def read(native: str) -> Type:
 
 
 def _read(of: Native) -> Type:
-    if plain := _PLAIN.get(of.word):
-        return plain
+    plain = _PLAIN.get(of.word)
     match of.word, of.sizes, of.inner:
-        case "NUMERIC", (), _:
-            return decimal(NUMERIC_WHOLE + NUMERIC_SCALE, NUMERIC_SCALE)
-        case "BIGNUMERIC", (), _:
-            return decimal(BIGNUMERIC_WHOLE + BIGNUMERIC_SCALE, BIGNUMERIC_SCALE)
-        case (("NUMERIC" | "BIGNUMERIC"), (precision, *scale), _):
-            return decimal(precision, *scale)
-        case "STRING", (), _:
-            return STRING
-        case "STRING", (length,), _:
+        case "RANGE", (), (_,):
+            return OPAQUE
+        case _, (), () if plain is not None:
+            return plain
+        case (("NUMERIC" | "BIGNUMERIC"), ((precision,) | (precision, _)), ()):
+            return decimal(precision, of.sizes[1] if len(of.sizes) > 1 else 0)
+        case "STRING", (length,), ():
             return string(length)
-        case "BYTES", (), _:
-            return BINARY
-        case "BYTES", (length,), _:
+        case "BYTES", (length,), ():
             return Type(Kind.BINARY, length)
         case "ARRAY", (), (element,):
             return Type(Kind.LIST, items=(Field("item", _read(element), nullable=False),))
