@@ -123,7 +123,7 @@ def _parts(url: str) -> tuple[str, str] | None:
     """Scheme and host of an address that holds nothing secret, or None."""
     try:
         parts = urlsplit(url)
-        host, scheme = parts.hostname, parts.scheme.lower()
+        host, scheme, _ = parts.hostname, parts.scheme.lower(), parts.port  # which is read to be checked
     except ValueError:
         return None
     if scheme not in {"http", "https"} or not host or parts.username or parts.password or parts.query or parts.fragment:
