@@ -64,7 +64,7 @@ NATIVES = (
     "String",
     "FixedString(16)",
     "LowCardinality(String)",
-    "Enum8('a' = 1, 'b\\'c' = -2)",
+    "Enum8('b\\'c' = -2, 'a' = 1)",
     "Enum16('x' = 300)",
     "UUID",
     "IPv4",
