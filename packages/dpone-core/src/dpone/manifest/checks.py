@@ -108,5 +108,5 @@ class Bounded(Model):
         least = max((c.min_rows for c in self.checks if isinstance(c, MinRows)), default=0)
         most: Any = min((c.max_rows for c in self.checks if isinstance(c, MaxRows)), default=None)
         if most is not None and least > most:
-            raise refused(f"min_rows is {least} and max_rows is {most}: no number of rows is both")
+            raise refused(f"min_rows is {least} and max_rows is {most}: no number of rows is both", at="checks")
         return self

@@ -75,12 +75,12 @@ class Projection(Model):
     def _names_are_distinct(self) -> Self:
         targets = [c.target for c in self.columns]
         if twice := sorted({t for t in targets if targets.count(t) > 1}):
-            raise refused(f"columns occur twice: {', '.join(twice)}")
+            raise refused(f"columns occur twice: {', '.join(twice)}", at="columns")
         sources = [c.name for c in self.columns]
         if both := sorted(set(sources) & set(self.exclude)):
-            raise refused(f"named and excluded: {', '.join(both)}")
+            raise refused(f"named in `columns` and excluded: {', '.join(both)}", at="exclude")
         if self.exclude and self.columns and REST not in sources:
-            raise refused('`columns` without "*" takes only what it names; `exclude` has nothing to leave out')
+            raise refused('`columns` without "*" takes only what it names; nothing is left to exclude', at="exclude")
         return self
 
     def choose(self, available: Sequence[str]) -> tuple[Column, ...]:

@@ -12,7 +12,7 @@ from dpone.errors import DponeError
 from dpone.manifest.configs import check_config
 from dpone.manifest.connections import ConnectionRef, Connections, inline
 from dpone.manifest.document import Entry, Node, node_of
-from dpone.manifest.findings import Place, beginning, check_strictly, keys_of
+from dpone.manifest.findings import Place, check_strictly, keys_of
 from dpone.manifest.problems import INVALID, LITERAL_SECRET, UNKNOWN_KEY, Problem, listed, nearest
 from dpone.manifest.urls import looks_like_url
 
@@ -58,7 +58,7 @@ class Reading:
             if key in known:
                 continue
             message = f'unknown key "{key[:60]}"' + (f" under {where}" if where else "")
-            near = nearest(key, [k for k in known if k not in node.entries])
+            near = nearest(key, known)
             elsewhere = belongs(key)
             hint = None if near or elsewhere else f"known here: {', '.join(known)}"
             message += f"; {elsewhere}" if elsewhere else f'; did you mean "{near}"?' if near else ""
@@ -71,7 +71,7 @@ class Reading:
         """Complains of a key that is not there."""
         message = f'missing key "{key}"' + (f" under {where}" if where else "")
         path = f"{where}.{key}" if where else key
-        self.problems.append(Problem(self.file, beginning(node), message, INVALID, path, hint))
+        self.problems.append(Problem(self.file, node.mark, message, INVALID, path, hint))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,13 @@ class Filter(Model):
     def _value_fits(self) -> Self:
         op, given = Compare(self.op), self.value is not None
         if op in _ALONE and given:
-            raise refused(f"{self.op} takes no value")
+            raise refused(f"{self.op} takes no value", at="value")
         if op not in _ALONE and not given:
             raise refused(f"{self.op} needs a `value`; NULL is asked for with is_null")
         if op in _MANY and not (isinstance(self.value, tuple) and self.value):
-            raise refused(f"{self.op} needs a list of values")
+            raise refused(f"{self.op} needs a list of values", at="value")
         if op not in _MANY | _ALONE and isinstance(self.value, tuple):
-            raise refused(f"{self.op} needs a single value; a list goes with in and not_in")
+            raise refused(f"{self.op} needs a single value; a list goes with in and not_in", at="value")
         return self
 
     def condition(self) -> Condition:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Tag, ValidationError
 
 from dpone.errors import DponeError
 from dpone.manifest.document import Loc, Node
-from dpone.manifest.problems import INVALID, UNKNOWN_KEY, Mark, Problem, did_you_mean, listed, nearest
+from dpone.manifest.problems import INVALID, UNKNOWN_KEY, Problem, did_you_mean, listed, nearest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -93,7 +93,7 @@ def _without_nulls(place: Place) -> tuple[list[Problem], Any]:
 
 
 def findings(error: ValidationError, model: type[BaseModel], place: Place) -> list[Problem]:
-    """One problem for each thing that pydantic found; a missing key that was only mistyped is not said twice."""
+    """One problem for each cause: not a missing key that was only mistyped, nor a short list whose items are wrong."""
     found = error.errors(include_url=False)
     unknown: dict[tuple[Loc, str | None], None] = {}
     for e in found:
@@ -103,6 +103,7 @@ def findings(error: ValidationError, model: type[BaseModel], place: Place) -> li
         _problem(e, model, place)
         for e in found
         if not (e["type"] == "missing" and (e["loc"][:-1], e["loc"][-1]) in unknown)
+        and not (e["type"] == "too_short" and any(o["loc"][: len(e["loc"])] == e["loc"] != o["loc"] for o in found))
     ]
 
 
@@ -115,17 +116,14 @@ def _problem(error: ErrorDetails, model: type[BaseModel], place: Place) -> Probl
     if kind == "missing":
         inside = place.path(loc[:-1])
         message = f'missing key "{loc[-1]}"' + (f" under {inside}" if inside else "")
-        return Problem(place.file, beginning(place.node.at(loc[:-1])), message, place.code, path)
+        return Problem(place.file, place.node.at(loc[:-1]).mark, message, place.code, path)
+    if at := error.get("ctx", {}).get("at"):
+        loc = (*loc, at)
+        path = place.path(loc)
     node = place.node.at(loc)
     sentence, hint = _sentence(error, node, place)
     subject = f"{path}: " if path else ""
     return Problem(place.file, node.mark, f"{subject}{sentence}", place.code, path, hint)
-
-
-def beginning(node: Node) -> Mark | None:
-    """The place of the first key of a mapping, where a missing key would be looked for."""
-    first = next(iter(node.entries.values()), None)
-    return first.key if first else node.mark
 
 
 def _unknown_key(key: str, loc: Loc, model: type[BaseModel], place: Place) -> tuple[str, str | None]:

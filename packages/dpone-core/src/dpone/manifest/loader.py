@@ -128,6 +128,10 @@ def _many(reading: Reading, root: Node) -> tuple[list[Stream | Wildcard | None],
         defaults = Node({}, root.mark)
     if "name" in defaults.entries:
         reading.complain(defaults.entries["name"].node, "defaults.name: each stream has its own name", "defaults.name")
+    astray = {
+        key: entry for key, entry in root.entries.items() if key in STREAM_KEYS
+    }  # said already: read on with them
+    defaults = Node({**astray, **defaults.entries}, defaults.mark)
     listed = root.get("streams")
     if listed is None:
         if "streams" not in meant:

@@ -145,11 +145,13 @@ class Strategy(Model):
     def _order_decides(self) -> Self:
         order, last = self.setting("order"), self.setting("duplicates") == "last"
         if order and not last:
-            raise refused("`order` says which duplicate is the last one; it needs `duplicates: last`")
+            raise refused("`order` says which duplicate is the last one; it needs `duplicates: last`", at="order")
         if last and not self.setting("key"):
-            raise refused("`duplicates: last` needs a `key` that says what a duplicate is")
+            raise refused("`duplicates: last` needs a `key` that says what a duplicate is", at="duplicates")
         if last and not order and self.setting("cursor") is None:
-            raise refused("`duplicates: last` needs `order`, the columns that decide which row is the last")
+            raise refused(
+                "`duplicates: last` needs `order`, the columns that decide which row is the last", at="duplicates"
+            )
         return self
 
 
@@ -193,7 +195,7 @@ class IncrementalAppend(_Duplicates, _KeyedOnRequest):
     @model_validator(mode="after")
     def _never_twice(self) -> Self:
         if not self.key and self.cursor.late == "overlap":
-            raise refused("without a `key`, rows that are read again would be added again; remove `late: overlap`")
+            raise refused("without a `key`, rows read again would be added again; remove `late: overlap`", at="cursor")
         return self
 
 
@@ -239,9 +241,9 @@ class Scd2(_Duplicates, _Keyed):
     @model_validator(mode="after")
     def _columns_differ(self) -> Self:
         if self.valid_from == self.valid_to:
-            raise refused("`valid_from` and `valid_to` must be two columns")
+            raise refused("`valid_from` and `valid_to` must be two columns", at="valid_to")
         if both := [c for c in self.compare if c in self.key]:
-            raise refused(f"{', '.join(both)} is in the key and cannot change: remove it from `compare`")
+            raise refused(f"{', '.join(both)} is in the key and cannot change: remove it from `compare`", at="compare")
         return self
 
 
@@ -260,7 +262,7 @@ class Backfill(_Guarded, _Duplicates, _KeyedOnRequest):
     def _chunk_fits(self) -> Self:
         counts = self.chunk is not None and self.chunk.unit == "value"
         if self.chunk is not None and counts is isinstance(self.bounds.lo, str):
-            raise refused("`chunk` must be a number for a numeric range, and a calendar step for a range of dates")
+            raise refused("a numeric range takes a number, a range of dates a calendar step", at="chunk")
         return self
 
 
@@ -275,7 +277,7 @@ class Xmin(_Guarded, _Deleting, _Duplicates, _Keyed):
         given = self.model_fields_set & {"deletes", "guard"}
         if given and not self.reconcile:
             named = ", ".join(f"`{n}`" for n in sorted(given))
-            raise refused(f"row versions do not show deletes: {named} needs `reconcile: true`")
+            raise refused(f"row versions do not show deletes: {named} needs `reconcile: true`", at=min(given))
         return self
 
 

@@ -11,7 +11,7 @@ from dpone.connector import SinkOptions, SourceOptions
 from dpone.errors import DponeError
 from dpone.manifest.document import Node
 from dpone.manifest.ends import End, Reading, changed, read_end, without
-from dpone.manifest.findings import Place, beginning, check, keys_of
+from dpone.manifest.findings import Place, check, keys_of
 from dpone.manifest.models import Settings, SinkEnd, SourceEnd, Stream
 from dpone.manifest.modes import MODELS, MODES, Strategy
 from dpone.manifest.options import Pattern, Template
@@ -98,7 +98,7 @@ def read_strategy(reading: Reading, node: Node) -> Strategy | None:
     strategy = node.get("strategy")
     if strategy is None:
         message = "no `strategy:` says how rows are loaded, and there is no default"
-        reading.problems.append(Problem(reading.file, beginning(node), message, MISSING_STRATEGY, "strategy", CHOICE))
+        reading.problems.append(Problem(reading.file, node.mark, message, MISSING_STRATEGY, "strategy", CHOICE))
         return None
     if not isinstance(strategy.value, dict):
         example = strategy.value if isinstance(strategy.value, str) and strategy.value in MODES else "..."
@@ -108,8 +108,9 @@ def read_strategy(reading: Reading, node: Node) -> Strategy | None:
     if mode is None:
         if "mode" not in reading.refuse_unknown(_near(strategy), ["mode"], "strategy"):
             message = "strategy has no `mode`, and there is no default"
-            mark = beginning(strategy)
-            reading.problems.append(Problem(reading.file, mark, message, MISSING_STRATEGY, "strategy.mode", CHOICE))
+            reading.problems.append(
+                Problem(reading.file, strategy.mark, message, MISSING_STRATEGY, "strategy.mode", CHOICE)
+            )
         return None
     model = MODELS.get(mode.value) if isinstance(mode.value, str) else None
     if model is None:

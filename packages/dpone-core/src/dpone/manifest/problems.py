@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
 
 from dpone.errors import UsageError
@@ -69,7 +70,7 @@ def as_error(problems: Iterable[Problem]) -> UsageError:
     if len(found) == 1:
         return UsageError(str(found[0]), code=code, hint=found[0].hint, problems=listed)
     files = list(dict.fromkeys(p.file for p in found))
-    lines = [f"  {p}" + (f"\n    {p.hint}" if p.hint else "") for p in found]
+    lines = [f"  {p}" + ("\n" + indent(p.hint, "    ") if p.hint else "") for p in found]
     message = "\n".join([f"{len(found)} problems in {' and '.join(files)}", *lines])
     return UsageError(message, code=code, problems=listed)
 
@@ -85,7 +86,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that a mistyped word most likely means."""
     known = list(choices)
     folded = {_fold(choice): choice for choice in known}
-    near = difflib.get_close_matches(_fold(word), list(folded), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(_fold(word), list(folded), n=1, cutoff=0.65)
     if not near and len(word) >= _TELLING:
         near = [choice for choice in folded if _fold(word) in choice]  # `merge` for incremental_merge
     return folded[near[0]] if near else None

@@ -32,9 +32,9 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-def refused(message: str, hint: str = "") -> PydanticCustomError:
-    """A finding whose sentence is ours; braces in it are not placeholders."""
-    return PydanticCustomError("refused", "{sentence}", {"sentence": message, "hint": hint})
+def refused(message: str, hint: str = "", *, at: str = "") -> PydanticCustomError:
+    """A finding whose sentence is ours, braces and all; `at` is the key of the model that it is about."""
+    return PydanticCustomError("refused", "{sentence}", {"sentence": message, "hint": hint, "at": at})
 
 
 T = TypeVar("T", bound=Hashable)
