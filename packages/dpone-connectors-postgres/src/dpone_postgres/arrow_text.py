@@ -88,7 +88,7 @@ def _temporal(texts: pa.Array[Any], of: Type, to: pa.DataType) -> pa.Array[Any]:
     """By Arrow's own parser where it can; it knows neither years beyond 9999 nor before Christ, so then one by one."""
     try:
         return pc.cast(texts, to, safe=True)
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         pass
     number: Callable[[str], int] = {Kind.DATE: _days, Kind.TIME: _time_of_day}.get(of.kind, _microseconds)
     values = [None if t is None else number(t) for t in texts.to_pylist()]

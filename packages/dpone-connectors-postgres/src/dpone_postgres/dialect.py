@@ -44,6 +44,8 @@ class PostgresDialect(Dialect):
         """A sum of bigint or numeric is numeric here, and never overflows."""
         if of.kind is Kind.DECIMAL:
             return f"SUM({expression})"
+        if of.kind is Kind.UINT and of.size == 32:  # noqa: PLR2004 - oid, which casts to bigint alone
+            return f"SUM({expression}::bigint)"
         return f"SUM({expression}::numeric)"
 
 

@@ -22,6 +22,7 @@ from dpone_postgres.staging import PostgresStage
 from dpone_postgres.state import books_of, save, stored_position
 
 _LOCK_TIMEOUT = 30.0
+COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
 class PostgresPublication:
@@ -103,6 +104,7 @@ class PostgresPublication:
     def commit(self) -> None:
         with translated("sink", self._label):
             self._run("COMMIT")
+            hit(COMMITTED)
 
     def _fields(self) -> list[Field]:
         return [*self._layout.schema, *(c.field for c in self._layout.system)]
