@@ -49,6 +49,13 @@ class FormatChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class NothingNew:
+    """The source has nothing beyond the stored position; nothing was staged and nothing published."""
+
+    upto: Position | None
+
+
+@dataclass(frozen=True, slots=True)
 class BatchStaged:
     split: str
     rows: int | None
@@ -119,6 +126,7 @@ Event = (
     | LeaseTaken
     | ReadingOpened
     | FormatChosen
+    | NothingNew
     | BatchStaged
     | StageSealed
     | CheckPassed

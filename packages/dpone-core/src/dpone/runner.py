@@ -7,11 +7,12 @@ validated and reconciled. Everything that talks to a server is behind the two pr
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from threading import Event as Flag
 from time import monotonic
 from typing import Any
@@ -77,7 +78,8 @@ def execute(run: Run) -> None:
             load = _load(run, run.id, lease)
             _refuse_used(lease, load)
             with ExitStack() as stack:
-                _publish(run, _stage(run, lease, load, stack), stored, None)
+                if ready := _stage(run, lease, load, stack):
+                    _publish(run, ready, stored, None)
 
 
 def _load(run: Run, load_id: str, lease: Lease) -> Load:
@@ -119,8 +121,11 @@ class Ready:
     upto: Position | None
 
 
-def _stage(run: Run, lease: Lease, load: Load, stack: ExitStack) -> Ready:
-    """The source is read to its upper bound into a sealed and validated stage; the target is untouched."""
+def _stage(run: Run, lease: Lease, load: Load, stack: ExitStack) -> Ready | None:
+    """The source is read to its upper bound into a sealed and validated stage; the target is untouched.
+
+    None when there is nothing new: then no stage is made, and nothing needs to be published.
+    """
     prepared = _prepare(run, load, lease.stored)
     _refuse_shared(lease, prepared.program)
     run.notify(events.FormatChosen(prepared.choice))
@@ -130,8 +135,16 @@ def _stage(run: Run, lease: Lease, load: Load, stack: ExitStack) -> Ready:
         run.notify(events.ReadingOpened(reading.schema, reading.upto, len(reading.splits)))
         sealing = replace(prepared.spec.sealing, changes=reading.changes)
         prepared = replace(prepared, spec=replace(prepared.spec, sealing=sealing))
+        batches = {split.id: _batches(run, prepared, split) for split in reading.splits}
+        if _may_be_idle(run, prepared, reading, lease):
+            (only,) = batches
+            first = next(batches[only], None)
+            if first is None:
+                run.notify(events.NothingNew(reading.upto))
+                return None
+            batches[only] = chain((first,), batches[only])
         stage = stack.enter_context(run.sink.stage(prepared.spec))
-        sent = _copy(run, prepared, reading, stage)
+        sent = _copy(run, batches, stage)
         if probe := tuple(dict.fromkeys(m for c in run.plan.checks if isinstance(c, Checksum) for m in probe_of(c))):
             at_source = _measure_source(run, prepared, probe)
         upto = reading.upto
@@ -153,14 +166,29 @@ def _measure_source(run: Run, prepared: Prepared, probe: Probe) -> Measurement:
     return run.source.measure(prepared.request, probe)
 
 
-def _copy(run: Run, prepared: Prepared, reading: Reading, stage: Stage) -> int | None:
+def _may_be_idle(run: Run, prepared: Prepared, reading: Reading, lease: Lease) -> bool:
+    """True when a reading without rows would change nothing at all, not even what the next one reads."""
+    if lease.stored is None or prepared.changes or prepared.spec.present or run.plan.checks:
+        return False
+    if len(reading.splits) != 1:
+        return False
+    match run.plan.rule.read:
+        case Read.SCAN:
+            return False
+        case Read.SINCE:
+            return True  # a position that moved over nothing is found again
+        case Read.XMIN | Read.CHANGES:
+            return reading.upto == lease.stored.position  # one that moved must be kept: the source waits for it
+
+
+def _copy(run: Run, batches: Mapping[str, Iterator[Batch]], stage: Stage) -> int | None:
     """Every split is written to the stage; the number of rows sent, or None where batches were not counted."""
-    splits = list(reading.splits)
-    if len(splits) == 1:
-        return _copy_split(run, prepared, splits[0], stage, Flag())
     failed = Flag()
-    with ThreadPoolExecutor(len(splits), thread_name_prefix="dpone-split") as pool:
-        futures = [pool.submit(_copy_split, run, prepared, split, stage, failed) for split in splits]
+    if len(batches) == 1:
+        ((split, only),) = batches.items()
+        return _copy_split(run, split, only, stage, failed)
+    with ThreadPoolExecutor(max(1, len(batches)), thread_name_prefix="dpone-split") as pool:
+        futures = [pool.submit(_copy_split, run, split, each, stage, failed) for split, each in batches.items()]
         _wait(futures, failed)
     counts = [future.result() for future in futures]
     return None if any(c is None for c in counts) else sum(c for c in counts if c is not None)
@@ -184,11 +212,11 @@ class _Abandoned(Exception):
     """This split was given up because another one failed."""
 
 
-def _copy_split(run: Run, prepared: Prepared, split: Split, stage: Stage, failed: Flag) -> int | None:
+def _copy_split(run: Run, split: str, batches: Iterator[Batch], stage: Stage, failed: Flag) -> int | None:
     sent: int | None = 0
     first = True
-    with run.sink.writer(stage.ref, split.id) as writer:
-        for batch in _batches(run, prepared, split):
+    with run.sink.writer(stage.ref, split) as writer:
+        for batch in batches:
             run.stop.check()
             if failed.is_set():
                 raise _Abandoned
@@ -198,7 +226,7 @@ def _copy_split(run: Run, prepared: Prepared, split: Split, stage: Stage, failed
                 hit("after_first_batch")
                 first = False
             sent = None if sent is None or batch.rows is None else sent + batch.rows
-            run.notify(events.BatchStaged(split.id, batch.rows, batch.nbytes))
+            run.notify(events.BatchStaged(split, batch.rows, batch.nbytes))
     return sent
 
 
@@ -394,12 +422,13 @@ def _chunks(run: Run, lease: Lease) -> None:
 
     def stage(bounds: tuple[object, object], name: str) -> tuple[Ready, ExitStack]:
         stack = ExitStack()
-        try:
+        with ExitStack() as undo:
+            undo.callback(stack.close)
             load = replace(_load(run, f"{run.id}.{name}", lease), bounds=bounds)
-            return _stage(run, lease, load, stack), stack
-        except BaseException:
-            stack.close()
-            raise
+            ready = _stage(run, lease, load, stack)
+            assert ready is not None  # a chunk is a scan, which always says something
+            undo.pop_all()
+        return ready, stack
 
     workers = max(1, min(run.plan.workers, len(todo)))
     with ThreadPoolExecutor(workers, thread_name_prefix="dpone-chunk") as pool:

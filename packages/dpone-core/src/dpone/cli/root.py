@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "manifest": ("dpone.cli.manifest:manifest", "The manifest's JSON Schema, for editors."),
     "runs": ("dpone.cli.runs:runs", "List and show the records of runs."),
     "state": ("dpone.cli.state:state", "Show and change the stored position of a pipeline."),
+    "services": ("dpone.cli.services:services", "Start and stop local servers for trying things out."),
     "doctor": ("dpone.cli.doctor:doctor", "Examine this machine and its connections."),
 }
 # Groups that other distributions bring, named here so that their absence has an answer.

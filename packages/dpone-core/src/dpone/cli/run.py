@@ -86,6 +86,9 @@ def _print(report: RunReport, output_format: str) -> None:
         click.echo(report.to_markdown(), nl=False)
     else:
         for stream in report.streams:
+            if stream.nothing_new:
+                click.echo(f"{stream.name}: {stream.status}; nothing new")
+                continue
             click.echo(
                 f"{stream.name}: {stream.status}; read {stream.rows_staged:,}, inserted {stream.inserted:,}, "
                 f"updated {stream.updated:,}, deleted {stream.deleted:,}; {stream.rows_after:,} rows in the target"

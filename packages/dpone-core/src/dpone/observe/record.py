@@ -52,6 +52,7 @@ class StreamReport:
     operations: tuple[OpReport, ...] = ()
     loads: tuple[str, ...] = ()
     chunks_skipped: int = 0
+    nothing_new: bool = False
     position: Any = None
     phases: Mapping[str, float] = field(default_factory=dict)  # seconds until each phase ended
     seconds: float = 0.0
@@ -141,6 +142,8 @@ def fold(stream: StreamReport, event: events.Event, seconds: float) -> StreamRep
         case events.FormatChosen(choice=choice):
             refused = tuple(f"{r.format}: {r.reason}" for r in choice.refused)
             return replace(stream, format=choice.format, refused_formats=refused)
+        case events.NothingNew():
+            return replace(stream, nothing_new=True)
         case events.BatchStaged(nbytes=nbytes):
             return replace(stream, batches=stream.batches + 1, nbytes=stream.nbytes + nbytes)
         case events.StageSealed(staged=staged):
@@ -178,6 +181,10 @@ def fold(stream: StreamReport, event: events.Event, seconds: float) -> StreamRep
             return stream
 
 
+# After these the record on disk is brought up to date: what a crash leaves behind says how far the run came.
+_PHASES = (events.RunStarted, events.ReadingOpened, events.StageSealed, events.StateCommitted, events.RunFinished)
+
+
 class Recorder:
     """Folds events into the run's report and keeps `<folder>/<run_id>.json` and `.md` true at each phase."""
 
@@ -195,7 +202,7 @@ class Recorder:
             begun = self._begun.setdefault(stream, monotonic())
             before = self._streams.get(stream, StreamReport(stream))
             self._streams[stream] = fold(before, event, monotonic() - begun)
-            if not isinstance(event, events.BatchStaged):
+            if isinstance(event, _PHASES):
                 self._write()
 
     def finish(self, status: str) -> RunReport:
