@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dpone_certify.postconditions.exchange import landed, refuse_loss
 from dpone_certify.postconditions.options import Key, Options, Refused, Row
 from dpone_certify.postconditions.reading import changed, inside, keys, one_per_key, scanned, since
-from dpone_certify.postconditions.rows import alike, by_key, key_of
+from dpone_certify.postconditions.rows import alike, by_key, holds_null, key_of
 
 
 def incremental_merge(old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
@@ -42,13 +42,17 @@ def cdc(old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], option
 
 
 def _by_log(old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
+    if options.truncated and not options.may_truncate:
+        raise Refused("stage.truncated")
     rows = one_per_key(changed([] if options.truncated else old, source, options), options)
     there = keys(source, options)
-    known = keys(old, options) | options.touched
+    deleted = (options.touched if options.truncated else options.touched | keys(old, options)) - there
+    if any(holds_null(key) for key in deleted):
+        raise Refused("stage.null_key")
 
     def gone(row: Row) -> bool:
         key = key_of(row, options.key)
-        return key not in there and (options.truncated or key in known)
+        return key in deleted or (options.truncated and key not in there)
 
     return _each_key(rows, target, options, gone)
 

@@ -16,8 +16,9 @@ Condition = tuple[str, str, object]  # column; one of = != < <= > >= in not_in i
 class Options:
     """`columns` are the content; everything else that a row of the target holds is a column that the load adds.
 
-    `touched` and `unsent` say what rows alone cannot: the keys that were written between the two states of the source,
-    be it with the values that they had, and the columns whose values a change of a key did not bring with it.
+    `touched` and `unsent` say what rows alone cannot: the keys that were written between the two states of the source
+    (since it was truncated, if it was), be it with the values that they had, and the columns whose values a change of
+    a key did not bring with it.
     """
 
     columns: tuple[str, ...]
@@ -51,6 +52,7 @@ class Options:
     reconcile: bool = False  # xmin: the keys that are there were read too
     names_deletes: bool = False  # incremental_merge from a log, which says what was deleted
     truncated: bool = False  # the source was emptied at once between its two states
+    may_truncate: bool = True
     touched: frozenset[Key] = frozenset()
     unsent: Mapping[Key, frozenset[str]] = field(default_factory=dict)
 

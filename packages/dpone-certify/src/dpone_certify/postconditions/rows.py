@@ -48,6 +48,10 @@ def has_null(row: Row, columns: Iterable[str]) -> bool:
     return any(row.get(c) is None for c in columns)
 
 
+def holds_null(key: Key) -> bool:
+    return _NULL in key
+
+
 def by_key(rows: Iterable[Row], key: Sequence[str]) -> dict[Key, list[Row]]:
     groups: dict[Key, list[Row]] = defaultdict(list)
     for row in rows:

@@ -6,6 +6,7 @@ The caller brings two functions of its driver and owns the transaction; after an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dpone.errors import DataError
@@ -21,8 +22,10 @@ Ask = Callable[[str], Sequence[Any]]  # executes a query, answers its first row
 
 
 def validate(program: Program, load: SqlLoad, dialect: Dialect, ask: Ask) -> None:
-    """Raises unless the sealed stage is inside the domain of the program."""
-    refuse_outside(ask(domain_query(domain(program), load, dialect)))
+    """Raises unless the sealed stage is inside the domain of the program and no part of a declared key is NULL."""
+    bound = domain(program)
+    bound = replace(bound, not_null=tuple(dict.fromkeys((*bound.not_null, *load.key))))
+    refuse_outside(ask(domain_query(bound, load, dialect)))
     if load.partial and not any(isinstance(op, Upsert) for op in program) and ask(partial_rows(load, dialect))[0]:
         raise DataError("partial rows need an upsert", code="stage.partial_without_base")
 

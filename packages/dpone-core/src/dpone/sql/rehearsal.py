@@ -1,0 +1,172 @@
+"""A target and its stages in SQLite's memory, on which loads are carried out by the default rendering.
+
+Here the rendering is held against the oracle, and a compiled program is rehearsed where its own engine is not at hand.
+"""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals, by the dialect
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+from dpone.connector import CHANGE_FIELDS
+from dpone.errors import DataError
+from dpone.ops import Append, Program
+from dpone.oracle import Counts
+from dpone.schema import INT64, STRING, Field
+from dpone.sql.load import KEPT, Ledger, SqlLoad
+from dpone.sql.perform import carry_out, validate
+from dpone.sql.seal import RawStage, dead_query, live_query, present_query, read_survey, seal_checks, survey_query
+from dpone.sql.sqlite import SqliteDialect, decode, encode
+from dpone.stage import Change, Live, Sealed, Sealing, key_of
+from dpone.where import Row
+
+_TAGS = tuple(Field(name, of) for name, of in zip(CHANGE_FIELDS, (INT64, STRING, STRING), strict=True))
+_TARGET, _RAW, _LIVE, _DEAD, _PRESENT, _LEDGER = "target ☂", "raw", "live", "dead", "present", 'led"ger'
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A sealed stage: its tables, and how many entries it was made of."""
+
+    load: SqlLoad
+    received: int
+
+
+class Rehearsal:
+    """One target of content and system columns with the given rows. Each load is all or nothing."""
+
+    def __init__(
+        self,
+        columns: Sequence[Field],
+        system: Sequence[Field] = (),
+        rows: Iterable[Row] = (),
+        dialect: SqliteDialect | None = None,
+    ) -> None:
+        self.columns = tuple(columns)
+        self.dialect = dialect or SqliteDialect()
+        self._fields = (*self.columns, *system)
+        self._target, self._ledger = (self.dialect.table((name,)) for name in (_TARGET, _LEDGER))
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.run(self.dialect.create_table(self._target, self._fields))
+        self.run(self.dialect.create_table(self._ledger, (Field("load_id", STRING),)))
+        self._fill(self._target, self._fields, [tuple(row.get(f.name) for f in self._fields) for row in rows])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    # ------------------------------------------------------------------ statements
+
+    def run(self, text: str) -> int:
+        """The statement is executed; the answer is its row count."""
+        with closing(self._connection.execute(text)) as cursor:
+            return cursor.rowcount
+
+    def ask(self, text: str) -> Sequence[Any]:
+        """The first row of a query."""
+        with closing(self._connection.execute(text)) as cursor:
+            answer = cursor.fetchone()
+        assert isinstance(answer, tuple)
+        return answer
+
+    def table(self, table: str, fields: Sequence[Field]) -> list[dict[str, object]]:
+        """The rows of a table as Python values."""
+        names = ", ".join(self.dialect.quote(f.name) for f in fields)
+        with closing(self._connection.execute(f"SELECT {names} FROM {table}")) as cursor:
+            return [
+                {f.name: decode(stored, f.type) for f, stored in zip(fields, found, strict=True)} for found in cursor
+            ]
+
+    def _fill(self, table: str, fields: Sequence[Field], rows: Sequence[Sequence[object]]) -> None:
+        marks = ", ".join("?" for _ in fields)
+        encoded = [tuple(map(encode, row)) for row in rows]
+        self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", encoded)
+
+    # ----------------------------------------------------------------------- loads
+
+    def rows(self) -> list[dict[str, object]]:
+        """What the target holds."""
+        return self.table(self._target, self._fields)
+
+    def seal(self, entries: Sequence[Change], how: Sealing, *, tagged: bool = False) -> Rehearsed:
+        """The entries as a sealed stage; an earlier stage is gone."""
+        raw = RawStage(self.dialect.table((_RAW,)), self.columns, tagged or how.changes)
+        fields = (*self.columns, *_TAGS) if raw.tagged else self.columns
+        for name in (_RAW, _LIVE, _DEAD, _PRESENT):
+            self.run(self.dialect.drop(self.dialect.table((name,))))
+        self.run(self.dialect.create_table(raw.table, fields))
+        self._fill(raw.table, fields, [self._entry(e, tagged=raw.tagged) for e in entries])
+        found = read_survey(self.ask(survey_query(raw, how, self.dialect)))
+        for check in seal_checks(raw, how, found, self.dialect):
+            check.refuse(self.ask(check.text)[0])
+        live = self._make(_LIVE, live_query(raw, how, found, self.dialect))
+        assert live is not None
+        load = SqlLoad(
+            target=self._target,
+            live=live,
+            columns=self.columns,
+            key=how.key,
+            dead=self._make(_DEAD, dead_query(raw, how, found, self.dialect)),
+            present=self._make(_PRESENT, present_query(raw, how, found, self.dialect)),
+            cleared=found.cleared,
+            partial=found.partial,
+            ledger=Ledger(self._ledger),
+        )
+        return Rehearsed(load, found.received)
+
+    def sealed(self, staged: Rehearsed, stamps: Mapping[str, object] | None = None) -> Sealed:
+        """The sealed stage as `dpone.stage.seal` would answer it."""
+        load = staged.load
+        mask = (Field(KEPT, STRING),) if load.partial else ()
+        key = [f for f in self.columns if f.name in load.key]
+        live = self.table(load.live, (*self.columns, *mask))
+        dead, present = ([] if t is None else self.table(t, key) for t in (load.dead, load.present))
+        return Sealed(
+            live=tuple(Live(row, self._kept(row.pop(KEPT, None))) for row in live),
+            dead=tuple(key_of(row, load.key) for row in dead),
+            present=tuple(key_of(row, load.key) for row in present),
+            cleared=load.cleared,
+            stamps=stamps or {},
+        )
+
+    def apply(self, program: Program, staged: Rehearsed, stamps: Mapping[str, object]) -> tuple[Counts, ...]:
+        """The program is carried out and its load ids are remembered, or the target is as it was."""
+        load = replace(staged.load, stamps=stamps)
+        self.run("BEGIN")
+        try:
+            validate(program, load, self.dialect, self.ask)
+            counts = carry_out(program, load, self.dialect, self.run, self.ask)
+            for op in program:
+                if isinstance(op, Append):
+                    self._fill(self._ledger, (Field("load_id", STRING),), [(op.load_id,)])
+        except DataError:
+            self.run("ROLLBACK")
+            raise
+        self.run("COMMIT")
+        return counts
+
+    def _entry(self, entry: Change, *, tagged: bool) -> tuple[object, ...]:
+        values = tuple(entry.row.get(f.name) for f in self.columns)
+        if not tagged:
+            return values
+        mask = "".join("1" if f.name in entry.kept else "0" for f in self.columns) if entry.kept else None
+        return (*values, entry.seq, entry.kind.value, mask)
+
+    def _kept(self, mask: object) -> frozenset[str]:
+        return frozenset(f.name for f, sign in zip(self.columns, str(mask or ""), strict=False) if sign == "1")
+
+    def _make(self, name: str, query: str | None) -> str | None:
+        if query is None:
+            return None
+        table = self.dialect.table((name,))
+        self.run(self.dialect.create_as(table, query))
+        return table
