@@ -22,8 +22,8 @@ class ProgressBars:
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.fields[stream]}", markup=False),
             TextColumn("[dim]{task.fields[phase]}[/]"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.completed:>12,.0f} rows"),
+            BarColumn(bar_width=10),
+            TextColumn("{task.fields[rows]:>12,} rows"),
             TextColumn("{task.fields[size]:>10}"),
             TextColumn("{task.fields[rate]:>14}"),
             TimeElapsedColumn(),
@@ -31,6 +31,7 @@ class ProgressBars:
             transient=False,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._rows: dict[str, int] = {}
         self._nbytes: dict[str, int] = {}
         self._lock = Lock()
 
@@ -48,41 +49,32 @@ class ProgressBars:
             task = self._task(stream)
             match event:
                 case events.BatchStaged(rows=rows, nbytes=nbytes):
+                    self._rows[stream] += rows or 0
                     self._nbytes[stream] += nbytes
-                    self._progress.update(
-                        task,
-                        advance=rows or 0,
-                        size=_size(self._nbytes[stream]),
-                        rate=self._rate(task),
-                        phase="reading",
-                    )
+                    self._show(task, stream, "reading")
                 case events.StageSealed(staged=staged):
-                    self._progress.update(
-                        task, completed=staged.received, total=staged.received or 1, phase="publishing"
-                    )
+                    self._rows[stream] = staged.received  # formats that pass undecoded are counted by the sink
+                    self._show(task, stream, "publishing")
                 case events.Reconciled():
-                    self._progress.update(task, phase="reconciled")
+                    self._show(task, stream, "reconciled")
                 case events.RunFinished(status=status):
-                    done = self._progress.tasks[task].completed
-                    self._progress.update(
-                        task, phase=status, total=done or 1, completed=done or 1, rate=self._rate(task)
-                    )
-                    if not done:
-                        self._progress.update(task, completed=1, total=1)
+                    self._show(task, stream, status)
+                    self._progress.update(task, completed=1, total=1)
                 case _:
                     pass
 
     def _task(self, stream: str) -> TaskID:
         if stream not in self._tasks:
-            self._nbytes[stream] = 0
+            self._rows[stream] = self._nbytes[stream] = 0
             self._tasks[stream] = self._progress.add_task(
-                "", total=None, stream=stream, phase="starting", size="", rate=""
+                "", total=None, stream=stream, phase="starting", rows=0, size="", rate=""
             )
         return self._tasks[stream]
 
-    def _rate(self, task: TaskID) -> str:
-        state = self._progress.tasks[task]
-        return f"{state.completed / state.elapsed:,.0f} rows/s" if state.elapsed else ""
+    def _show(self, task: TaskID, stream: str, phase: str) -> None:
+        elapsed = self._progress.tasks[task].elapsed
+        rate = f"{self._rows[stream] / elapsed:,.0f} rows/s" if elapsed and self._rows[stream] else ""
+        self._progress.update(task, phase=phase, rows=self._rows[stream], size=_size(self._nbytes[stream]), rate=rate)
 
 
 def _size(nbytes: float) -> str:
