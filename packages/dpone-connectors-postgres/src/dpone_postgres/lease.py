@@ -24,6 +24,8 @@ from dpone_postgres.state import (
     stored_position,
 )
 
+WAIT = 2.0  # seconds: the server needs a moment to notice that a run was killed
+
 
 class PostgresLease:
     def __init__(self, connection: Connection, books: Books, pipeline: str) -> None:
@@ -52,10 +54,15 @@ def leased(config: PostgresConfig, target: Target, pipeline: str) -> Iterator[Po
     """The lease; what runs that died left of this target is removed first."""
     books = books_of(target)
     with session(config, "sink") as connection:
-        _take(connection, books, float(target.options.get("lease_timeout", 0)))
-        ensure_books(connection, books)
-        drop_leftovers(connection, books)
-        yield PostgresLease(connection, books, pipeline)
+        _take(connection, books, float(target.options.get("lease_timeout", WAIT)))
+        try:
+            ensure_books(connection, books)
+            drop_leftovers(connection, books)
+            yield PostgresLease(connection, books, pipeline)
+        finally:
+            # closing alone would free it a moment later, and the next run might come sooner
+            if not connection.closed and not connection.broken:
+                connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", (books.lock,))
 
 
 def _take(connection: Connection, books: Books, seconds: float) -> None:

@@ -45,7 +45,7 @@ class PostgresSinkOptions(SinkOptions):
     table: str
     state_schema: str | None = Field(default=None, min_length=1)  # of dpone's own tables; None: the target's
     lock_timeout: float = Field(default=30.0, gt=0)  # seconds to wait for a lock on the target
-    lease_timeout: float = Field(default=0.0, ge=0)  # seconds to wait for another run on the same target
+    lease_timeout: float = Field(default=2.0, ge=0)  # seconds to wait for another run on the same target
 
     @model_validator(mode="after")
     def _is_a_name(self) -> Self:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import StateError
 from dpone.failpoints import hit
-from dpone.ops import Program, Recreate, ReplaceAll
+from dpone.ops import Append, Op, Program, Recreate, ReplaceAll
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field
 from dpone.sql.perform import carry_out, validate
@@ -19,7 +19,7 @@ from dpone_postgres.faults import translated
 from dpone_postgres.layouts import find_target, key_statement, remodel, statements
 from dpone_postgres.session import Connection, session
 from dpone_postgres.staging import PostgresStage
-from dpone_postgres.state import books_of, save, stored_position
+from dpone_postgres.state import books_of, enter_load, save, stored_position
 
 _LOCK_TIMEOUT = 30.0
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
@@ -79,18 +79,27 @@ class PostgresPublication:
         assert isinstance(stage, PostgresStage)  # it came from this sink
         load = stage.load(self._table)
         with translated("sink", self._label):
+            stage.refuse_restarted()
             validate(program, load, POSTGRES, self._ask)
-            counts = carry_out(program, load, POSTGRES, self._run, self._ask, lambda _: hit("after_each_op"))
+            counts = carry_out(program, load, POSTGRES, self._run, self._ask, self._after)
             if self._key_to_add:
                 self._run(key_statement(self._table, self._key_to_add))
             if any(isinstance(op, Recreate) for op in program):
                 self._require()
         return Applied(counts)
 
+    def _after(self, op: Op) -> None:
+        if isinstance(op, Append):
+            enter_load(self._connection, self._books, op.load_id, self._spec.pipeline)
+        hit("after_each_op")
+
     def _require(self) -> None:
-        """After an exchange of all rows a column is NOT NULL where the layout says so."""
+        """After an exchange of all rows a column is NOT NULL where the layout says so; unchanged, no reader waits."""
+        relation = find_target(self._connection, self._books.name)
+        assert relation is not None  # it was just written
+        required = {a.field.name for a in relation.attributes if not a.field.nullable}
         for field in self._fields():
-            if not field.nullable:
+            if not field.nullable and field.name not in required:
                 self._run(f"ALTER TABLE {self._table} ALTER COLUMN {POSTGRES.quote(field.name)} SET NOT NULL")
 
     def measure(self, probe: Probe) -> Measurement:

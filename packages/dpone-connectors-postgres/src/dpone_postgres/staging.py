@@ -111,6 +111,14 @@ class PostgresStage:
         done = self.connection.execute(f"CREATE UNLOGGED TABLE {self.table(part)} {_NO_VACUUM} AS {query}".encode())
         return done.rowcount
 
+    def refuse_restarted(self) -> None:
+        """Raises when the server crashed since the stage was made: unlogged tables are then empty.
+
+        A crash ends every connection. Asked within a transaction that began on another one, the answer holds until it
+        ends.
+        """
+        self.connection.execute("SELECT 1")
+
     def measure(self, probe: Probe) -> Measurement:
         assert self.sealed is not None  # the runner measures sealed stages
         with translated("sink", self.label):

@@ -145,11 +145,10 @@ def save(connection: Connection, books: Books, pipeline: str, commit: Commit) ->
     changed = _compare_and_set(connection, books, pipeline, commit.expected, commit.new)
     if not changed:
         raise state_conflict(pipeline)
+    enter_load(connection, books, commit.new.load_id, pipeline)
     connection.execute(
-        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, run_id, committed) "
-        "VALUES (%s, %s, %s, %s, true) ON CONFLICT (load_id, target) "
-        "DO UPDATE SET committed = true, run_id = excluded.run_id".encode(),
-        (commit.new.load_id, books.target, pipeline, commit.run_id),
+        f"UPDATE {books.table(LOADS)} SET run_id = %s WHERE load_id = %s AND target = %s".encode(),
+        (commit.run_id, commit.new.load_id, books.target),
     )
     if commit.chunk is None:
         return
@@ -222,6 +221,15 @@ def begin_load(connection: Connection, books: Books, load_id: str, pipeline: str
         "ON CONFLICT (load_id, target) DO UPDATE SET stages = excluded.stages, splits = '{}', "
         "started_at = clock_timestamp()".encode(),
         (load_id, books.target, pipeline, list(stages)),
+    )
+
+
+def enter_load(connection: Connection, books: Books, load_id: str, pipeline: str) -> None:
+    """The rows of the load are in the target, as soon as the transaction is."""
+    connection.execute(
+        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, committed) VALUES (%s, %s, %s, true) "
+        "ON CONFLICT (load_id, target) DO UPDATE SET committed = true".encode(),
+        (load_id, books.target, pipeline),
     )
 
 

@@ -1,0 +1,149 @@
+"""What dpone is measured beside: two psql processes that copy a table in COPY BINARY, and then build its keys."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from dpone.connector import Dataset, Target
+from dpone.errors import MissingPackage, PlanError
+from dpone.schema import Field, Kind, Schema
+from dpone.testing.services.endpoint import Endpoint
+from dpone.testing.testkit import SeedTable
+from dpone_postgres.typemap import ENGINE, land
+
+Command = tuple[Sequence[str], Mapping[str, str]]  # arguments, and the whole environment with what is secret
+
+_SCHEMA = "public"
+_BARE = "import os, psycopg; psycopg.connect(os.environ['DPONE_BENCH_URL']).close()"
+
+# A value of each kind from the number `i` of its row, one in ten NULL where the column may be; spread, not sorted.
+_VALUES: Mapping[Kind, str] = {
+    Kind.INT: "(i * 7919 % 30011)",
+    Kind.STRING: "left(md5(i::text) || repeat('x', (i % 20)::int), 40)",
+    Kind.DECIMAL: "((i * 7919 % 100000007) / 100.0)",
+    Kind.TIMESTAMPTZ: "(timestamptz '2024-01-01 00:00:00Z' + i * interval '1.000001 seconds')",
+    Kind.TIMESTAMP: "(timestamp '2024-01-01 00:00:00' + i * interval '61.25 seconds')",
+    Kind.DATE: "(date '2020-01-01' + (i % 2000)::int)",
+    Kind.JSON: "jsonb_build_object('number', i, 'text', md5((i * 3)::text), 'tags', jsonb_build_array('a', i % 7))",
+    Kind.UUID: "md5((i * 5)::text)::uuid",
+    Kind.BOOL: "(i % 3 = 0)",
+    Kind.FLOAT: "sqrt(i)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PsqlControl:
+    """The control of PostgreSQL, for the benchmark of dpone-certify."""
+
+    description: str = "psql COPY BINARY | psql COPY BINARY, then NOT NULL and PRIMARY KEY"
+
+    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
+        """The table holds `rows` rows with keys 1 to `rows`, made by generate_series."""
+        name = sql.Identifier(_SCHEMA, table.label)
+        values = [_value(f, is_key=f.name in table.schema.key) for f in table.schema]
+        with _connect(endpoint) as connection:
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+            connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, _columns(table.schema, required=True)))
+            insert = sql.SQL("INSERT INTO {} SELECT {} FROM generate_series(1, {}) AS i")
+            connection.execute(insert.format(name, sql.SQL(", ").join(values), sql.Literal(rows)))
+            connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(name, _key(table.schema)))
+            connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(name))
+
+    def prepare(self, endpoint: Endpoint, target: Target, schema: Schema) -> None:
+        """An empty table without constraints."""
+        name = sql.Identifier(*target.name)
+        with _connect(endpoint) as connection:
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+            connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, _columns(schema, required=False)))
+
+    def pipes(
+        self, source: Endpoint, dataset: Dataset, sink: Endpoint, target: Target, schema: Schema
+    ) -> Sequence[Sequence[Command]]:
+        """The copy; then one statement that makes the columns NOT NULL and builds the key."""
+        columns = sql.SQL(", ").join(sql.Identifier(f.name) for f in schema)
+        read, write = sql.Identifier(*dataset.name), sql.Identifier(*target.name)
+        out = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT binary)").format(columns, read)
+        into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(write, columns)
+        required = [sql.SQL("ALTER {} SET NOT NULL").format(sql.Identifier(f.name)) for f in schema if not f.nullable]
+        parts = [*required, *([sql.SQL("ADD PRIMARY KEY ({})").format(_key(schema))] if schema.key else [])]
+        copy = [_psql(source, out), _psql(sink, into)]
+        if not parts:
+            return [copy]
+        keys = sql.SQL("ALTER TABLE {} {}").format(write, sql.SQL(", ").join(parts))
+        return [copy, [_psql(sink, keys)]]
+
+    def bare(self, endpoint: Endpoint) -> Command:
+        return (sys.executable, "-c", _BARE), {**_inherited(), "DPONE_BENCH_URL": endpoint.url()}
+
+    def rest(self, endpoint: Endpoint) -> None:
+        with _connect(endpoint) as connection:
+            connection.execute("CHECKPOINT")
+
+
+def _value(field: Field, *, is_key: bool) -> sql.Composable:
+    kind = field.type.kind
+    if is_key and kind is not Kind.INT:
+        raise PlanError(f"{field.name} is no number, and keys are numbered", code="benchmark.unknown_shape")
+    if kind not in _VALUES:
+        raise PlanError(f"{field.name}: no values are made for {field.type}", code="benchmark.unknown_shape")
+    made = f"CAST({'i' if is_key else _VALUES[kind]} AS {_native(field)})"
+    text = f"CASE WHEN (i + {len(field.name)}) % 10 = 0 THEN NULL ELSE {made} END" if field.nullable else made
+    return sql.SQL(text)  # type: ignore[arg-type] # parts of this module and types of the type map, not of a caller
+
+
+def _columns(schema: Schema, *, required: bool) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("{} {} {}").format(
+            sql.Identifier(f.name),
+            sql.SQL(_native(f)),  # type: ignore[arg-type] # a spelling of the type map
+            sql.SQL("NOT NULL" if required and not f.nullable else ""),
+        )
+        for f in schema
+    )
+
+
+def _key(schema: Schema) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, schema.key))
+
+
+def _native(field: Field) -> str:
+    return field.native_of(ENGINE) or land(field).native
+
+
+def _psql(endpoint: Endpoint, statement: sql.Composed) -> Command:
+    arguments = (str(_program()), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement.as_string())
+    where = {"PGHOST": endpoint.host, "PGPORT": str(endpoint.port), "PGDATABASE": endpoint.database or "postgres"}
+    if endpoint.user is not None:
+        where["PGUSER"] = endpoint.user
+    if endpoint.password is not None:
+        where["PGPASSWORD"] = endpoint.password.reveal()
+    return arguments, {**_inherited(), **where}
+
+
+def _program() -> Path:
+    """The psql of the embedded server, which is the newest, or the one on PATH."""
+    from dpone.testing.services.postgres_binaries import find_binaries
+
+    try:
+        found = find_binaries(None).psql
+    except MissingPackage:
+        found = Path(path) if (path := shutil.which("psql")) else None
+    if found is None:
+        raise MissingPackage("there is no psql to measure beside", install="'dpone-connectors-postgres[local]'")
+    return found
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+
+
+def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(endpoint.url(), autocommit=True)
