@@ -13,13 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from dpone.connector import Chunk, Json, Layout, Position, Role, Stored, SystemColumn
 from dpone.schema import Field, Schema, parse_type
 from dpone.stage import Change, ChangeKind
 from dpone.strategies import Read
 from dpone.testing.memory.encoding import decode, encode
-from dpone.testing.memory.world import Leftover, Marker, Name, Table, World
+from dpone.testing.memory.world import Catalog, Leftover, Marker, Name, Table, Unread, World
 from dpone.where import Row
 
 
@@ -29,8 +30,8 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder / "root.json"
-        self._files: dict[int, tuple[Table, str]] = {}
-        self._tables: dict[str, Table] = {}
+        self._files: WeakKeyDictionary[Table, str] = WeakKeyDictionary()
+        self._tables: WeakValueDictionary[str, Table] = WeakValueDictionary()
 
     def stamp(self) -> tuple[int, int] | None:
         """What tells one root from another without reading it."""
@@ -46,16 +47,14 @@ class Disk:
     def save(self, world: World) -> None:
         """The world is the committed one."""
         replace_file(self.root, json.dumps(self._root(world)))
-        live = {id(t) for t in (*world.tables.values(), *world.shadows.values())}
-        self._files = {at: entry for at, entry in self._files.items() if at in live}
 
     def _root(self, world: World) -> Json:
         return {
             "system": world.system,
             "xid": world.xid,
             "lsn": world.lsn,
-            "tables": [[list(n), self._write(t)] for n, t in world.tables.items()],
-            "shadows": [[n, self._write(t)] for n, t in world.shadows.items()],
+            "tables": [[list(n), self._write(t)] for n, t in world.tables.entries()],
+            "shadows": [[list(n), self._write(t)] for n, t in world.shadows.entries()],
             "stored": [[list(t), p, stored_json(s)] for (t, p), s in world.stored.items()],
             "loads": [[list(t), sorted(ids)] for t, ids in world.loads.items()],
             "chunks": [[list(t), plan, sorted(ids)] for (t, plan), ids in world.chunks.items()],
@@ -68,8 +67,8 @@ class Disk:
             system=root["system"],
             xid=root["xid"],
             lsn=root["lsn"],
-            tables={tuple(n): self._read(f) for n, f in root["tables"]},
-            shadows={n: self._read(f) for n, f in root["shadows"]},
+            tables=self._catalog(root["tables"]),
+            shadows=self._catalog(root["shadows"]),
             stored={(tuple(t), p): stored_of(s) for t, p, s in root["stored"]},
             loads={tuple(t): frozenset(ids) for t, ids in root["loads"]},
             chunks={(tuple(t), plan): frozenset(ids) for t, plan, ids in root["chunks"]},
@@ -77,22 +76,28 @@ class Disk:
             ledger=tuple(Leftover(i, tuple(t), k, datetime.fromisoformat(at)) for i, t, k, at in root["ledger"]),
         )
 
-    def _write(self, table: Table) -> str:
-        known = self._files.get(id(table))
-        if known is not None and known[0] is table:
-            return known[1]
-        name = f"table-{uuid4().hex}.json"
-        replace_file(self.folder / name, json.dumps(_table_json(table)))
-        self._files[id(table)] = (table, name)
-        self._tables[name] = table
-        return name
+    def _catalog(self, found: Json) -> Catalog:
+        return Catalog({tuple(name): Unread(file, self._read) for name, file in found})
+
+    def _write(self, table: Table | Unread) -> str:
+        if isinstance(table, Unread):
+            return table.file
+        if table not in self._files:
+            name = f"table-{uuid4().hex}.json"
+            replace_file(self.folder / name, json.dumps(_table_json(table)))
+            self._remember(table, name)
+        return self._files[table]
 
     def _read(self, name: str) -> Table:
-        if name not in self._tables:
+        table = self._tables.get(name)
+        if table is None:
             table = _table_of(json.loads((self.folder / name).read_text("utf-8")))
-            self._tables[name] = table
-            self._files[id(table)] = (table, name)
-        return self._tables[name]
+            self._remember(table, name)
+        return table
+
+    def _remember(self, table: Table, name: str) -> None:
+        self._files[table] = name
+        self._tables[name] = table
 
 
 def replace_file(path: Path, text: str) -> None:

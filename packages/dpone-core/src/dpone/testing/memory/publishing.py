@@ -111,7 +111,7 @@ class ShadowPublication:
             refuse_other(marker.stored.get(self._spec.pipeline) if marker else None, self._target, self._saved)
 
     def _table(self, world: World | None = None) -> Table:
-        return (world or self._store.current()).shadows[self._shadow]
+        return (world or self._store.current()).shadows[self._shadow,]
 
     def _put(self, table: Table) -> None:
         self._store.transact(lambda w: w.with_shadow(self._shadow, table))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -32,9 +32,9 @@ class Marker:
         return self.stored[self.pipeline].load_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Table:
-    """A table: each row stands beside the number of the transaction that wrote it.
+    """A table, equal to itself alone: each row stands beside the number of the transaction that wrote it.
 
     `log` is the change log, kept when `logged`; `appended` are the loads whose rows an append has added.
     """
@@ -74,6 +74,46 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A table that is on disk, and was not asked for yet."""
+
+    file: str
+    read: Callable[[str], Table]
+
+
+class Catalog(Mapping[Name, Table]):
+    """Tables by name; one on disk is read when it is first asked for. Never changed, only replaced."""
+
+    def __init__(self, entries: Mapping[Name, Table | Unread] | None = None) -> None:
+        self._entries = dict(entries or {})
+
+    def __getitem__(self, name: Name) -> Table:
+        entry = self._entries[name]
+        if isinstance(entry, Unread):
+            entry = self._entries[name] = entry.read(entry.file)
+        return entry
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entries(self) -> Iterable[tuple[Name, Table | Unread]]:
+        """All of them, without reading any."""
+        return self._entries.items()
+
+    def having(self, name: Name, table: Table | None) -> Catalog:
+        """The catalog with this table put in, or taken away when None."""
+        changed = Catalog(self._entries)
+        if table is None:
+            changed._entries.pop(name, None)
+        else:
+            changed._entries[name] = table
+        return changed
+
+
+@dataclass(frozen=True, slots=True)
 class Leftover:
     """An entry of the ledger: a stage or a shadow that exists, or that a process was about to make."""
 
@@ -90,8 +130,8 @@ class World:
     system: str
     xid: int = 1
     lsn: int = 0
-    tables: Mapping[Name, Table] = field(default_factory=dict)
-    shadows: Mapping[str, Table] = field(default_factory=dict)
+    tables: Catalog = field(default_factory=Catalog)
+    shadows: Catalog = field(default_factory=Catalog)  # by the one part of their name
     stored: Mapping[tuple[Name, str], Stored] = field(default_factory=dict)
     loads: Mapping[Name, frozenset[str]] = field(default_factory=dict)
     chunks: Mapping[tuple[Name, str], frozenset[str]] = field(default_factory=dict)
@@ -100,12 +140,10 @@ class World:
 
     def with_table(self, name: Name, table: Table | None) -> World:
         """The world with this table put in, or taken away when None."""
-        rest = {n: t for n, t in self.tables.items() if n != name}
-        return replace(self, tables=rest if table is None else {**rest, name: table})
+        return replace(self, tables=self.tables.having(name, table))
 
     def with_shadow(self, name: str, table: Table | None) -> World:
-        rest = {n: t for n, t in self.shadows.items() if n != name}
-        return replace(self, shadows=rest if table is None else {**rest, name: table})
+        return replace(self, shadows=self.shadows.having((name,), table))
 
     def with_commit(self, target: Name, pipeline: str, commit: Commit) -> World:
         """The world whose state tables remember this commit."""

@@ -226,10 +226,15 @@ class Attempt:
             raise DataError("staged rows do not match the filter", code="stage.outside_where")
 
     def publish(
-        self, stage: Stage, position: Position | None, chunk: Chunk | None = None, expected: Stored | None = None
+        self,
+        stage: Stage,
+        position: Position | None,
+        chunk: Chunk | None = None,
+        *,
+        believed: tuple[Stored | None] | None = None,
     ) -> tuple[Applied, Stored]:
-        """The stage is in the target with its position."""
-        expected = expected or self.lease.stored
+        """The stage is in the target with its position; `believed` is what the load takes the state to be."""
+        (expected,) = believed or (self.lease.stored,)
         new = Stored(position, (expected.generation if expected else 0) + 1, self.load.id)
         with self.sink.publication(self.spec, self.load) as publication:
             publication.ensure(self.spec.layout, self.evolution.changes)
