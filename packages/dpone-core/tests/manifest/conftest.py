@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from hypothesis import settings
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from dpone.connector import Config, Connector, Profile, SinkSpec, SourceSpec, Target, lazy
+from dpone.connector import (
+    Config,
+    Connector,
+    Dataset,
+    Profile,
+    SinkOptions,
+    SinkSpec,
+    SourceOptions,
+    SourceSpec,
+    Target,
+    lazy,
+)
 from dpone.errors import MissingPackage, UsageError
 from dpone.manifest import Manifest, load
-from dpone.manifest.options import TableSink, TableSource
+from dpone.manifest.options import Pattern, TableSink, TableSource, Template
 from dpone.ops import OPS
 from dpone.schema import STRING, Landing, TypeMap
 from dpone.strategies import Read
+
+FULL = os.environ.get("DPONE_HYPOTHESIS_PROFILE") == "full"
+settings.register_profile("manifest", max_examples=2000 if FULL else 150, deadline=None)
+settings.load_profile("manifest")
 
 CANARY = "c4n4ry-p@ss:w/rd?é"
 CANARY_ENCODED = "c4n4ry-p%40ss%3Aw%2Frd%3F%C3%A9"
@@ -72,6 +89,22 @@ class GammaConfig(Config):
     """Nothing to say."""
 
 
+class TopicSource(SourceOptions):
+    """Something whose names have dots of their own."""
+
+    topic: Annotated[str, Field(pattern=r"^[a-z.*?]+$"), Pattern(is_name=False)]
+
+    def dataset(self) -> Dataset:
+        return Dataset((self.topic,))
+
+
+class TopicSink(SinkOptions):
+    topic: Annotated[str, Field(pattern=r"^[a-z.{}]+$"), Template(is_name=False)]
+
+    def target(self) -> Target:
+        return Target((self.topic,))
+
+
 def _types() -> TypeMap:
     return TypeMap((), lambda _: STRING, lambda _: Landing("text"), lambda _old, _new: False)
 
@@ -93,7 +126,8 @@ def _connector(name: str, config: type[Config], source: Any, sink: Any, schemes:
 ALPHA = _connector("alpha", AlphaConfig, AlphaSource, TableSink, ("alpha", "alphasql"))
 BETA = _connector("beta", BetaConfig, None, BetaSink, ("beta",))
 GAMMA = _connector("gamma", GammaConfig, TableSource, None, ("gamma",))
-CONNECTORS = {c.name: c for c in (ALPHA, BETA, GAMMA)}
+DELTA = _connector("delta", GammaConfig, TopicSource, TopicSink, ("delta",))
+CONNECTORS = {c.name: c for c in (ALPHA, BETA, GAMMA, DELTA)}
 
 
 def look_up(name: str) -> Connector[Any]:
@@ -149,6 +183,6 @@ def load_text(project: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return load_it
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lookup() -> Callable[[str], Connector[Any]]:
     return look_up

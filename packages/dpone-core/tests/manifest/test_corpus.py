@@ -77,7 +77,7 @@ BAD: dict[str, Bad] = {
     "two-documents": Bad(text_of("---", "version: 1"), 6, SYNTAX, ("second document",), YAML),
     "merge-key": Bad(text_of("<<: {audit: true}"), 6, SYNTAX, ("`<<`", "defaults"), YAML),
     "tag": Bad(text_of("exclude: !secret [a]"), 6, SYNTAX, ("tags",), YAML),
-    "unknown-alias": Bad(text_of("exclude: *gone"), 6, SYNTAX, ('"gone"',), YAML),
+    "unknown-alias": Bad(text_of("exclude: *gone"), 6, SYNTAX, ("unknown alias", "quote"), YAML),
     "complex-key": Bad(text_of("? [a, b]", ": 1"), 6, SYNTAX, ("key is plain text",), YAML),
     "yaml-1.1": Bad("%YAML 1.1\n---\n" + text_of(), 2, SYNTAX, ("YAML 1.2",), YAML),
     "infinite": Bad(text_of("where: [{column: a, value: .inf}]"), 6, SYNTAX, ("finite",), YAML),

@@ -37,7 +37,7 @@ def check_config(config: type[Config], node: Node, file: str, *, where: str, is_
 
     `is_text`: the values come from a URL, so that numbers are text.
     """
-    place = Place(file, node, where=where, shows=False, code=BAD_CONNECTION)
+    place = Place(file, node, where=where, shows=False, shows_keys=False, code=BAD_CONNECTION)
     if not isinstance(node.value, dict):
         return [Problem(file, node.mark, f"{where}: expected a mapping", BAD_CONNECTION, where)]
     problems = [

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Never, TypeVar
 
@@ -30,6 +30,7 @@ from dpone.manifest.problems import (
     Problem,
     as_error,
     did_you_mean,
+    is_word,
     listed,
 )
 from dpone.manifest.urls import BadUrl, fields_of_url, looks_like_url
@@ -139,18 +140,35 @@ def from_url(
     url: str, connector: Connector[C], *, origin: str = "the URL", name: str = "", base: Path | None = None
 ) -> ConnectionRef[C]:
     """The connection that a URL says, checked as far as can be without its secrets."""
+    return _from_url(url, connector, _Place(origin, None, name, base or Path.cwd()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a connection is written, and the folder below which its files are."""
+
+    file: str
+    mark: Mark | None
+    name: str
+    base: Path
+
+    @property
+    def origin(self) -> str:
+        return f"{self.file}:{self.mark.line}" if self.mark else self.file
+
+
+def _from_url(url: str, connector: Connector[C], place: _Place) -> ConnectionRef[C]:
     fields: dict[str, Json] = {}
-    wrong: str | None = None
+    problems: list[Problem] = []
     try:
         fields = dict(fields_of_url(url, connector))
     except BadUrl as error:
-        wrong = str(error)
-    if wrong is not None:
-        raise as_error([Problem(origin, None, wrong, BAD_CONNECTION)])
-    node = node_of(fields)
-    if problems := check_config(connector.config, node, origin, where=f"{connector.name} connection", is_text=True):
-        raise as_error(problems)
-    return ConnectionRef(name, connector.name, origin, connector.config, base or Path.cwd(), _Hidden(fields))
+        problems = [Problem(place.file, place.mark, str(error), BAD_CONNECTION, place.name)]
+    where = f"{connector.name} connection"
+    problems = problems or check_config(connector.config, node_of(fields), place.file, where=where, is_text=True)
+    if problems:
+        raise as_error(replace(p, mark=place.mark) for p in problems)
+    return ConnectionRef(place.name, connector.name, place.origin, connector.config, place.base, _Hidden(fields))
 
 
 def inline(
@@ -212,15 +230,15 @@ class Connections:
         if found is None:
             raise self._unknown(name)
         node, base = found.entry.node, found.file.parent
-        origin = f"{found.file.name}:{found.entry.key.line if found.entry.key else 1}"
+        place = _Place(found.file.name, found.entry.key, name, base)
         if isinstance(node.value, str):
-            return from_url(node.value, connector, origin=origin, name=name, base=base)
+            return _from_url(node.value, connector, place)
         fields = Node({key: entry for key, entry in node.entries.items() if key != "type"}, node.mark)
         problems = _wrong_type(found, name, connector)
         problems = problems or check_config(connector.config, fields, found.file.name, where=f'connection "{name}"')
         if problems:
             raise as_error(problems)
-        return ConnectionRef(name, connector.name, origin, connector.config, base, _Hidden(fields.plain()))
+        return ConnectionRef(name, connector.name, place.origin, connector.config, base, _Hidden(fields.plain()))
 
     def _unknown(self, name: str) -> UsageError:
         known = self.names()
@@ -270,7 +288,10 @@ def _entries_of(file: Path) -> list[tuple[str, _Found]]:
         raise as_error([_not_a_list_of_connections(file, root.mark)])
     problems = []
     for name, entry in root.entries.items():
-        if not isinstance(entry.node.value, dict) and not (
+        if not is_word(name):  # not shown: it may be a URL that lost its name
+            message = "the name of a connection is made of letters, digits, `_`, `-` and `.`"
+            problems.append(Problem(file.name, entry.key, message, BAD_CONNECTION))
+        elif not isinstance(entry.node.value, dict) and not (
             isinstance(entry.node.value, str) and looks_like_url(entry.node.value)
         ):
             message = f'connection "{name}": expected a mapping with `type`, or a URL'

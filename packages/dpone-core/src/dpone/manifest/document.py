@@ -24,7 +24,7 @@ from ruamel.yaml.events import (
 )
 
 from dpone.connector import Json
-from dpone.manifest.problems import SYNTAX, Mark, Problem, as_error
+from dpone.manifest.problems import SYNTAX, Mark, Problem, as_error, is_word
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000  # aliases counted as often as they are used
@@ -111,21 +111,22 @@ def compose(raw: bytes, file: str) -> Node:
     """The tree of a YAML file, or an error that names the place of what is not YAML."""
     if len(raw) > MAX_BYTES:
         raise as_error([Problem(file, None, f"larger than {MAX_BYTES >> 20} MiB", SYNTAX)])
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise as_error([Problem(file, Mark(line, 1), "not UTF-8", SYNTAX, hint="save the file as UTF-8")]) from None
+    text = raw.decode("utf-8-sig", errors="surrogateescape")
+    if stray := _NOT_DECODED.search(text):
+        place = Mark(text.count("\n", 0, stray.start()) + 1, 1)
+        raise as_error([Problem(file, place, "not UTF-8", SYNTAX, hint="save the file as UTF-8")])
     reader = _Composer(file)
+    root: Node | None = None
+    # raised below: the parser's own error quotes the text, which may hold a secret, and must not become a context
     try:
         events = YAML(typ="safe", pure=True).parse(text)
         root = reader.document(iter(events))
     except MarkedYAMLError as error:
-        raise as_error([_syntax(file, error)]) from None
+        reader.problems.append(_syntax(file, error))
     except YAMLError:
-        raise as_error([Problem(file, None, "holds characters that YAML does not allow", SYNTAX)]) from None
+        reader.problems.append(Problem(file, None, "holds characters that YAML does not allow", SYNTAX))
     except (ValueError, OverflowError):  # the scanner's chr() of an escape beyond Unicode
-        raise as_error([Problem(file, None, "holds an escape that is not a character", SYNTAX)]) from None
+        reader.problems.append(Problem(file, None, "holds an escape that is not a character", SYNTAX))
     if reader.problems:
         raise as_error(reader.problems)
     if root is None or root.value is None:
@@ -138,15 +139,18 @@ def _syntax(file: str, error: MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     place = Mark(mark.line + 1, mark.column + 1) if mark else None
     hint = "put text that begins with a sign, or holds `: ` or ` #`, into quotes"
-    return Problem(file, place, f"not YAML: {error.problem or error.context or 'it ends too early'}", SYNTAX, hint=hint)
+    said = _QUOTE.sub("...", error.problem or error.context or "it ends too early")
+    return Problem(file, place, f"not YAML: {said}", SYNTAX, hint=hint)
 
 
+_QUOTE = re.compile(r"'(?!<)[^']{3,}'")  # of the text itself; `'<block end>'` is the parser's own word
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+")
 _OTHER_INT = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_NOT_DECODED = re.compile("[\udc80-\udcff]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -184,8 +188,8 @@ class _Composer:
     def complain(self, event: Any, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(self.file, _mark(event), message, SYNTAX, hint=hint))
 
-    def stop(self, event: Any, message: str) -> _Stop:
-        self.complain(event, message)
+    def stop(self, event: Any, message: str, hint: str | None = None) -> _Stop:
+        self.complain(event, message, hint)
         return _Stop()
 
     def grow(self, event: Any, by: int) -> None:
@@ -197,7 +201,7 @@ class _Composer:
         if isinstance(event, AliasEvent):
             found = self.anchors.get(event.anchor)
             if found is None:
-                raise self.stop(event, f'unknown alias "{event.anchor}"')
+                raise self.stop(event, "unknown alias", "quote text that begins with `*` or `&`")
             self.grow(event, found.size)
             return found
         self.grow(event, 1)
@@ -212,6 +216,8 @@ class _Composer:
         else:
             node = Node(self.scalar(event), _mark(event))
         if event.anchor is not None:
+            if node.value is None:
+                self.complain(event, "an anchor without a value", "quote text that begins with `&`")
             self.anchors[event.anchor] = node
         return node
 
@@ -234,7 +240,8 @@ class _Composer:
                 continue
             if key in entries:
                 first = entries[key].key
-                self.complain(event, f'the key "{key}" is here twice; first in line {first.line if first else 0}')
+                shown = f'the key "{key}"' if is_word(key) else "the key"
+                self.complain(event, f"{shown} is here twice; first in line {first.line if first else 0}")
                 continue
             entries[key] = Entry(_mark(event), value)
         return Node(entries, _mark(start), 1 + sum(e.node.size for e in entries.values()))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Tag, ValidationError
 
 from dpone.errors import DponeError
 from dpone.manifest.document import Loc, Node
-from dpone.manifest.problems import INVALID, UNKNOWN_KEY, Problem, did_you_mean, listed, nearest
+from dpone.manifest.problems import INVALID, UNKNOWN_KEY, Problem, did_you_mean, listed, nearest, resembles
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -29,7 +29,8 @@ class Place:
     file: str
     node: Node
     where: str = ""  # the path of the node itself: `source`
-    shows: bool = True  # false where a value may be secret, and is named by its kind alone
+    shows: bool = True  # false where a value is named by its kind alone
+    shows_keys: bool = True  # false among secrets
     code: str = INVALID
     known: tuple[str, ...] = ()  # keys beside those of the model
     belongs: Callable[[str], str | None] = lambda _key: None  # where an unknown key would be right
@@ -111,8 +112,7 @@ def _problem(error: ErrorDetails, model: type[BaseModel], place: Place) -> Probl
     loc, kind = error["loc"], error["type"]
     path = place.path(loc)
     if kind == "extra_forbidden":
-        message, hint = _unknown_key(str(loc[-1]), loc[:-1], model, place)
-        return Problem(place.file, place.node.key_at(loc), message, UNKNOWN_KEY, path, hint)
+        return _unknown_key(str(loc[-1]), loc[:-1], model, place)
     if kind == "missing":
         inside = place.path(loc[:-1])
         message = f'missing key "{loc[-1]}"' + (f" under {inside}" if inside else "")
@@ -126,14 +126,17 @@ def _problem(error: ErrorDetails, model: type[BaseModel], place: Place) -> Probl
     return Problem(place.file, node.mark, f"{subject}{sentence}", place.code, path, hint)
 
 
-def _unknown_key(key: str, loc: Loc, model: type[BaseModel], place: Place) -> tuple[str, str | None]:
+def _unknown_key(key: str, loc: Loc, model: type[BaseModel], place: Place) -> Problem:
     inside = place.path(loc)
     known = [*(place.known if not loc else ()), *keys_of(model, loc)]
-    message = f'unknown key "{key[:_SHOWN]}"' + (f" under {inside}" if inside else "")
-    if belongs := place.belongs(key):
-        return f"{message}; {belongs}", None
-    near = did_you_mean(key, known)
-    return message + near, None if near or not known else f"known here: {', '.join(known)}"
+    # among secrets, a key that resembles none may be a value that lost its colon
+    is_shown = place.shows_keys or resembles(key, known)
+    message = "unknown key" + (f' "{key[:_SHOWN]}"' if is_shown else "") + (f" under {inside}" if inside else "")
+    belongs, near = place.belongs(key), did_you_mean(key, known)
+    hint = None if belongs or near or not known else f"known here: {', '.join(known)}"
+    message += f"; {belongs}" if belongs else near
+    path = place.path((*loc, key)) if is_shown else inside
+    return Problem(place.file, place.node.key_at((*loc, key)), message, UNKNOWN_KEY, path, hint)
 
 
 def keys_of(model: type[BaseModel], loc: Loc = ()) -> list[str]:

@@ -19,7 +19,12 @@ from dpone.names import parse_name
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Marks a source's field that names a table and, in a list of streams, may hold `*` and `?`."""
+    """Marks a source's field that names a table and, in a list of streams, may hold `*` and `?`.
+
+    `is_name`: the field is a dotted name, matched part by part; otherwise it is one part, dots and all.
+    """
+
+    is_name: bool = True
 
 
 @dataclass(frozen=True, slots=True)

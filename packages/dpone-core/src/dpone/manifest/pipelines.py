@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ from dpone.manifest.problems import (
 from dpone.manifest.scalars import Name
 from dpone.manifest.secrets import KINDS, references
 from dpone.manifest.streams import Wildcard
-from dpone.manifest.templates import BadTemplate, Parts, fill, is_wildcard, marked
+from dpone.manifest.templates import BadTemplate, Named, Parts, fill, is_wildcard, marked
 from dpone.names import parse_name, print_name
 
 _CORE = ("source", "sink", "strategy")
@@ -54,18 +55,19 @@ def read_stream(
     source = read_end(reading, ends["source"], "source", SourceOptions) if ends["source"] else None
     sink: End[SinkOptions] | None = None
     parts = _dataset_name(reading, source, ends["source"])
+    named = _named(source, ends["source"])
+    pattern = named if named and is_wildcard(named.text) else None
     if ends["sink"]:
-        sink = read_end(reading, ends["sink"], "sink", SinkOptions, _filling(reading, parts))
+        # a wildcard's target is looked at with plain names, since its own may not be a name at all
+        plain = tuple(re.sub("[*?]", "x", part) for part in parts) if pattern else parts
+        sink = read_end(reading, ends["sink"], "sink", SinkOptions, _filling(reading, plain))
         _refuse_bad_target(reading, sink, ends["sink"])
-    pattern = _pattern(source, ends["source"])
     skip = _skip(reading, known, pattern)
-    own = _name(reading, known, name, parts, pattern) if source else None
+    own = name if name is not None else _name(reading, known, parts, named) if source else None
     if pattern and name is not None:
-        field, text = pattern
-        at = ends["source"].at([field]) if ends["source"] else node
-        reading.complain(
-            at, f"source.{field}: {text} stands for many tables: put it under `streams:`", f"source.{field}"
-        )
+        path = f"source.{pattern.field}"
+        message = f"{path}: {pattern.text} stands for many tables: put it under `streams:`"
+        reading.complain(node.at(["source", pattern.field]), message, path)
     if not (source and sink and settings and strategy and own) or len(reading.problems) > before:
         return None
     stream = Stream(
@@ -77,12 +79,12 @@ def read_stream(
     )
     if pattern is None:
         return stream
-    return Wildcard(stream, parse_name(pattern[1]), skip, _builder(reading, node, pattern[0]))
+    return Wildcard(stream, pattern.parts, skip, _builder(reading, node, pattern))
 
 
-def _builder(reading: Reading, node: Node, field: str) -> Callable[[Parts], Stream]:
+def _builder(reading: Reading, node: Node, pattern: Named) -> Callable[[Parts], Stream]:
     def build(table: Parts) -> Stream:
-        source = changed(node.at(["source"]), field, print_name(table))
+        source = changed(node.at(["source"]), pattern.field, pattern.exactly(table))
         entries = {**without(node, ["skip"]).entries, "source": replace(node.entries["source"], node=source)}
         fresh = replace(reading, problems=[])
         stream = read_stream(fresh, Node(entries, node.mark), None, extra=("name",))
@@ -196,18 +198,18 @@ def _filling(reading: Reading, source: Parts) -> Callable[[type[BaseModel], Node
     return filled
 
 
-def _pattern(source: End[SourceOptions] | None, node: Node | None) -> tuple[str, str] | None:
-    """The field of a source that holds a wildcard, and the wildcard."""
+def _named(source: End[SourceOptions] | None, node: Node | None) -> Named | None:
+    """The field of a source that names what is read, where it has one and it is given."""
     if source is None or node is None:
         return None
-    for field in marked(type(source.options), Pattern):
+    for field, marker in marked(type(source.options), Pattern).items():
         value = node.get(field)
-        if value is not None and isinstance(value.value, str) and is_wildcard(value.value):
-            return field, value.value
+        if value is not None and isinstance(value.value, str):
+            return Named(field, value.value, marker.is_name)
     return None
 
 
-def _skip(reading: Reading, node: Node, pattern: tuple[str, str] | None) -> tuple[Parts, ...]:
+def _skip(reading: Reading, node: Node, pattern: Named | None) -> tuple[Parts, ...]:
     skip = node.get("skip")
     if skip is None:
         return ()
@@ -221,7 +223,7 @@ def _skip(reading: Reading, node: Node, pattern: tuple[str, str] | None) -> tupl
         return ()
     for item in skip.items:
         try:
-            found.append(parse_name(str(item.value)))
+            found.append(parse_name(str(item.value)) if pattern.is_name else (str(item.value),))
         except DponeError as error:
             reading.adopt(error, item, "skip")
     return tuple(found)
@@ -230,18 +232,14 @@ def _skip(reading: Reading, node: Node, pattern: tuple[str, str] | None) -> tupl
 _NAME = TypeAdapter(Name)
 
 
-def _name(
-    reading: Reading, node: Node, given: str | None, source: Parts, pattern: tuple[str, str] | None
-) -> str | None:
-    """The name of the stream: its own, else that of its source."""
-    if given is not None:
-        return given
+def _name(reading: Reading, node: Node, source: Parts, named: Named | None) -> str | None:
+    """The name of a stream in a list: its own, else that of what it reads."""
     own = node.get("name")
     if own is None:
         if not source:
             reading.miss(node, "name", "", "a source without a table gives its stream no name")
             return None
-        return print_name(source)
+        return source[-1] if named and not named.is_name else print_name(source)
     try:
         text = _NAME.validate_python(own.value)
         filled = fill(text, Template(is_name=False), source)
@@ -251,7 +249,7 @@ def _name(
     except BadTemplate as error:
         reading.complain(own, f"name: {error.sentence}", "name")
         return None
-    if pattern is not None and "{table}" not in text:
+    if named is not None and is_wildcard(named.text) and "{table}" not in text:
         hint = "remove it, or write one with {table}"
         reading.complain(own, "name: a wildcard makes many streams, which cannot share one name", "name", hint=hint)
     return filled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import indent
@@ -90,6 +91,16 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     if not near and len(word) >= _TELLING:
         near = [choice for choice in folded if _fold(word) in choice]  # `merge` for incremental_merge
     return folded[near[0]] if near else None
+
+
+def resembles(word: str, choices: Iterable[str]) -> bool:
+    """True when a word is so near to a choice that it may be shown where a secret could stand."""
+    return is_word(word) and bool(difflib.get_close_matches(_fold(word), list(map(_fold, choices)), n=1, cutoff=0.8))
+
+
+def is_word(text: str) -> bool:
+    """True when a text reads like a key or a name, and not like a value that lost its colon."""
+    return re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", text) is not None
 
 
 def _fold(word: str) -> str:

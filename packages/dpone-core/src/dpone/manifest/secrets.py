@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def resolve(reference: Reference, base: Path, environ: Mapping[str, str]) -> Sec
                 raise _missing(f"the environment variable {reference.name} is not set", f"export {reference.name}=...")
             return SecretStr(environ[reference.name])
         case "file":
-            return _read(Path(reference.name).expanduser(), base)
+            return _read(Path(reference.name), base)
         case "keyring":
             return _from_keyring(reference)
         case _:
@@ -90,10 +91,6 @@ def _missing(message: str, hint: str) -> UsageError:
     return UsageError(message, code="secret.missing", hint=hint)
 
 
-def _refused(path: Path, why: str, hint: str) -> UsageError:
-    return UsageError(f"the secret file {path} is not read: {why}", code="secret.refused", hint=hint)
-
-
 def _read(path: Path, base: Path) -> SecretStr:
     """The text of a secret file, without its last newline.
 
@@ -101,33 +98,40 @@ def _read(path: Path, base: Path) -> SecretStr:
     """
     hint = "keep it below the folder of the file that refers to it, or absolute with mode 0600"
     try:
-        home = base.resolve()
+        path = path.expanduser()
         real = (base / path).resolve(strict=True)
         handle = os.open(real, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except (OSError, RuntimeError, ValueError):  # absent, a loop of links, a NUL in the name
+    except (OSError, RuntimeError, ValueError):  # absent, a loop of links, an unknown user's home, a NUL in the name
         raise _missing(f"the secret file {path} cannot be read", hint) from None
-    with os.fdopen(handle, "rb") as file:
-        # asked of the open file, so that nobody can exchange it in between
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise _refused(path, "it is not a regular file", hint)
-        if not real.is_relative_to(home):
-            if not path.is_absolute():
-                raise _refused(path, f"it leads out of {base}", hint)
-            if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid not in {os.geteuid(), 0}):
-                raise _refused(path, "others than its owner may read it", f"chmod 600 {path}")
-            if real.parent != path.parent.resolve() and not real.is_relative_to(path.parent.resolve()):
-                raise _refused(path, "a symbolic link leads out of its folder", hint)
-        raw = file.read(MAX_SECRET + 1)
-    if len(raw) > MAX_SECRET:
-        raise _refused(path, f"it is larger than {MAX_SECRET >> 10} KiB", "a secret is short")
     try:
+        # asked of the open file, so that nobody can exchange it in between
+        if objection := _objection(path, real, base, os.fstat(handle)):
+            raise UsageError(f"the secret file {path} {objection}", code="secret.refused", hint=hint)
+        raw = os.read(handle, MAX_SECRET + 1)
+    finally:
+        os.close(handle)
+    text: str | None = None
+    with suppress(UnicodeDecodeError):
         text = raw.decode()
-    except UnicodeDecodeError:
-        text = None
-    if text is None:  # raised here, so that the bytes do not travel along as the error's context
-        raise _refused(path, "it is not UTF-8 text", "write the secret as text")
+    if text is None or len(raw) > MAX_SECRET:  # raised here, so that the bytes do not become the error's context
+        found = f"is larger than {MAX_SECRET >> 10} KiB" if len(raw) > MAX_SECRET else "is not UTF-8 text"
+        raise UsageError(f"the secret file {path} {found}", code="secret.refused", hint="a secret is a short text")
     return SecretStr(text.removesuffix("\n").removesuffix("\r"))
+
+
+def _objection(path: Path, real: Path, base: Path, found: os.stat_result) -> str | None:
+    """Why this file must not be read, or None."""
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if real.is_relative_to(base.resolve()):
+        return None
+    if not path.is_absolute():
+        return f"leads out of {base}"
+    if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid not in {os.geteuid(), 0}):
+        return "can be read by others than its owner"
+    if not real.is_relative_to(path.parent.resolve()):
+        return "is a link that leads out of its folder"
+    return None
 
 
 def _from_keyring(reference: Reference) -> SecretStr:

@@ -42,6 +42,29 @@ def is_wildcard(text: str) -> bool:
     return any(sign in _QUOTED.sub("", text) for sign in "*?")
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The field of a source that names what is read, and its text."""
+
+    field: str
+    text: str
+    is_name: bool
+
+    @property
+    def parts(self) -> Parts:
+        return parse_name(self.text) if self.is_name else (self.text,)
+
+    def exactly(self, name: Parts) -> str:
+        """The text that means this one table and nothing else."""
+        if not self.is_name:
+            return name[-1]
+        return ".".join(_quoted(part) if is_wildcard(part) else print_name((part,)) for part in name)
+
+
+def _quoted(part: str) -> str:
+    return '"' + part.replace('"', '""') + '"'
+
+
 def matches(name: Parts, pattern: Parts) -> bool:
     """True when each part matches; a pattern of fewer parts is about the last ones."""
     if len(pattern) > len(name):

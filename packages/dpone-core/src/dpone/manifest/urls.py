@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from dpone.connector import Config, Connector
-from dpone.manifest.problems import did_you_mean, listed
+from dpone.manifest.problems import did_you_mean, listed, resembles
 from dpone.manifest.secrets import REFERENCE
 
 _URL = re.compile(
@@ -112,10 +112,10 @@ def _options(query: str) -> list[tuple[str, str]]:
 def _add_option(fields: dict[str, str], name: str, value: str, connector: Connector[Any]) -> None:
     known = _names(connector.config)
     if name not in known:
-        # the name of an option is shown, unless it is so long that it may be part of a password with a `?` in it
-        shown = f' "{name}"' if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name) else ""
+        # what resembles no option may be part of a password with a `?` in it, and is not shown
+        shown = f' "{name}"' if resembles(name, known) else ""
         there_are = f"; there are {listed(sorted(known), 'and')}"
-        near = did_you_mean(name, known) if shown else ""
+        near = did_you_mean(name, known)
         raise BadUrl(f"unknown option{shown} in the URL{near or there_are}")
     if name in fields:
         raise BadUrl(f'"{name}" is given twice')
