@@ -52,17 +52,21 @@ class PsqlControl:
         with _connect(endpoint) as connection:
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
             connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, _columns(table.schema, required=True)))
-            insert = sql.SQL("INSERT INTO {} SELECT {} FROM generate_series(1, {}) AS i")
+            insert = sql.SQL("INSERT INTO {} SELECT {} FROM generate_series(1::bigint, {}) AS i")
             connection.execute(insert.format(name, sql.SQL(", ").join(values), sql.Literal(rows)))
             connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(name, _key(table.schema)))
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(name))
 
+    def drop(self, endpoint: Endpoint, target: Target) -> None:
+        with _connect(endpoint) as connection:
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(*target.name)))
+
     def prepare(self, endpoint: Endpoint, target: Target, schema: Schema) -> None:
         """An empty table without constraints."""
-        name = sql.Identifier(*target.name)
+        self.drop(endpoint, target)
+        create = sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(*target.name), _columns(schema, required=False))
         with _connect(endpoint) as connection:
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
-            connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, _columns(schema, required=False)))
+            connection.execute(create)
 
     def pipes(
         self, source: Endpoint, dataset: Dataset, sink: Endpoint, target: Target, schema: Schema
@@ -96,14 +100,14 @@ def _value(field: Field, *, is_key: bool) -> sql.Composable:
         raise PlanError(f"{field.name}: no values are made for {field.type}", code="benchmark.unknown_shape")
     made = f"CAST({'i' if is_key else _VALUES[kind]} AS {_native(field)})"
     text = f"CASE WHEN (i + {len(field.name)}) % 10 = 0 THEN NULL ELSE {made} END" if field.nullable else made
-    return sql.SQL(text)  # type: ignore[arg-type] # parts of this module and types of the type map, not of a caller
+    return sql.SQL(text)
 
 
 def _columns(schema: Schema, *, required: bool) -> sql.Composed:
     return sql.SQL(", ").join(
         sql.SQL("{} {} {}").format(
             sql.Identifier(f.name),
-            sql.SQL(_native(f)),  # type: ignore[arg-type] # a spelling of the type map
+            sql.SQL(_native(f)),
             sql.SQL("NOT NULL" if required and not f.nullable else ""),
         )
         for f in schema
@@ -147,3 +151,6 @@ def _inherited() -> dict[str, str]:
 
 def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(endpoint.url(), autocommit=True)
+
+
+PSQL = PsqlControl()

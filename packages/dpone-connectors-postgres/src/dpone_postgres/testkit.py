@@ -40,6 +40,7 @@ from dpone.testing.testkit import (
 from dpone.where import Row
 from dpone_postgres import PostgresConfig
 from dpone_postgres import connector as declared
+from dpone_postgres.control import PSQL, PsqlControl
 from dpone_postgres.publishing import COMMITTED
 from dpone_postgres.samples import PREPARATION, SAMPLES
 from dpone_postgres.state import CHUNKS, LOADS, STATE
@@ -69,6 +70,7 @@ class PostgresTestkit:
     mutations: frozenset[type[Mutation]] = frozenset({Insert, Update, Delete, Truncate})
     alterations: frozenset[type[Alteration]] = frozenset({AddColumn, WidenColumn, RelaxColumn, DropColumn})
     samples: Sequence[Sample] = SAMPLES
+    control: PsqlControl = PSQL  # what dpone is measured beside
 
     # ------------------------------------------------------------------- service
 
