@@ -1,0 +1,211 @@
+"""The document `benchmark_metrics.json`: each turn's cost, the ratios that follow from it, which targets held."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from dpone_certify.benchmark.bench import CONTROL, DPONE, Benchmark, Measured
+from dpone_certify.benchmark.costs import Cost
+from dpone_certify.benchmark.intervals import Interval, ratio
+from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, TARGETS, Quantity, Target
+
+_MB = 1_000_000
+_DIGITS = 4
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Turn(_Part):
+    wall_seconds: float
+    cpu_seconds: float
+    memory_mb: float
+
+
+class Ratio(_Part):
+    """A median of ratios round by round, and its 95 % bootstrap interval."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Contestant(_Part):
+    """One side of a comparison; it has no ratios when it is the control itself."""
+
+    wall_seconds: float  # the median, as the next
+    cpu_seconds: float
+    memory_mb: float  # the largest
+    wall_ratio: Ratio | None = None
+    cpu_ratio: Ratio | None = None
+    turns: tuple[Turn, ...]
+
+
+class Comparison(_Part):
+    name: str
+    control: str
+    rows: int | None
+    contestants: Mapping[str, Contestant]
+
+
+class TargetResult(_Part):
+    """A target beside what was found; `found` is null where the profile did not measure it."""
+
+    name: str
+    comparison: str
+    quantity: Quantity
+    limit: float
+    found: float | None
+    interval: tuple[float, float] | None = None
+    met: bool | None
+
+
+class Blocker(_Part):
+    code: str
+    message: str
+    action: str
+
+
+class BenchmarkMetrics(_Part):
+    """The top-level numbers are dpone's as a whole process, at the largest size that was measured."""
+
+    schema_version: Literal["dpone.benchmark_metrics.v1"] = "dpone.benchmark_metrics.v1"
+    created_at: str
+    producer: str
+    profile: str
+    rounds: int
+    engine: Mapping[str, str]
+    environment: Mapping[str, Any]
+    subject: Mapping[str, Any]
+    throughput_rows_per_second: float
+    ratio_to_control: float
+    cpu_ratio_to_control: float
+    peak_memory_mb: float
+    empty_run_ratio: float
+    start_up_ratio: float
+    comparisons: tuple[Comparison, ...]
+    targets: tuple[TargetResult, ...]
+    passed: bool
+    blockers: tuple[Blocker, ...]
+
+    def to_json(self) -> str:
+        """Sorted keys, finite numbers, one newline at the end."""
+        plain = self.model_dump(mode="json")
+        return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def document_of(benchmark: Benchmark, environment: Mapping[str, Any], subject: Mapping[str, Any]) -> BenchmarkMetrics:
+    """What was measured, with everything that follows from it computed here."""
+    comparisons = {m.name: comparison_of(m) for m in benchmark.measured}
+    targets = tuple(judge(target, comparisons) for target in TARGETS)
+    largest = max((c for c in comparisons.values() if c.rows), key=lambda c: c.rows or 0)
+    copying = largest.contestants[DPONE]
+    return BenchmarkMetrics(
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        producer="dpone ops benchmark-run",
+        profile=benchmark.profile,
+        rounds=benchmark.rounds,
+        engine={
+            "product": benchmark.identity.product,
+            "version": benchmark.identity.version,
+            **benchmark.endpoint,
+        },
+        environment=environment,
+        subject=subject,
+        throughput_rows_per_second=round((largest.rows or 0) / copying.wall_seconds),
+        ratio_to_control=_wall_ratio(largest),
+        cpu_ratio_to_control=copying.cpu_ratio.median if copying.cpu_ratio else 0.0,
+        peak_memory_mb=max(c.contestants[DPONE].memory_mb for c in comparisons.values()),
+        empty_run_ratio=_wall_ratio(comparisons[EMPTY_RUN]),
+        start_up_ratio=_wall_ratio(comparisons[START_UP]),
+        comparisons=tuple(comparisons.values()),
+        targets=targets,
+        passed=not any(t.met is False for t in targets),
+        blockers=tuple(blocker_of(t) for t in targets if t.met is False),
+    )
+
+
+def _wall_ratio(comparison: Comparison) -> float:
+    found = comparison.contestants[DPONE].wall_ratio
+    assert found is not None  # only the control has none
+    return found.median
+
+
+def comparison_of(measured: Measured) -> Comparison:
+    control = measured.costs[CONTROL]
+    contestants = {
+        name: contestant_of(costs, None if name == CONTROL else control) for name, costs in measured.costs.items()
+    }
+    return Comparison(name=measured.name, control=measured.control, rows=measured.rows, contestants=contestants)
+
+
+def contestant_of(costs: Sequence[Cost], control: Sequence[Cost] | None) -> Contestant:
+    walls, cpus = [c.wall for c in costs], [c.cpu for c in costs]
+    wall_ratio = cpu_ratio = None
+    if control is not None:
+        wall_ratio = _rounded(ratio(walls, [c.wall for c in control]))
+        cpu_ratio = _rounded(ratio(cpus, [c.cpu for c in control]))
+    return Contestant(
+        wall_seconds=round(median(walls), _DIGITS),
+        cpu_seconds=round(median(cpus), _DIGITS),
+        memory_mb=round(max(c.memory for c in costs) / _MB, 1),
+        wall_ratio=wall_ratio,
+        cpu_ratio=cpu_ratio,
+        turns=tuple(
+            Turn(
+                wall_seconds=round(c.wall, _DIGITS),
+                cpu_seconds=round(c.cpu, _DIGITS),
+                memory_mb=round(c.memory / _MB, 1),
+            )
+            for c in costs
+        ),
+    )
+
+
+def _rounded(found: Interval) -> Ratio:
+    return Ratio(median=round(found.median, _DIGITS), low=round(found.low, _DIGITS), high=round(found.high, _DIGITS))
+
+
+def judge(target: Target, comparisons: Mapping[str, Comparison]) -> TargetResult:
+    """The target beside dpone's whole process; the median decides, and the interval says how sure that is."""
+    comparison = comparisons.get(target.comparison)
+    found: float | None = None
+    interval: tuple[float, float] | None = None
+    if comparison is not None:
+        ours = comparison.contestants[DPONE]
+        match target.quantity:
+            case Quantity.MEMORY_MB:
+                found = ours.memory_mb
+            case Quantity.WALL_RATIO:
+                found, interval = _parts(ours.wall_ratio)
+            case Quantity.CPU_RATIO:
+                found, interval = _parts(ours.cpu_ratio)
+    return TargetResult(
+        name=target.name,
+        comparison=target.comparison,
+        quantity=target.quantity,
+        limit=target.limit,
+        found=found,
+        interval=interval,
+        met=None if found is None else found <= target.limit,
+    )
+
+
+def _parts(found: Ratio | None) -> tuple[float, tuple[float, float]]:
+    assert found is not None  # only the control has none
+    return found.median, (found.low, found.high)
+
+
+def blocker_of(missed: TargetResult) -> Blocker:
+    return Blocker(
+        code=f"benchmark.target_missed:{missed.name}",
+        message=f"{missed.comparison}: {missed.quantity} is {missed.found}, at most {missed.limit} is promised",
+        action="measure again on a quiet machine; if it stays, profile the run and make it cheaper",
+    )

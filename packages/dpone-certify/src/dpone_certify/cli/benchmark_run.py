@@ -1,0 +1,73 @@
+"""`dpone ops benchmark-run`: what dpone costs beside a control, measured here and now."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from dpone.cli.options import output_format
+from dpone_certify.benchmark.bench import PROFILES
+
+JSON, MARKDOWN, PLOT = "benchmark_metrics.json", "benchmark_metrics.md", "benchmark_metrics.svg"
+
+
+@click.command("benchmark-run")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("test_artifacts/benchmarks/current"),
+    show_default=True,
+    help=f"Where {JSON}, its Markdown and its plot go.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="quick",
+    show_default=True,
+    help="quick copies 100,000 rows; full also a million.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each comparison, instead of the profile's.")
+@output_format(markdown=True)
+def benchmark_run(*, output_dir: Path, profile: str, rounds: int | None, output_format: str) -> None:
+    """Measure dpone beside a control that does the same work; exit 1 when a target is missed."""
+    from dpone_certify.benchmark.artifact import write_artifact
+    from dpone_certify.benchmark.bench import carry_out
+    from dpone_certify.benchmark.control import benchmarkable
+    from dpone_certify.benchmark.document import document_of
+    from dpone_certify.benchmark.markdown import markdown_of
+    from dpone_certify.benchmark.plot import svg_of
+    from dpone_certify.benchmark.surroundings import environment, subject
+
+    warnings: list[str] = []
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    def warn(line: str) -> None:
+        warnings.append(line)
+        say(line)
+
+    testkit = benchmarkable(warn)[0]
+    metrics = document_of(carry_out(testkit, PROFILES[profile], rounds, say), environment(), subject())
+    markdown = markdown_of(metrics, PLOT)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for name, text in {JSON: metrics.to_json(), MARKDOWN: markdown, PLOT: svg_of(metrics)}.items():
+        (output_dir / name).write_text(text, encoding="utf-8")
+    words = ["--output-dir", str(output_dir), "--profile", profile, *(["--rounds", str(rounds)] if rounds else [])]
+    command = shlex.join(["dpone", "ops", "benchmark-run", *words])
+    artifact = write_artifact(metrics, command, warnings, [output_dir / n for n in (JSON, MARKDOWN, PLOT)])
+    say(f"written: {output_dir / JSON}, {MARKDOWN}, {PLOT}; {artifact}")
+    match output_format:
+        case "json":
+            click.echo(metrics.to_json(), nl=False)
+        case "md":
+            click.echo(markdown, nl=False)
+        case _:
+            for target in metrics.targets:
+                mark = {True: "met   ", False: "MISSED", None: "-     "}[target.met]
+                click.echo(f"{mark}  {target.name:<12} {target.found} (at most {target.limit:g})")
+    if not metrics.passed:
+        sys.exit(1)
