@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from dpone.connector import Dataset, Target
 from dpone.errors import UsageError
@@ -61,9 +61,13 @@ class Controlled(Protocol):
     def control(self) -> Control: ...
 
 
-@runtime_checkable
 class BenchmarkTestkit(Testkit, SourceTestkit, SinkTestkit, Controlled, Protocol):
     """All that a benchmark asks of a connector that is both ends."""
+
+
+def is_benchmarkable(testkit: Testkit) -> TypeGuard[BenchmarkTestkit]:
+    """It is both ends, and brings a control."""
+    return isinstance(testkit, SourceTestkit) and isinstance(testkit, SinkTestkit) and isinstance(testkit, Controlled)
 
 
 def benchmarkable(say: Callable[[str], None]) -> list[BenchmarkTestkit]:
@@ -75,7 +79,7 @@ def benchmarkable(say: Callable[[str], None]) -> list[BenchmarkTestkit]:
         except ModuleNotFoundError as missing:
             say(f"{point.name} is left out: its testkit needs {missing.name}")
             continue
-        if isinstance(testkit, BenchmarkTestkit):
+        if is_benchmarkable(testkit):
             found.append(testkit)
     if not found:
         raise UsageError(
