@@ -147,9 +147,18 @@ class Dialect:
         """True when two values are not the same, where NULL is the same as NULL and NaN as NaN; never unknown."""
         return f"{left} IS DISTINCT FROM {right}"
 
+    def grouped(self, expression: str, of: Type | None) -> str:  # `of` for overrides
+        """What GROUP BY and PARTITION BY take so that two values fall together exactly when `equals` says so.
+
+        An engine whose columns compare text by a coarser collation than `equals` overrides this together with it.
+        """
+        return expression
+
     def truncate(self, expression: str, grain: Grain, of: Type) -> str:
         """The start of the slice that a date, a wall clock or an instant lies in; instants are cut in UTC."""
-        if grain is Grain.VALUE or (grain is Grain.DAY and of.kind is Kind.DATE):
+        if grain is Grain.VALUE:
+            return self.grouped(expression, of)
+        if grain is Grain.DAY and of.kind is Kind.DATE:
             return expression
         if of.kind is Kind.TIMESTAMPTZ:
             expression = f"{expression} AT TIME ZONE 'UTC'"

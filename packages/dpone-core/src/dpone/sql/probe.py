@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import assert_never
 
@@ -21,7 +21,7 @@ from dpone.probes import (
     Rows,
     Total,
 )
-from dpone.schema import Field, Kind
+from dpone.schema import Field, Kind, Type
 from dpone.sql.dialect import Dialect
 
 _EXACT = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL})
@@ -47,7 +47,7 @@ def _expression(measure: Measure, table: str, columns: Sequence[Field], dialect:
         case Nulls(column=name):
             return _count(f"t.{dialect.quote(name)} IS NULL")
         case Duplicates(columns=key):
-            return _duplicates(key, table, dialect)
+            return _duplicates({name: types.get(name) for name in key}, table, dialect)
         case Outside(column=name, values=values):
             column = f"t.{dialect.quote(name)}"
             return _count(f"{column} IS NOT NULL AND {dialect.among(column, values, types.get(name), inside=False)}")
@@ -70,10 +70,11 @@ def _count(condition: str, true: int = 1, otherwise: int = 0) -> str:
     return f"COALESCE(SUM(CASE WHEN {condition} THEN {true} ELSE {otherwise} END), 0)"
 
 
-def _duplicates(key: Sequence[str], table: str, dialect: Dialect) -> str:
-    quoted = [f"d.{dialect.quote(c)}" for c in key]
-    known = " AND ".join(f"{c} IS NOT NULL" for c in quoted)
-    groups = f"SELECT COUNT(*) AS n FROM {table} AS d WHERE {known} GROUP BY {', '.join(quoted)} HAVING COUNT(*) > 1"
+def _duplicates(key: Mapping[str, Type | None], table: str, dialect: Dialect) -> str:
+    quoted = {f"d.{dialect.quote(name)}": of for name, of in key.items()}
+    known = " AND ".join(f"{column} IS NOT NULL" for column in quoted)
+    terms = ", ".join(dialect.grouped(column, of) for column, of in quoted.items())
+    groups = f"SELECT COUNT(*) AS n FROM {table} AS d WHERE {known} GROUP BY {terms} HAVING COUNT(*) > 1"
     return f"(SELECT COALESCE(SUM(g.n - 1), 0) FROM ({groups}) AS g)"
 
 

@@ -95,7 +95,7 @@ def _based(op: Upsert, load: SqlLoad, dialect: Dialect) -> Check:
 def _versions(op: Version, load: SqlLoad, dialect: Dialect) -> tuple[Check, ...]:
     opened, closed = map(dialect.quote, op.names)
     at = dialect.literal(op.at, _INSTANT)
-    key = ", ".join(f"t.{dialect.quote(c)}" for c in op.key)
+    key = ", ".join(dialect.grouped(f"t.{dialect.quote(c)}", load.type_of(c)) for c in op.key)
     doubled = f"SELECT 1 AS one FROM {load.target} AS t WHERE t.{closed} IS NULL GROUP BY {key} HAVING COUNT(*) > 1"
     two_open = DataError("a key has two open versions", code="target.two_open_versions")
     count = f"SELECT COUNT(*) FROM {load.target} AS t WHERE"

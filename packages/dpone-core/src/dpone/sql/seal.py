@@ -84,7 +84,7 @@ def _change_checks(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect)
     if not how.key:
         return ()
     keyed = f"{_changes(raw, found, dialect)} AND {_known(how.key, 'r', dialect)}"
-    group = ", ".join(f"r.{dialect.quote(c)}" for c in (*how.key, SEQ))
+    group = f"{_keys(raw, how, 'r', dialect)}, r.{dialect.quote(SEQ)}"
     twice = f"SELECT 1 AS one FROM {raw.table} AS r WHERE {keyed} GROUP BY {group} HAVING COUNT(*) > 1"
     unordered = Check(f"SELECT COUNT(*) FROM ({twice}) AS q", duplicate_key((), how.key))
     return (unordered, _baseless(raw, how, found, keyed, dialect)) if found.partial else (unordered,)
@@ -93,7 +93,7 @@ def _change_checks(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect)
 def _baseless(raw: RawStage, how: Sealing, found: Survey, keyed: str, dialect: Dialect) -> Check:
     """Partial rows of which this very window says that there is nothing to lay them over."""
     change, kept, before = (dialect.quote(c) for c in (CHANGE, KEPT, _BEFORE))
-    window = f"PARTITION BY {_list(how.key, 'r', dialect)} ORDER BY r.{dialect.quote(SEQ)}"
+    window = f"PARTITION BY {_keys(raw, how, 'r', dialect)} ORDER BY r.{dialect.quote(SEQ)}"
     entries = f"SELECT r.{change}, r.{kept}, LAG(r.{change}) OVER ({window}) AS {before} FROM {raw.table} AS r"
     gone = f"e.{before} = 'D'" + (f" OR e.{before} IS NULL" if found.cleared else "")
     return Check(
@@ -105,7 +105,7 @@ def _baseless(raw: RawStage, how: Sealing, found: Survey, keyed: str, dialect: D
 
 def _doubled(raw: RawStage, how: Sealing, dialect: Dialect) -> str:
     condition = f"{_rows(raw, dialect)} AND {_known(how.key, 'r', dialect)}"
-    group = _list(how.key, "r", dialect)
+    group = _keys(raw, how, "r", dialect)
     twice = f"SELECT 1 AS one FROM {raw.table} AS r WHERE {condition} GROUP BY {group} HAVING COUNT(*) > 1"
     return f"SELECT COUNT(*) FROM ({twice}) AS q"
 
@@ -114,9 +114,9 @@ def _tied(raw: RawStage, how: Sealing, dialect: Dialect) -> str:
     """Rows that share key and greatest order with the last one, and differ from it; only doubled keys are compared."""
     condition = f"{_rows(raw, dialect)} AND {_known(how.key, 'r', dialect)}"
     copies = dialect.quote("_dpone_copies")
-    counted = f"COUNT(*) OVER (PARTITION BY {_list(how.key, 'r', dialect)}) AS {copies}"
+    counted = f"COUNT(*) OVER (PARTITION BY {_keys(raw, how, 'r', dialect)}) AS {copies}"
     doubled = f"SELECT {_list(how.columns, 'r', dialect)}, {counted} FROM {raw.table} AS r WHERE {condition}"
-    window = _greatest_first(how, "d", dialect)
+    window = _greatest_first(raw, how, "d", dialect)
     types = {f.name: f.type for f in raw.columns}
     unlike = [
         dialect.differs(column, f"FIRST_VALUE({column}) OVER ({window})", types.get(name))
@@ -141,7 +141,9 @@ def live_query(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect) -> 
     if not how.key or how.duplicates is Duplicates.FAIL:
         return f"SELECT {_list(names, 'r', dialect)} FROM {raw.table} AS r WHERE {condition}"
     rank = dialect.quote(_RANK)
-    ranked = f"SELECT {_list(names, 'r', dialect)}, ROW_NUMBER() OVER ({_greatest_first(how, 'r', dialect)}) AS {rank}"
+    ranked = (
+        f"SELECT {_list(names, 'r', dialect)}, ROW_NUMBER() OVER ({_greatest_first(raw, how, 'r', dialect)}) AS {rank}"
+    )
     return (
         f"SELECT {_list(names, 'e', dialect)} FROM ({ranked} FROM {raw.table} AS r WHERE {condition}) AS e"
         f" WHERE e.{rank} = 1 OR {_null(how.key, 'e', dialect)}"
@@ -181,7 +183,7 @@ def _live_changes(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect) 
 def _ranked(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect) -> str:
     """The entries after the last TRUNCATE, the last one of each key ranked first."""
     names = [f.name for f in raw.columns] + [SEQ, CHANGE, KEPT]
-    partition = f"PARTITION BY {_list(how.key, 'r', dialect)}"
+    partition = f"PARTITION BY {_keys(raw, how, 'r', dialect)}"
     seq, change, kept = (f"r.{dialect.quote(c)}" for c in (SEQ, CHANGE, KEPT))
     parts = [
         _list(names, "r", dialect),
@@ -199,7 +201,7 @@ def _ranked(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect) -> str
 def _folded(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect) -> str:
     """Keys whose last entry is partial: each column has the value that was sent last since the last whole row."""
     seq, base, newest, rank = (dialect.quote(c) for c in (SEQ, _BASE, _NEWEST, _RANK))
-    partition = f"PARTITION BY {_list(how.key, 'e', dialect)}"
+    partition = f"PARTITION BY {_keys(raw, how, 'e', dialect)}"
     values, flags = [], []
     for position, name in enumerate((f.name for f in raw.columns), start=1):
         column = dialect.quote(name)
@@ -236,11 +238,17 @@ def _after_truncate(raw: RawStage, found: Survey, dialect: Dialect) -> str:
     return f"r.{seq} > (SELECT MAX(z.{seq}) FROM {raw.table} AS z WHERE z.{change} = 'T')"
 
 
-def _greatest_first(how: Sealing, alias: str, dialect: Dialect) -> str:
+def _greatest_first(raw: RawStage, how: Sealing, alias: str, dialect: Dialect) -> str:
     """A window that puts the row with the greatest order first; without an order, all rows of a key are peers."""
     order = [dialect.greatest_first(f"{alias}.{dialect.quote(c)}") for c in how.order]
-    key = _list(how.key, alias, dialect)
+    key = _keys(raw, how, alias, dialect)
     return f"PARTITION BY {key} ORDER BY {', '.join(order) or key}"
+
+
+def _keys(raw: RawStage, how: Sealing, alias: str, dialect: Dialect) -> str:
+    """The key as the terms by which rows are put together."""
+    types = {f.name: f.type for f in raw.columns}
+    return ", ".join(dialect.grouped(f"{alias}.{dialect.quote(c)}", types.get(c)) for c in how.key)
 
 
 def _list(columns: Sequence[str], alias: str, dialect: Dialect) -> str:
