@@ -110,39 +110,41 @@ def _least_last(honest: Callable[..., Any], row: object, order: object) -> Any:
 
 
 IN_SEALING = (
-    Bug("a key that came back is still dead", ("cdc",), around(stage, "seal", _dead_stay_dead), on_sqlite=False),
-    Bug("the first change of a key wins", ("cdc",), around(stage, "_seal_changes", _first_wins), on_sqlite=False),
-    Bug("truncate is ignored", ("cdc",), around(stage, "seal", _no_truncate), on_sqlite=False),
-    Bug("truncate does not clear the target", ("cdc",), of_stage(lambda s: replace(s, cleared=False)), on_sqlite=False),
-    Bug("partial rows count as whole", ("cdc",), around(stage, "seal", _whole), on_sqlite=False),
+    Bug("a key that came back is still dead", ("cdc",), around(stage, "seal", _dead_stay_dead), without_sql=True),
+    Bug("the first change of a key wins", ("cdc",), around(stage, "_seal_changes", _first_wins), without_sql=True),
+    Bug("truncate is ignored", ("cdc",), around(stage, "seal", _no_truncate), without_sql=True),
+    Bug(
+        "truncate does not clear the target", ("cdc",), of_stage(lambda s: replace(s, cleared=False)), without_sql=True
+    ),
+    Bug("partial rows count as whole", ("cdc",), around(stage, "seal", _whole), without_sql=True),
     Bug(
         "a partial row forgets the one before it",
         ("cdc",),
         put(stage, "_fold", lambda _, e: stage.Live(e.row, e.kept)),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug(
         "duplicates take any row",
         ("snapshot_diff",),
         put(stage, "_last", lambda _key, group, _how: group[0]),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug(
         "the least of duplicates is the last",
         ("snapshot_diff", "scd2"),
         around(stage, "_rank", _least_last),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug("changes without an order are let through", ("cdc",), put(stage, "_refuse_unordered", lambda *_: None)),
     Bug(
         "NULL in the key is let through",
         ("snapshot_diff", "scd2", "cdc"),
         everywhere([stage, oracle], "outside_domain", lambda *_: {}),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug("rows outside the filter are let through", ("replace",), put(stage, "matches", lambda *_: True)),
-    Bug("present keys are lost", ("xmin",), of_stage(lambda s: replace(s, present=())), on_sqlite=False),
-    Bug("NaN is not NaN", ("snapshot_diff",), put(stage, "canonical", lambda v: v), on_sqlite=False, nan=True),
+    Bug("present keys are lost", ("xmin",), of_stage(lambda s: replace(s, present=())), without_sql=True),
+    Bug("NaN is not NaN", ("snapshot_diff",), put(stage, "canonical", lambda v: v), without_sql=True, nan=True),
 )
 
 # --------------------------------------------------------------------------- in the oracle
@@ -165,51 +167,54 @@ def _by_offset(honest: Callable[..., object], value: Any, grain: Grain) -> objec
 
 IN_ORACLE = (
     Bug(
-        "an older row wins", ("snapshot_diff",), around(oracle, "_supersedes", lambda h, *a: not h(*a)), on_sqlite=False
+        "an older row wins",
+        ("snapshot_diff",),
+        around(oracle, "_supersedes", lambda h, *a: not h(*a)),
+        without_sql=True,
     ),
-    Bug("equal rows are touched", ("snapshot_diff",), put(oracle, "_unchanged", lambda *_: False), on_sqlite=False),
+    Bug("equal rows are touched", ("snapshot_diff",), put(oracle, "_unchanged", lambda *_: False), without_sql=True),
     Bug(
         "kept columns are compared",
         ("cdc",),
         around(oracle, "_unchanged", lambda h, e, r, o, t: h(replace(e, kept=frozenset()), r, o, t)),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug(
         "the guard never speaks",
         ("snapshot_diff",),
         put(oracle, "guard_against", lambda *_, **__: None),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug(
         "the guard counts flagged rows",
         ("snapshot_diff",),
         put(oracle, "_unflagged", lambda rows, _how: list(rows)),
-        on_sqlite=False,
+        without_sql=True,
     ),
-    Bug("the upper bound is inside", ("backfill",), around(oracle, "_in_slice", _bounds_inclusive), on_sqlite=False),
+    Bug("the upper bound is inside", ("backfill",), around(oracle, "_in_slice", _bounds_inclusive), without_sql=True),
     Bug(
         "instants are cut by their own offset",
         ("partition_replace",),
         around(oracle, "slice_of", _by_offset),
-        on_sqlite=False,
+        without_sql=True,
     ),
-    Bug("a load is appended twice", ("incremental_append",), around(oracle, "_append", _unledgered), on_sqlite=False),
+    Bug("a load is appended twice", ("incremental_append",), around(oracle, "_append", _unledgered), without_sql=True),
     Bug(
         "landed rows carry no stamp",
         ("full_refresh",),
         around(oracle, "_fresh", lambda h, e, t, s: h(e, t, replace(s, stamps={}))),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug(
         "any change makes a version",
         ("scd2",),
         around(oracle, "_version", lambda h, op, t, s: h(replace(op, compare=t.columns), t, s)),
-        on_sqlite=False,
+        without_sql=True,
     ),
     Bug(
         "a returning key is not cleared",
         ("cdc",),
         around(oracle, "_upsert", lambda h, op, t, s: h(replace(op, flag=None), t, s)),
-        on_sqlite=False,
+        without_sql=True,
     ),
 )

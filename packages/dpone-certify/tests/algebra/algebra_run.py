@@ -60,30 +60,36 @@ class Disagreement(AssertionError):
     """Two of the three do not say the same of a load."""
 
 
-def run(scenario: Scenario, *, on_sqlite: bool = True) -> int:
+def run(scenario: Scenario, engine: type[Rehearsal] | None = Rehearsal) -> int:
     """Every load of the scenario ends alike in all three; the answer is how many loads there were."""
+    if engine is None:
+        return _run(scenario, None)
+    with engine(COLUMNS, SYSTEM, scenario.target) as rehearsal:
+        return _run(scenario, rehearsal)
+
+
+def _run(scenario: Scenario, rehearsal: Rehearsal | None) -> int:
     table = Table(NAMES, scenario.target)
     source, past = list(scenario.source), list(scenario.source)
     first, at, load_id = scenario.first, START, "load 0"
-    with Rehearsal(COLUMNS, SYSTEM, scenario.target) as rehearsal:
-        for number, step in enumerate(scenario.steps):
-            at += timedelta(days=step.days)
-            load_id = load_id if step.same_id else f"load {number}"
-            load = _load(scenario, step, load_id, at, first=first)
-            reading = _read(scenario, step, source, past, first=first)
-            past += reading.after
-            program = strategies.STRATEGIES[scenario.strategy].program(load)
-            how = _sealing(scenario, reading)
-            one, after, sealed = _by_oracle(program, table, reading, how, load)
-            if on_sqlite:
-                _agree(one, _by_sql(program, rehearsal, reading, how, load), table.rows, rehearsal.rows())
-            _hold(scenario, reading, load, one, source, table)
-            if one.code is not None:
-                continue
-            assert sealed is not None
-            _counted(table, after, one)
-            table, source, first = after, reading.after, False
-            _hold_again(program, table, sealed)
+    for number, step in enumerate(scenario.steps):
+        at += timedelta(days=step.days)
+        load_id = load_id if step.same_id else f"load {number}"
+        load = _load(scenario, step, load_id, at, first=first)
+        reading = _read(scenario, step, source, past, first=first)
+        past += reading.after
+        program = strategies.STRATEGIES[scenario.strategy].program(load)
+        how = _sealing(scenario, reading)
+        one, after, sealed = _by_oracle(program, table, reading, how, load)
+        if rehearsal is not None:
+            _agree(one, _by_sql(program, rehearsal, reading, how, load), table.rows, rehearsal.rows())
+        _hold(scenario, reading, load, one, source, table)
+        if one.code is not None:
+            continue
+        assert sealed is not None
+        _counted(table, after, one)
+        table, source, first = after, reading.after, False
+        _hold_again(program, table, sealed)
     return len(scenario.steps)
 
 

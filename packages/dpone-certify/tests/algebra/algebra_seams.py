@@ -24,7 +24,7 @@ class Bug:
     name: str
     shows_in: tuple[str, ...]
     plant: Plant
-    on_sqlite: bool = True
+    without_sql: bool = False
     nan: bool = False
 
 

@@ -60,6 +60,6 @@ def test_nan_is_one_value_to_oracle_and_postcondition(strategy: str) -> None:
     @settings(quickly, max_examples=EXAMPLES // 2)
     @given(seeded_scenarios(strategy, nan=True))
     def hold(scenario: Scenario) -> None:
-        run(scenario, on_sqlite=False)
+        run(scenario, engine=None)
 
     hold()

@@ -13,6 +13,8 @@ from algebra_run import Disagreement, run
 from algebra_scenario import Dice, scenario
 from algebra_seams import Bug
 
+from dpone.sql.rehearsal import Rehearsal
+
 BUGS = (*IN_STRATEGIES, *IN_SEALING, *IN_ORACLE, *IN_RENDERING, *IN_RENDERED_SEALING)
 
 SEEDS = 600
@@ -20,10 +22,11 @@ SEEDS = 600
 
 def caught(bug: Bug) -> str | None:
     """What the first disagreement says; None when the bug survives all seeds."""
+    engine = None if bug.without_sql else Rehearsal
     for seed in range(SEEDS):
         for strategy in bug.shows_in:
             try:
-                run(scenario(strategy, Dice(random.Random(seed).choice), nan=bug.nan), on_sqlite=bug.on_sqlite)
+                run(scenario(strategy, Dice(random.Random(seed).choice), nan=bug.nan), engine)
             except Disagreement as found:
                 return f"{strategy}, seed {seed}: {found}"
     return None

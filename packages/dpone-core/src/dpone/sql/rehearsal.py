@@ -1,6 +1,7 @@
 """A target and its stages in SQLite's memory, on which loads are carried out by the default rendering.
 
 Here the rendering is held against the oracle, and a compiled program is rehearsed where its own engine is not at hand.
+A subclass that overrides what is said of the engine does the same on another one.
 """
 # ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals, by the dialect
 
@@ -17,7 +18,8 @@ from dpone.connector import CHANGE_FIELDS
 from dpone.errors import DataError
 from dpone.ops import Append, Program
 from dpone.oracle import Counts
-from dpone.schema import INT64, STRING, Field
+from dpone.schema import INT64, STRING, Field, Type
+from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT, Ledger, SqlLoad
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.seal import RawStage, dead_query, live_query, present_query, read_survey, seal_checks, survey_query
@@ -26,6 +28,7 @@ from dpone.stage import Change, Live, Sealed, Sealing, key_of
 from dpone.where import Row
 
 _TAGS = tuple(Field(name, of) for name, of in zip(CHANGE_FIELDS, (INT64, STRING, STRING), strict=True))
+_LOAD_ID = (Field("load_id", STRING),)
 _TARGET, _RAW, _LIVE, _DEAD, _PRESENT, _LEDGER = "target ☂", "raw", "live", "dead", "present", 'led"ger'
 
 
@@ -40,21 +43,16 @@ class Rehearsed:
 class Rehearsal:
     """One target of content and system columns with the given rows. Each load is all or nothing."""
 
-    def __init__(
-        self,
-        columns: Sequence[Field],
-        system: Sequence[Field] = (),
-        rows: Iterable[Row] = (),
-        dialect: SqliteDialect | None = None,
-    ) -> None:
+    dialect: Dialect = SqliteDialect()
+
+    def __init__(self, columns: Sequence[Field], system: Sequence[Field] = (), rows: Iterable[Row] = ()) -> None:
         self.columns = tuple(columns)
-        self.dialect = dialect or SqliteDialect()
         self._fields = (*self.columns, *system)
         self._target, self._ledger = (self.dialect.table((name,)) for name in (_TARGET, _LEDGER))
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.open()
         self.run(self.dialect.create_table(self._target, self._fields))
-        self.run(self.dialect.create_table(self._ledger, (Field("load_id", STRING),)))
-        self._fill(self._target, self._fields, [tuple(row.get(f.name) for f in self._fields) for row in rows])
+        self.run(self.dialect.create_table(self._ledger, _LOAD_ID))
+        self.fill(self._target, self._fields, [tuple(row.get(f.name) for f in self._fields) for row in rows])
 
     def __enter__(self) -> Self:
         return self
@@ -62,36 +60,50 @@ class Rehearsal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self.close()
 
-    # ------------------------------------------------------------------ statements
+    # ------------------------------------------------------------------- the engine
+
+    def open(self) -> None:
+        """There is a place without tables, where a statement is committed by itself unless BEGIN was said."""
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+
+    def close(self) -> None:
+        self._connection.close()
 
     def run(self, text: str) -> int:
         """The statement is executed; the answer is its row count."""
         with closing(self._connection.execute(text)) as cursor:
             return cursor.rowcount
 
-    def ask(self, text: str) -> Sequence[Any]:
-        """The first row of a query."""
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
         with closing(self._connection.execute(text)) as cursor:
-            answer = cursor.fetchone()
-        assert isinstance(answer, tuple)
-        return answer
+            return cursor.fetchall()
 
-    def table(self, table: str, fields: Sequence[Field]) -> list[dict[str, object]]:
-        """The rows of a table as Python values."""
-        names = ", ".join(self.dialect.quote(f.name) for f in fields)
-        with closing(self._connection.execute(f"SELECT {names} FROM {table}")) as cursor:
-            return [
-                {f.name: decode(stored, f.type) for f, stored in zip(fields, found, strict=True)} for found in cursor
-            ]
-
-    def _fill(self, table: str, fields: Sequence[Field], rows: Sequence[Sequence[object]]) -> None:
+    def fill(self, table: str, fields: Sequence[Field], rows: Sequence[Sequence[object]]) -> None:
+        """The rows are in the table, beside those that were."""
         marks = ", ".join("?" for _ in fields)
         encoded = [tuple(map(encode, row)) for row in rows]
         self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", encoded)
 
+    def value(self, stored: object, of: Type) -> object:
+        """The Python value of what a query answered."""
+        return decode(stored, of)
+
     # ----------------------------------------------------------------------- loads
+
+    def ask(self, text: str) -> Sequence[Any]:
+        """The first row of a query."""
+        return self.query(text)[0]
+
+    def table(self, table: str, fields: Sequence[Field]) -> list[dict[str, object]]:
+        """The rows of a table as Python values."""
+        names = ", ".join(self.dialect.quote(f.name) for f in fields)
+        return [
+            {f.name: self.value(stored, f.type) for f, stored in zip(fields, found, strict=True)}
+            for found in self.query(f"SELECT {names} FROM {table}")
+        ]
 
     def rows(self) -> list[dict[str, object]]:
         """What the target holds."""
@@ -104,7 +116,7 @@ class Rehearsal:
         for name in (_RAW, _LIVE, _DEAD, _PRESENT):
             self.run(self.dialect.drop(self.dialect.table((name,))))
         self.run(self.dialect.create_table(raw.table, fields))
-        self._fill(raw.table, fields, [self._entry(e, tagged=raw.tagged) for e in entries])
+        self.fill(raw.table, fields, [self._entry(e, tagged=raw.tagged) for e in entries])
         found = read_survey(self.ask(survey_query(raw, how, self.dialect)))
         for check in seal_checks(raw, how, found, self.dialect):
             check.refuse(self.ask(check.text)[0])
@@ -147,7 +159,7 @@ class Rehearsal:
             counts = carry_out(program, load, self.dialect, self.run, self.ask)
             for op in program:
                 if isinstance(op, Append):
-                    self._fill(self._ledger, (Field("load_id", STRING),), [(op.load_id,)])
+                    self.fill(self._ledger, _LOAD_ID, [(op.load_id,)])
         except DataError:
             self.run("ROLLBACK")
             raise
