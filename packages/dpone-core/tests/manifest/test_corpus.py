@@ -317,7 +317,7 @@ BAD: dict[str, Bad] = {
     "evolution": Bad(text_of("schema_evolution: {new_columns: ad}"), 6, INVALID, ('"add"',)),
     "timeout": Bad(text_of("limits: {run_timeout: 10}"), 6, INVALID, ("duration",)),
     "memory": Bad(text_of("limits: {memory: lots}"), 6, INVALID, ("512MiB",)),
-    "reconcile": Bad(text_of("reconcile: rows"), 6, INVALID, ("counts, profile or rowhash",)),
+    "reconcile": Bad(text_of("reconcile: rows"), 6, INVALID, ("counts or profile",)),
     # many streams
     "streams-and-source": Bad(
         HEAD + DEFAULTS + "audit: true\nstreams: [{source: {table: a.b}}]\n", 7, KEY, ("`defaults:`",)
@@ -427,7 +427,7 @@ GOOD: dict[str, str] = {
         "  - {column: gone, op: is_null}",
         "audit: true",
         "limits: {statement_timeout: 10m, run_timeout: 2h, memory: 512MiB}",
-        "reconcile: rowhash",
+        "reconcile: counts",
     ),
     "query": text_of(source="source: {type: alpha, connection: other, query: select 1, hint: fast}"),
     "no-connection-needed": text_of(source="source: {type: gamma, table: a}"),

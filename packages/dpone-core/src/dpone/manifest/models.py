@@ -76,13 +76,13 @@ class Settings(Projection, Bounded):
         default=SchemaEvolution(), description="what a change of the source's columns means"
     )
     on_type_loss: TypeLoss = Field(
-        default="refuse", description="whether values may change on their way: `refuse`, `allow`, or a list of columns"
+        default="refuse", description="whether values may change on their way; columns by their names in the target"
     )
     audit: StrictBool = Field(
         default=False, description="true adds `_dpone_load_id` and `_dpone_loaded_at` to the target"
     )
     limits: Limits = Field(default=Limits(), description="timeouts and memory")
-    reconcile: Literal["counts", "profile", "rowhash"] = Field(
+    reconcile: Literal["counts", "profile"] = Field(
         default="profile", description="how much of the target is compared with what was read, before it is published"
     )
 
