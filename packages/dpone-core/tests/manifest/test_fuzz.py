@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
+from dpone.connector import Connector
 from dpone.errors import DponeError
 from dpone.manifest import Manifest, load, parse
 from dpone.manifest.document import compose
 from dpone.manifest.ends import Lookup
+from dpone.manifest.schema import manifest_schema
 
 TEXT = """\
 # yaml-language-server: $schema=./dpone.schema.json
@@ -39,6 +43,13 @@ streams:
     limits: {memory: 1GiB, run_timeout: 2 h}
     on_type_loss: [a]
 """
+
+
+@pytest.fixture(scope="module")
+def schema(connectors: Mapping[str, Connector[Any]]) -> Draft202012Validator:
+    return Draft202012Validator(manifest_schema(connectors.values()))
+
+
 TREE = compose(TEXT.encode(), "fuzz.yaml")
 PATHS = [path for path, _ in TREE.walk() if path]
 
@@ -105,7 +116,7 @@ def test_exchanged_lines(data: st.DataObject, project: Path, lookup: Lookup) -> 
 
 
 @given(data=st.data())
-def test_exchanged_values(data: st.DataObject, project: Path, lookup: Lookup) -> None:
+def test_exchanged_values(data: st.DataObject, project: Path, lookup: Lookup, schema: Draft202012Validator) -> None:
     tree = deepcopy(TREE.plain())
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(PATHS))
@@ -125,7 +136,8 @@ def test_exchanged_values(data: st.DataObject, project: Path, lookup: Lookup) ->
                     parent[data.draw(WORDS | st.text(max_size=5))] = parent.pop(path[-1], 1)
         elif isinstance(parent, list) and parent:
             parent[data.draw(st.integers(0, len(parent) - 1))] = data.draw(JSON | WORDS)
-    outcome(lambda: parse(tree, lookup, folder=project, environ={}))
+    if isinstance(outcome(lambda: parse(tree, lookup, folder=project, environ={})), Manifest):
+        assert [e.message for e in schema.iter_errors(tree)] == []  # an editor marks nothing that works
 
 
 @given(

@@ -87,9 +87,10 @@ def _many(head: Schema) -> Schema:
             "type": "integer",
             "minimum": 1,
             "maximum": MAX_PARALLEL,
+            "default": 1,
             "description": "how many streams run at the same time",
         },
-        "defaults": {"$ref": "#/$defs/defaults"},
+        "defaults": {"$ref": "#/$defs/defaults", "description": "what each stream has unless it says otherwise"},
         "streams": streams,
     }
     items = {
@@ -120,7 +121,14 @@ def _stream(settings: Schema, connectors: Sequence[Connector[Any]], defs: Defs, 
     for side in ("source", "sink"):
         defs[f"{side}.{kind}"] = _end(side, connectors, defs, complete=complete)
     defs[f"strategy.{kind}"] = _strategy(defs, complete=complete)
-    ends = {part: {"$ref": f"#/$defs/{part}.{kind}"} for part in ("source", "sink", "strategy")}
+    ends = {
+        part: {"$ref": f"#/$defs/{part}.{kind}", "description": words}
+        for part, words in (
+            ("source", "where rows come from: `type`, `connection`, and the connector's own keys"),
+            ("sink", "where they go to: likewise"),
+            ("strategy", "how they are loaded; there is no default"),
+        )
+    }
     return {**ends, **settings["properties"]}
 
 
@@ -179,7 +187,6 @@ def _strategy(defs: Defs, *, complete: bool) -> Schema:
     any_key = {name: inner for case in cases.values() for name, inner in case["properties"].items()}
     found: Schema = {
         "type": "object",
-        "description": "how rows are loaded; there is no default",
         "properties": {"mode": modes},
         "allOf": _one_by_one("mode", cases, _closed({**any_key, "mode": True}, [])),
     }
