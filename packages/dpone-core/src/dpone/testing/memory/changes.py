@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dpone.stage import Change, ChangeKind, canonical, key_of
+from dpone.testing.memory.cell import Cell, Name, Table
 from dpone.testing.memory.store import Store
-from dpone.testing.memory.world import Name, Table, World
 from dpone.testing.testkit import Delete, Insert, Mutation, Truncate, Update
 from dpone.where import Row
 
@@ -31,17 +31,18 @@ class _Transaction:
 def mutate(store: Store, name: Name, mutations: Sequence[Mutation]) -> None:
     """The mutations are committed together."""
 
-    def change(world: World) -> World:
-        doing = _Transaction(world.tables[name], world.lsn)
-        rows = doing.table.content
+    def change(cell: Cell) -> Cell:
+        assert cell.table is not None  # it was seeded
+        doing = _Transaction(cell.table, cell.lsn)
+        rows = cell.table.content
         for mutation in mutations:
             rows = _mutated(rows, mutation, doing)
-        table = doing.table.rewritten(rows, world.xid)
+        table = cell.table.rewritten(rows, cell.xid)
         if table.logged:
             table = replace(table, log=(*table.log, *doing.log))
-        return replace(world, xid=world.xid + 1, lsn=doing.lsn).with_table(name, table)
+        return replace(cell, xid=cell.xid + 1, lsn=doing.lsn, table=table)
 
-    store.transact(change)
+    store.transact(name, change)
 
 
 def _mutated(rows: list[Row], mutation: Mutation, doing: _Transaction) -> list[Row]:

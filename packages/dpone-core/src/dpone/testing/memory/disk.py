@@ -1,11 +1,13 @@
-"""A world as files of a folder: one small root that is replaced at once, and a file per version of a table.
+"""The cells of a store as files of a folder: one small file a name, replaced at once, and a file per version of a
+table.
 
-A commit writes the tables that changed under new names and then replaces the root, so that a process killed at any
-moment leaves either the old world or the new one.
+A commit writes the tables that changed under new names and then replaces the cell, so that a process killed at any
+moment leaves either the old cell or the new one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,8 +21,8 @@ from dpone.connector import Chunk, Json, Layout, Position, Role, Stored, SystemC
 from dpone.schema import Field, Schema, parse_type
 from dpone.stage import Change, ChangeKind
 from dpone.strategies import Read
+from dpone.testing.memory.cell import Cell, Leftover, Marker, Name, Table
 from dpone.testing.memory.encoding import decode, encode
-from dpone.testing.memory.world import Catalog, Leftover, Marker, Name, Table, Unread, World
 from dpone.where import Row
 
 
@@ -29,59 +31,57 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.root = folder / "root.json"
         self._files: WeakKeyDictionary[Table, str] = WeakKeyDictionary()
         self._tables: WeakValueDictionary[str, Table] = WeakValueDictionary()
 
-    def stamp(self) -> tuple[int, int] | None:
-        """What tells one root from another without reading it."""
+    def path(self, name: Name) -> Path:
+        """Where the cell of this name is."""
+        return self.folder / f"cell-{digest(json.dumps(list(name)))}.json"
+
+    def stamp(self, name: Name) -> tuple[int, int] | None:
+        """What tells one version of a cell from another without reading it."""
         try:
-            found = self.root.stat()
+            found = self.path(name).stat()
         except FileNotFoundError:
             return None
         return found.st_ino, found.st_mtime_ns
 
-    def load(self, root: Path | None = None) -> World:
-        return self._world(json.loads((root or self.root).read_text("utf-8")))
+    def names(self) -> list[Name]:
+        """The names of all cells."""
+        return [tuple(json.loads(path.read_text("utf-8"))["name"]) for path in self.folder.glob("cell-*.json")]
 
-    def save(self, world: World) -> None:
-        """The world is the committed one."""
-        replace_file(self.root, json.dumps(self._root(world)))
-
-    def _root(self, world: World) -> Json:
-        return {
-            "system": world.system,
-            "xid": world.xid,
-            "lsn": world.lsn,
-            "tables": [[list(n), self._write(t)] for n, t in world.tables.entries()],
-            "shadows": [[list(n), self._write(t)] for n, t in world.shadows.entries()],
-            "stored": [[list(t), p, stored_json(s)] for (t, p), s in world.stored.items()],
-            "loads": [[list(t), sorted(ids)] for t, ids in world.loads.items()],
-            "chunks": [[list(t), plan, sorted(ids)] for (t, plan), ids in world.chunks.items()],
-            "slots": [[list(t), pipeline, lsn] for (t, pipeline), lsn in world.slots.items()],
-            "ledger": [[e.id, list(e.target), e.kind, e.at.isoformat()] for e in world.ledger],
-        }
-
-    def _world(self, root: Json) -> World:
-        return World(
-            system=root["system"],
-            xid=root["xid"],
-            lsn=root["lsn"],
-            tables=self._catalog(root["tables"]),
-            shadows=self._catalog(root["shadows"]),
-            stored={(tuple(t), p): stored_of(s) for t, p, s in root["stored"]},
-            loads={tuple(t): frozenset(ids) for t, ids in root["loads"]},
-            chunks={(tuple(t), plan): frozenset(ids) for t, plan, ids in root["chunks"]},
-            slots={(tuple(t), pipeline): lsn for t, pipeline, lsn in root["slots"]},
-            ledger=tuple(Leftover(i, tuple(t), k, datetime.fromisoformat(at)) for i, t, k, at in root["ledger"]),
+    def load(self, path: Path) -> Cell:
+        found = json.loads(path.read_text("utf-8"))
+        return Cell(
+            name=tuple(found["name"]),
+            xid=found["xid"],
+            lsn=found["lsn"],
+            table=None if found["table"] is None else self._read(found["table"]),
+            shadows={n: self._read(f) for n, f in found["shadows"].items()},
+            stored={p: stored_of(s) for p, s in found["stored"].items()},
+            loads=frozenset(found["loads"]),
+            chunks={plan: frozenset(ids) for plan, ids in found["chunks"].items()},
+            slots=found["slots"],
+            ledger=tuple(Leftover(i, k, datetime.fromisoformat(at)) for i, k, at in found["ledger"]),
         )
 
-    def _catalog(self, found: Json) -> Catalog:
-        return Catalog({tuple(name): Unread(file, self._read) for name, file in found})
+    def save(self, cell: Cell) -> None:
+        """The cell is the committed one."""
+        found = {
+            "name": list(cell.name),
+            "xid": cell.xid,
+            "lsn": cell.lsn,
+            "table": None if cell.table is None else self._write(cell.table),
+            "shadows": {n: self._write(t) for n, t in cell.shadows.items()},
+            "stored": {p: stored_json(s) for p, s in cell.stored.items()},
+            "loads": sorted(cell.loads),
+            "chunks": {plan: sorted(ids) for plan, ids in cell.chunks.items()},
+            "slots": dict(cell.slots),
+            "ledger": [[e.id, e.kind, e.at.isoformat()] for e in cell.ledger],
+        }
+        replace_file(self.path(cell.name), json.dumps(found))
 
-    def _write(self, table: Table | Unread) -> str:
-        if isinstance(table, Unread):
-            return table.file
+    def _write(self, table: Table) -> str:
         if table not in self._files:
             name = f"table-{uuid4().hex}.json"
             replace_file(self.folder / name, json.dumps(_table_json(table)))
@@ -98,6 +98,11 @@ class Disk:
     def _remember(self, table: Table, name: str) -> None:
         self._files[table] = name
         self._tables[name] = table
+
+
+def digest(text: str) -> str:
+    """A name of any characters as one of a file."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -185,8 +190,3 @@ def _marker_of(found: Json) -> Marker:
         found["run_id"],
         None if found["chunk"] is None else Chunk(**found["chunk"]),
     )
-
-
-def name_key(name: Name) -> str:
-    """The name as one string that no two names share."""
-    return json.dumps(list(name))

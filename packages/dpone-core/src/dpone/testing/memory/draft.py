@@ -11,8 +11,8 @@ from dpone.errors import DataError, RemoteError
 from dpone.ops import Append, Op, Program, Recreate, Upsert, domain
 from dpone.oracle import Counts
 from dpone.stage import Sealed, outside_domain
+from dpone.testing.memory.cell import Table, refuse_long_name
 from dpone.testing.memory.typemap import widened
-from dpone.testing.memory.world import Table, refuse_long_name
 from dpone.where import Row
 
 

@@ -11,11 +11,11 @@ from dpone.failpoints import hit
 from dpone.names import print_name
 from dpone.ops import Program, Recreate
 from dpone.probes import Measurement, Probe
+from dpone.testing.memory.cell import Cell, Name, Table
 from dpone.testing.memory.draft import carried_out, ensured, refuse_null, refuse_outside
 from dpone.testing.memory.measures import measure
 from dpone.testing.memory.staging import MemoryStage
 from dpone.testing.memory.store import Store
-from dpone.testing.memory.world import Name, Table, World
 
 COMMITTED = "memory.committed"  # between the commit and the answer to it
 
@@ -27,8 +27,8 @@ class TransactionPublication:
         self._store = store
         self._spec = spec
         self._target: Name = spec.target.name
-        self._begun = store.current()
-        self._base = self._begun.tables.get(self._target)
+        self._begun = store.current(self._target)
+        self._base = self._begun.table
         self._draft: Table | None = self._base
         self._layout = spec.layout
         self._saved: Commit | None = None
@@ -58,36 +58,28 @@ class TransactionPublication:
         return measure(self.draft.content, probe)
 
     def save_position(self, commit: Commit) -> None:
-        refuse_conflict(self._store.current(), self._target, self._spec.pipeline, commit)
+        refuse_conflict(self._store.current(self._target).stored.get(self._spec.pipeline), self._target, commit)
         self._saved = commit
 
     def commit(self) -> None:
-        self._store.transact(self._committed)
+        self._store.transact(self._target, self._committed)
         hit(COMMITTED)
 
-    def _committed(self, world: World) -> World:
+    def _committed(self, cell: Cell) -> Cell:
         saved = self._saved
         if saved is not None:
-            if is_there(world, self._target, saved.new):
-                return world  # the answer to this very commit was lost
-            refuse_conflict(world, self._target, self._spec.pipeline, saved)
-        if world.tables.get(self._target) is not self._base:
+            if saved.new.load_id in cell.loads:
+                return cell  # the answer to this very commit was lost
+            refuse_conflict(cell.stored.get(self._spec.pipeline), self._target, saved)
+        if cell.table is not self._base:
             raise concurrent_writer(self._target)
-        table = self.draft.committed(self._begun.xid, world.xid)
-        world = replace(world, xid=world.xid + 1).with_table(self._target, table)
-        return world if saved is None else world.with_commit(self._target, self._spec.pipeline, saved)
+        table = self.draft.committed(self._begun.xid, cell.xid)
+        cell = replace(cell, xid=cell.xid + 1, table=table)
+        return cell if saved is None else cell.with_commit(self._spec.pipeline, saved)
 
 
-def is_there(world: World, target: Name, new: Stored) -> bool:
-    return new.load_id in world.loads.get(target, frozenset())
-
-
-def refuse_conflict(world: World, target: Name, pipeline: str, commit: Commit) -> None:
-    """Raises when the stored position is not the one that this load started from."""
-    refuse_other(world.stored.get((target, pipeline)), target, commit)
-
-
-def refuse_other(found: Stored | None, target: Name, commit: Commit) -> None:
+def refuse_conflict(found: Stored | None, target: Name, commit: Commit) -> None:
+    """Raises when the stored position is not the one that this load started from, unless it is this load's own."""
     if found is not None and found.load_id == commit.new.load_id:
         return
     expected = commit.expected

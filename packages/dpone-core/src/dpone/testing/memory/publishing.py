@@ -18,12 +18,12 @@ from dpone.failpoints import hit
 from dpone.names import print_name
 from dpone.ops import Program, Recreate
 from dpone.probes import Measurement, Probe
+from dpone.testing.memory.cell import Cell, Leftover, Marker, Name, Table
 from dpone.testing.memory.draft import carried_out, ensured, refuse_null, refuse_outside
 from dpone.testing.memory.measures import measure
-from dpone.testing.memory.publication import concurrent_writer, is_there, refuse_other
+from dpone.testing.memory.publication import concurrent_writer, refuse_conflict
 from dpone.testing.memory.staging import MemoryStage
 from dpone.testing.memory.store import Store
-from dpone.testing.memory.world import Leftover, Marker, Name, Table, World
 
 CLONE, BUILD, MARK, EXCHANGE, RECORD, DROP = STEPS = (
     "publish.clone",  # the shadow has the target's rows in the new layout
@@ -42,8 +42,8 @@ class ShadowPublication:
         self._store = store
         self._spec = spec
         self._target: Name = spec.target.name
-        self._begun = store.current()
-        self._base = self._begun.tables.get(self._target)
+        self._begun = store.current(self._target)
+        self._base = self._begun.table
         self._shadow = f"shadow-{uuid4().hex}"
         self._layout = spec.layout
         self._saved: Commit | None = None
@@ -52,8 +52,8 @@ class ShadowPublication:
         self._layout = layout
         recreates = any(isinstance(op, Recreate) for op in self._spec.program)
         clone = ensured(self._base, layout, changes, recreates=recreates)
-        entry = Leftover(self._shadow, self._target, "shadow", datetime.now(UTC))
-        self._store.transact(lambda w: replace(w, ledger=(*w.ledger, entry)))
+        entry = Leftover(self._shadow, "shadow", datetime.now(UTC))
+        self._store.transact(self._target, lambda cell: cell.noting(entry))
         self._put(clone)
         hit(CLONE)
 
@@ -76,73 +76,62 @@ class ShadowPublication:
     def save_position(self, commit: Commit) -> None:
         """The shadow carries the marker; whether it may is asked again by the exchange."""
         self._saved = commit
-        self._refuse_conflict(self._store.current())
+        self._refuse_conflict(self._store.current(self._target))
         before = {} if self._base is None or self._base.marker is None else self._base.marker.stored
         stored = {**before, self._spec.pipeline: commit.new}
         self._put(replace(self._table(), marker=Marker(stored, self._spec.pipeline, commit.run_id, commit.chunk)))
         hit(MARK)
 
     def commit(self) -> None:
-        self._store.transact(self._exchanged)
+        self._store.transact(self._target, self._exchanged)
         hit(EXCHANGE)
         if self._saved is not None:
             saved = self._saved
-            self._store.transact(lambda w: w.with_commit(self._target, self._spec.pipeline, saved))
+            self._store.transact(self._target, lambda cell: cell.with_commit(self._spec.pipeline, saved))
         hit(RECORD)
         self.drop()
         hit(DROP)
 
     def drop(self) -> None:
         """The shadow, or what stands there after the exchange, is gone."""
-        self._store.transact(lambda w: without_shadow(w, self._shadow))
+        self._store.transact(self._target, lambda cell: cell.without(self._shadow))
 
-    def _exchanged(self, world: World) -> World:
-        if self._saved is not None and is_there(world, self._target, self._saved.new):
-            return world  # the answer to this very exchange was lost
-        self._refuse_conflict(world)
-        if world.tables.get(self._target) is not self._base:
+    def _exchanged(self, cell: Cell) -> Cell:
+        if self._saved is not None and self._saved.new.load_id in cell.loads:
+            return cell  # the answer to this very exchange was lost
+        self._refuse_conflict(cell)
+        if cell.table is not self._base:
             raise concurrent_writer(self._target)
-        table = self._table(world).committed(self._begun.xid, world.xid)
-        return replace(world, xid=world.xid + 1).with_table(self._target, table).with_shadow(self._shadow, self._base)
+        table = cell.shadows[self._shadow].committed(self._begun.xid, cell.xid)
+        return replace(cell, xid=cell.xid + 1, table=table).with_shadow(self._shadow, self._base)
 
-    def _refuse_conflict(self, world: World) -> None:
+    def _refuse_conflict(self, cell: Cell) -> None:
         if self._saved is not None:
-            marker = marker_of(world, self._target)
-            refuse_other(marker.stored.get(self._spec.pipeline) if marker else None, self._target, self._saved)
+            marker = None if cell.table is None else cell.table.marker
+            refuse_conflict(marker.stored.get(self._spec.pipeline) if marker else None, self._target, self._saved)
 
-    def _table(self, world: World | None = None) -> Table:
-        return (world or self._store.current()).shadows[self._shadow,]
+    def _table(self) -> Table:
+        return self._store.current(self._target).shadows[self._shadow]
 
     def _put(self, table: Table) -> None:
-        self._store.transact(lambda w: w.with_shadow(self._shadow, table))
+        self._store.transact(self._target, lambda cell: cell.with_shadow(self._shadow, table))
 
 
-def marker_of(world: World, target: Name) -> Marker | None:
-    table = world.tables.get(target)
-    return None if table is None else table.marker
-
-
-def without_shadow(world: World, shadow: str) -> World:
-    world = world.with_shadow(shadow, None)
-    return replace(world, ledger=tuple(e for e in world.ledger if e.id != shadow))
-
-
-def recovered(world: World, target: Name) -> World:
-    """The world as a publish that was cut off must leave it: state after the marker, no shadow of this target."""
-    marker = marker_of(world, target)
-    cached = {pipeline: stored for (owner, pipeline), stored in world.stored.items() if owner == target}
-    if marker is None and cached:
+def recovered(cell: Cell) -> Cell:
+    """The cell as a publish that was cut off must leave it: state after the marker, no shadow."""
+    marker = None if cell.table is None else cell.table.marker
+    if marker is None and cell.stored:
         raise StateError(
-            f"the state tables know {print_name(target)}, but it carries no marker of a load",
+            f"the state tables know {print_name(cell.name)}, but it carries no marker of a load",
             code="state.marker_missing",
             hint="the target was replaced by other means: `dpone state reset` forgets the position and begins again",
         )
     if marker is not None:
-        if marker.load_id not in world.loads.get(target, frozenset()):
+        if marker.load_id not in cell.loads:
             commit = Commit(None, marker.stored[marker.pipeline], marker.run_id, marker.chunk)
-            world = world.with_commit(target, marker.pipeline, commit)
-        world = replace(world, stored={**world.stored, **{(target, p): s for p, s in marker.stored.items()}})
-    for entry in world.ledger:
-        if entry.kind == "shadow" and entry.target == target:
-            world = without_shadow(world, entry.id)
-    return world
+            cell = cell.with_commit(marker.pipeline, commit)
+        cell = replace(cell, stored=dict(marker.stored))
+    for entry in cell.ledger:
+        if entry.kind == "shadow":
+            cell = cell.without(entry.id)
+    return cell

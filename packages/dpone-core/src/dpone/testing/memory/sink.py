@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,13 +24,13 @@ from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.plan import print_op
 from dpone.strategies import Load
+from dpone.testing.memory.cell import Cell, Leftover, Name, refuse_long_name
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.publication import TransactionPublication
-from dpone.testing.memory.publishing import ShadowPublication, recovered, without_shadow
+from dpone.testing.memory.publishing import ShadowPublication, recovered
 from dpone.testing.memory.source import diagnose, discover
 from dpone.testing.memory.staging import MemoryStage, MemoryWriter, Parts, new_ref
 from dpone.testing.memory.store import Store, open_store
-from dpone.testing.memory.world import Leftover, Name, World, refuse_long_name
 
 
 @contextmanager
@@ -45,17 +45,17 @@ def connect_publishing(config: MemoryConfig) -> Iterator[PublishingSink]:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLease:
-    """What the state tables held when the lease began, and what the ledger says now."""
+    """What the state held when the lease began; the ledger is asked again each time."""
 
     stored: Stored | None
     others: Sequence[str]
-    ledger: Callable[[], tuple[frozenset[str], Mapping[str, frozenset[str]]]]
+    now: Callable[[], Cell]
 
     def committed(self, load_id: str) -> bool:
-        return load_id in self.ledger()[0]
+        return load_id in self.now().loads
 
     def chunks(self, plan: str) -> frozenset[str]:
-        return self.ledger()[1].get(plan, frozenset())
+        return self.now().chunks.get(plan, frozenset())
 
 
 class MemorySink:
@@ -66,40 +66,33 @@ class MemorySink:
 
     def inspect(self, target: Target) -> Layout | None:
         refuse_long_name(target.name)
-        table = self.store.current().tables.get(target.name)
+        table = self.store.current(target.name).table
         return None if table is None else table.layout
 
     @contextmanager
     def lease(self, target: Target, pipeline: str) -> Iterator[MemoryLease]:
         refuse_long_name(target.name)
         with self.store.lease(target.name):
-            world = self.recover(target.name)
-            stored = world.stored.get((target.name, pipeline))
-            yield MemoryLease(stored, world.others(target.name, pipeline), lambda: self._ledger(target.name))
+            cell = self.recover(target.name)
+            yield MemoryLease(cell.stored.get(pipeline), cell.others(pipeline), lambda: self.store.current(target.name))
 
-    def recover(self, _target: Name) -> World:
-        """The world as a lease finds it; a transaction that was cut off left nothing behind."""
-        return self.store.current()
-
-    def _ledger(self, target: Name) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
-        world = self.store.current()
-        return world.loads.get(target, frozenset()), {
-            plan: ids for (t, plan), ids in world.chunks.items() if t == target
-        }
+    def recover(self, target: Name) -> Cell:
+        """The cell as a lease finds it; a transaction that was cut off left nothing behind."""
+        return self.store.current(target)
 
     @contextmanager
     def stage(self, spec: StageSpec) -> Iterator[MemoryStage]:
         refuse_long_name((*spec.target.name, *spec.layout.schema.names))
         stage = MemoryStage(self.store, spec, new_ref(spec))
         if spec.fate is not Fate.DIRECT:
-            entry = Leftover(stage.ref.id, spec.target.name, "stage", datetime.now(UTC))
-            self.store.transact(lambda w: replace(w, ledger=(*w.ledger, entry)))
+            entry = Leftover(stage.ref.id, "stage", datetime.now(UTC))
+            self.store.transact(spec.target.name, lambda cell: cell.noting(entry))
         try:
             yield stage
         finally:
             stage.parts.drop()
             if spec.fate is not Fate.DIRECT:
-                self.store.transact(lambda w: without_entry(w, stage.ref.id))
+                self.store.transact(spec.target.name, lambda cell: cell.without(stage.ref.id))
 
     @contextmanager
     def writer(self, stage: StageRef, split: str) -> Iterator[MemoryWriter]:
@@ -114,20 +107,18 @@ class MemorySink:
     def sweep(self, older_than: timedelta) -> Sequence[str]:
         limit = datetime.now(UTC) - older_than
         removed: list[str] = []
-        for entry in self.store.current().ledger:
-            if entry.at > limit:
-                continue
-            try:
-                with self.store.lease(entry.target):
-                    self._remove(entry.id)
-                    removed.append(entry.id)
-            except StateError:
-                continue  # a load is running there
+        for name in self.store.names():
+            old = [entry.id for entry in self.store.current(name).ledger if entry.at <= limit]
+            # a lease that cannot be had is that of a running load, whose stage this is
+            with suppress(StateError), self.store.lease(name):
+                for leftover in old:
+                    self._remove(name, leftover)
+                    removed.append(leftover)
         return removed
 
-    def _remove(self, leftover: str) -> None:
+    def _remove(self, name: Name, leftover: str) -> None:
         Parts(self.store, leftover).drop()
-        self.store.transact(lambda w: without_shadow(w, leftover))
+        self.store.transact(name, lambda cell: cell.without(leftover))
 
     def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]:
         name = print_name(spec.target.name)
@@ -144,14 +135,14 @@ class MemorySink:
 
     def set_position(self, target: Target, pipeline: str, position: Position | None) -> None:
         with self.store.lease(target.name):
-            self.store.transact(lambda w: _positioned(w, target.name, pipeline, position))
+            self.store.transact(target.name, lambda cell: _positioned(cell, pipeline, position))
 
 
 class PublishingSink(MemorySink):
     """A connected sink without transactions: its marker is the truth, its state a cache."""
 
-    def recover(self, target: Name) -> World:
-        return self.store.transact(lambda w: recovered(w, target))
+    def recover(self, target: Name) -> Cell:
+        return self.store.transact(target, recovered)
 
     @contextmanager
     def publication(self, spec: StageSpec, _load: Load) -> Iterator[Publication]:
@@ -163,35 +154,31 @@ class PublishingSink(MemorySink):
 
     def set_position(self, target: Target, pipeline: str, position: Position | None) -> None:
         with self.store.lease(target.name):
-            self.store.transact(lambda w: _marked(w, target.name, pipeline, position))
+            self.store.transact(target.name, lambda cell: _marked(cell, pipeline, position))
 
 
-def without_entry(world: World, leftover: str) -> World:
-    return replace(world, ledger=tuple(e for e in world.ledger if e.id != leftover))
-
-
-def _positioned(world: World, target: Name, pipeline: str, position: Position | None) -> World:
-    """The world whose state holds this position; without one, what it held of the pipeline is forgotten."""
-    at = (target, pipeline)
-    rest = {k: s for k, s in world.stored.items() if k != at}
-    before = world.stored.get(at)
+def _positioned(cell: Cell, pipeline: str, position: Position | None) -> Cell:
+    """The cell whose state holds this position; without one, what it held of the pipeline is forgotten."""
+    rest = {p: s for p, s in cell.stored.items() if p != pipeline}
+    before = cell.stored.get(pipeline)
     if position is None:
-        return replace(world, stored=rest)
+        return replace(cell, stored=rest)
     new = Stored(position, (before.generation if before else 0) + 1, before.load_id if before else "")
-    return replace(world, stored={**rest, at: new})
+    return replace(cell, stored={**rest, pipeline: new})
 
 
-def _marked(world: World, target: Name, pipeline: str, position: Position | None) -> World:
-    world = _positioned(world, target, pipeline, position)
-    table = world.tables.get(target)
-    if table is None or table.marker is None:
-        if position is not None:
-            raise StateError(
-                f"{print_name(target)} carries no marker of a load, so there is no position to change",
-                code="state.marker_missing",
-                hint="a first run writes it",
-            )
-        return world
-    stored = {p: s for (owner, p), s in world.stored.items() if owner == target}
-    marker = None if not stored else replace(table.marker, stored=stored, pipeline=min(stored))
-    return world.with_table(target, replace(table, marker=marker))
+def _marked(cell: Cell, pipeline: str, position: Position | None) -> Cell:
+    """The same by the marker, which is the truth."""
+    cell = _positioned(cell, pipeline, position)
+    table = cell.table
+    if table is not None and table.marker is not None:
+        stored = cell.stored
+        marker = replace(table.marker, stored=stored, pipeline=min(stored)) if stored else None
+        return replace(cell, table=replace(table, marker=marker))
+    if position is None:
+        return cell
+    raise StateError(
+        f"{print_name(cell.name)} carries no marker of a load, so there is no position to change",
+        code="state.marker_missing",
+        hint="a first run writes it",
+    )

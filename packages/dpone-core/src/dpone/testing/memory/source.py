@@ -15,12 +15,12 @@ from dpone.probes import Measurement, Probe
 from dpone.schema import Field, Schema
 from dpone.stage import ChangeKind
 from dpone.strategies import Read
+from dpone.testing.memory.cell import Cell, Table, refuse_long_name
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.measures import measure
 from dpone.testing.memory.store import Store, open_store
 from dpone.testing.memory.windows import entries, hold, marks_of, values_of, window_of
 from dpone.testing.memory.wire import CHANGE_COLUMNS, pack
-from dpone.testing.memory.world import Name, Table, World, refuse_long_name
 
 _BYTES_PER_ROW = 100  # a guess that turns a batch's bytes into rows
 
@@ -45,18 +45,17 @@ class MemorySource:
         self._store = store
 
     def describe(self, dataset: Dataset) -> Schema:
-        return _schema(_table(self._store.current(), dataset))
+        return _schema(_table(self._store.current(dataset.name), dataset))
 
     @contextmanager
     def open(self, request: ReadRequest) -> Iterator[MemoryReading]:
-        name = request.dataset.name
         if request.read is Read.CHANGES:
             self._refuse_unlogged(request)
             if request.since is None:
                 self._make_slot(request)
-        with self._store.snapshot() as (snapshot, world):
-            table = _table(world, request.dataset)
-            window = window_of(request, name, table, world)
+        with self._store.snapshot(request.dataset.name) as (snapshot, cell):
+            table = _table(cell, request.dataset)
+            window = window_of(request, table, cell, self._store.system)
             payload = {"snapshot": snapshot, **window.payload()}
             rows = len(entries(request, table, window.lo, window.hi))
             parts = request.splits or 1
@@ -83,23 +82,26 @@ class MemorySource:
         """The change log before the position is let go."""
         if position.kind is not Read.CHANGES:
             return
-        at = (request.dataset.name, request.pipeline)
 
-        def confirm(world: World) -> World:
-            if at not in world.slots:
-                return world  # lost: the next reading says so
-            slots = {**world.slots, at: max(world.slots[at], position.token["lsn"])}
-            return _trimmed(replace(world, slots=slots), request.dataset.name)
+        def confirm(cell: Cell) -> Cell:
+            confirmed = cell.slots.get(request.pipeline)
+            if confirmed is None:
+                return cell  # lost: the next reading says so
+            slots = {**cell.slots, request.pipeline: max(confirmed, position.token["lsn"])}
+            return _trimmed(replace(cell, slots=slots))
 
-        self._store.transact(confirm)
+        self._store.transact(request.dataset.name, confirm)
 
     def _make_slot(self, request: ReadRequest) -> None:
         """The change log is kept for this pipeline from now on; an earlier slot without a position is dropped."""
-        at = (request.dataset.name, request.pipeline)
-        self._store.transact(lambda world: replace(world, slots={**world.slots, at: world.lsn}))
+
+        def make(cell: Cell) -> Cell:
+            return replace(cell, slots={**cell.slots, request.pipeline: cell.lsn})
+
+        self._store.transact(request.dataset.name, make)
 
     def _refuse_unlogged(self, request: ReadRequest) -> None:
-        if not _table(self._store.current(), request.dataset).logged:
+        if not _table(self._store.current(request.dataset.name), request.dataset).logged:
             raise PlanError(
                 f"{print_name(request.dataset.name)} keeps no change log",
                 code="source.no_change_log",
@@ -123,38 +125,36 @@ class MemorySource:
 
 def discover(store: Store, pattern: tuple[str, ...]) -> Sequence[Dataset]:
     """The tables whose parts match the pattern's, one by one."""
-    return [
-        Dataset(name)
-        for name in sorted(store.current().tables)
-        if len(name) == len(pattern) and all(map(fnmatchcase, name, pattern))
-    ]
+    matching = [n for n in store.names() if len(n) == len(pattern) and all(map(fnmatchcase, n, pattern))]
+    return [Dataset(name) for name in matching if store.current(name).table is not None]
 
 
 def diagnose(store: Store) -> Sequence[Finding]:
-    world = store.current()
+    cells = [store.current(name) for name in store.names()]
+    tables, leftovers = sum(c.table is not None for c in cells), sum(len(c.ledger) for c in cells)
     where = "this process" if store.folder is None else str(store.folder)
     return [
-        Finding("store", ok=True, found=f"{len(world.tables)} tables in {where}"),
+        Finding("store", ok=True, found=f"{tables} tables in {where}"),
         Finding(
             "leftovers",
-            ok=not world.ledger,
-            found=f"{len(world.ledger)} stages and shadows in the ledger",
-            action="" if not world.ledger else "they belong to running loads, or are removed by a sweep",
+            ok=not leftovers,
+            found=f"{leftovers} stages and shadows in the ledger",
+            action="they belong to running loads, or are removed by a sweep" if leftovers else "",
         ),
     ]
 
 
-def _table(world: World, dataset: Dataset) -> Table:
+def _table(cell: Cell, dataset: Dataset) -> Table:
     if dataset.query is not None:
         raise UsageError("a store in memory runs no queries", code="source.no_queries", hint="name a table")
     refuse_long_name(dataset.name)
-    if dataset.name not in world.tables:
+    if cell.table is None:
         raise UsageError(
             f"there is no table {print_name(dataset.name)}",
             code="source.no_such_table",
             hint="`dpone init` lists the tables of a source",
         )
-    return world.tables[dataset.name]
+    return cell.table
 
 
 def _schema(table: Table) -> Schema:
@@ -183,12 +183,10 @@ def _carries_changes(request: ReadRequest) -> bool:
     return request.read is Read.CHANGES or request.present
 
 
-def _trimmed(world: World, name: Name) -> World:
+def _trimmed(cell: Cell) -> Cell:
     """Entries that every slot has confirmed are gone."""
-    table = world.tables.get(name)
-    if table is None or not table.log:
-        return world
-    needed = min((lsn for (owner, _), lsn in world.slots.items() if owner == name), default=world.lsn)
-    if table.log[0].seq > needed:
-        return world
-    return world.with_table(name, replace(table, log=tuple(c for c in table.log if c.seq > needed)))
+    table = cell.table
+    needed = min(cell.slots.values(), default=cell.lsn)
+    if table is None or not table.log or table.log[0].seq > needed:
+        return cell
+    return replace(cell, table=replace(table, log=tuple(c for c in table.log if c.seq > needed)))

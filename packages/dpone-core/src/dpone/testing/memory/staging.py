@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,8 @@ from dpone.errors import DataError, RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, parse_type
 from dpone.stage import Change, ChangeKind, Sealed, seal
-from dpone.testing.memory.disk import replace_file
+from dpone.testing.memory.cell import Name
+from dpone.testing.memory.disk import digest, replace_file
 from dpone.testing.memory.encoding import decode, encode
 from dpone.testing.memory.measures import measure
 from dpone.testing.memory.store import Store
@@ -41,10 +41,8 @@ class Parts:
         if self._folder is None:
             self._memory.setdefault(self._stage, {})[split] = rows
         else:
-            digest = hashlib.sha256(split.encode()).hexdigest()[:16]
-            replace_file(
-                self._folder / f"{self._stage}.{digest}.part", json.dumps([list(map(encode, r)) for r in rows])
-            )
+            path = self._folder / f"{self._stage}.{digest(split)}.part"
+            replace_file(path, json.dumps([list(map(encode, row)) for row in rows]))
 
     def all(self) -> Rows:
         if self._folder is None:
@@ -59,12 +57,20 @@ class Parts:
                 part.unlink(missing_ok=True)
 
 
+def target_digest(name: Name) -> str:
+    """What the files of a target's stages have in their names."""
+    return digest(json.dumps(list(name)))
+
+
 def new_ref(spec: StageSpec) -> StageRef:
     """A stage for this load, as plain JSON that a worker elsewhere can write by."""
     kind = "direct" if spec.fate is Fate.DIRECT else "stage"
     fields = [[name, str(spec.layout.schema[name].type)] for name in spec.columns]
     changes = spec.sealing.changes or spec.present
-    return StageRef(f"{kind}-{uuid4().hex}", {"fields": fields, "changes": changes, "format": spec.format})
+    return StageRef(
+        f"{kind}-{target_digest(spec.target.name)}-{uuid4().hex}",
+        {"fields": fields, "changes": changes, "format": spec.format},
+    )
 
 
 class MemoryWriter:

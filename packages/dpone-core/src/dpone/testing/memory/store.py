@@ -1,8 +1,8 @@
-"""A store: the world that is committed now, the one way to replace it, and the locks of those who write its targets."""
+"""A store: the cells that are committed now, the one way to replace one, and the locks of those who write."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from dpone.errors import RemoteError, StateError
 from dpone.names import print_name
+from dpone.testing.memory.cell import Cell, Name
 from dpone.testing.memory.config import MemoryConfig
-from dpone.testing.memory.disk import Disk, name_key
-from dpone.testing.memory.world import Name, World
+from dpone.testing.memory.disk import Disk, digest, replace_file
 
 _stores: dict[str, Store] = {}
 _opening = RLock()
@@ -44,51 +44,49 @@ def forget_store(config: MemoryConfig) -> None:
 
 
 class Store:
-    """The committed world. Readers take it as it is; writers replace it whole, one at a time."""
+    """The committed cells. Readers take one as it is; writers replace it whole, one at a time."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.parts: dict[str, dict[str, list[tuple[Any, ...]]]] = {}  # stages that are not on disk, by split
         self._mutex = RLock()
+        self._cells: dict[Name, Cell] = {}
+        self._stamps: dict[Name, tuple[int, int] | None] = {}
         self._leased: set[Name] = set()
-        self._snapshots: dict[str, World] = {}
+        self._snapshots: dict[str, Cell] = {}
         self._disk = None if folder is None else Disk(folder)
-        self._stamp: tuple[int, int] | None = None
-        self._world = World(uuid4().hex)
-        if self._disk is not None:
-            with self._exclusive():
-                if self._disk.stamp() is None:
-                    self._disk.save(self._world)
-                self._refresh()
+        self.system = uuid4().hex if folder is None else _system_of(folder)
 
-    def current(self) -> World:
-        """The world as the last commit left it, in this process or another."""
+    def names(self) -> list[Name]:
+        """Every name under which something is held."""
+        return sorted(self._cells if self._disk is None else self._disk.names())
+
+    def current(self, name: Name) -> Cell:
+        """The cell as the last commit left it, in this process or another."""
         with self._mutex:
-            self._refresh()
-            return self._world
+            if self._disk is not None and (stamp := self._disk.stamp(name)) != self._stamps.get(name):
+                self._cells[name] = self._disk.load(self._disk.path(name))
+                self._stamps[name] = stamp
+            return self._cells.get(name) or Cell(name)
 
-    def transact(self, change: Callable[[World], World]) -> World:
-        """The world that `change` makes of the current one is committed, or nothing is when it raises."""
+    def transact(self, name: Name, change: Callable[[Cell], Cell]) -> Cell:
+        """The cell that `change` makes of the current one is committed, or nothing is when it raises."""
         with self._mutex, self._exclusive():
-            self._refresh()
-            changed = change(self._world)
-            if self._disk is not None:
-                self._disk.save(changed)
-                self._stamp = self._disk.stamp()
-            self._world = changed
-            return changed
-
-    def _refresh(self) -> None:
-        if self._disk is not None and (stamp := self._disk.stamp()) != self._stamp:
-            self._world = self._disk.load()
-            self._stamp = stamp
+            before = self.current(name)
+            after = change(before)
+            if after != before:
+                if self._disk is not None:
+                    self._disk.save(after)
+                    self._stamps[name] = self._disk.stamp(name)
+                self._cells[name] = after
+            return after
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         if self.folder is None:
             yield
             return
-        with _locked(self.folder / "root.lock", wait=True):
+        with _locked(self.folder / "commit.lock", wait=True):
             yield
 
     # ------------------------------------------------------------------ leases
@@ -103,9 +101,9 @@ class Store:
         try:
             with ExitStack() as stack:
                 if self.folder is not None:
-                    digest = hashlib.sha256(name_key(target).encode()).hexdigest()[:32]
+                    path = self.folder / f"lease-{digest(json.dumps(list(target)))}.lock"
                     try:
-                        stack.enter_context(_locked(self.folder / f"lease-{digest}.lock", wait=False))
+                        stack.enter_context(_locked(path, wait=False))
                     except BlockingIOError:
                         raise leased(target) from None
                 yield
@@ -116,24 +114,24 @@ class Store:
     # --------------------------------------------------------------- snapshots
 
     @contextmanager
-    def snapshot(self) -> Iterator[tuple[str, World]]:
-        """The current world, kept under a name that also another process can read it by."""
-        name = uuid4().hex
-        with self._mutex:
-            world = self.current()
-            self._snapshots[name] = world
-            if self._disk is not None:
-                os.link(self._disk.root, self._kept(name))  # replacing the root leaves what this name points to
+    def snapshot(self, name: Name) -> Iterator[tuple[str, Cell]]:
+        """The current cell, kept under a name that also another process can read it by."""
+        kept = uuid4().hex
+        with self._mutex, self._exclusive():
+            cell = self.current(name)
+            self._snapshots[kept] = cell
+            if self._disk is not None and self._stamps.get(name) is not None:
+                os.link(self._disk.path(name), self._kept(kept))  # replacing the file leaves what this one points to
         try:
-            yield name, world
+            yield kept, cell
         finally:
             with self._mutex:
-                del self._snapshots[name]
+                del self._snapshots[kept]
                 if self._disk is not None:
-                    self._kept(name).unlink()
+                    self._kept(kept).unlink(missing_ok=True)
 
-    def seen(self, snapshot: str) -> World:
-        """The world of an open snapshot."""
+    def seen(self, snapshot: str) -> Cell:
+        """The cell of an open snapshot."""
         with self._mutex:
             if snapshot in self._snapshots:
                 return self._snapshots[snapshot]
@@ -148,6 +146,15 @@ class Store:
     def _kept(self, snapshot: str) -> Path:
         assert self.folder is not None  # only asked of a store on disk
         return self.folder / f"snapshot-{snapshot}.json"
+
+
+def _system_of(folder: Path) -> str:
+    """What tells this store from any other, made when it is first opened."""
+    path = folder / "system"
+    with _locked(folder / "commit.lock", wait=True):
+        if not path.exists():
+            replace_file(path, uuid4().hex)
+        return path.read_text("utf-8")
 
 
 def leased(target: Name) -> StateError:

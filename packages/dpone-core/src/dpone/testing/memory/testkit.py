@@ -14,20 +14,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpone.batch import ARROW
 from dpone.connector import AddColumn, Connector, Dataset, Json, Layout, RelaxColumn, Target, WidenColumn
 from dpone.errors import RemoteError
 from dpone.failpoints import arm
 from dpone.schema import Field, Kind, Schema
 from dpone.strategies import Read
 from dpone.testing.memory import connector, publish_connector
+from dpone.testing.memory.cell import LONGEST_NAME, Cell, Table
 from dpone.testing.memory.changes import mutate
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.publication import COMMITTED
 from dpone.testing.memory.publishing import EXCHANGE
+from dpone.testing.memory.staging import target_digest
 from dpone.testing.memory.store import Store, forget_store, open_store
 from dpone.testing.memory.typemap import widened
 from dpone.testing.memory.wire import pack
-from dpone.testing.memory.world import LONGEST_NAME, Table, World
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.testkit import (
     Alteration,
@@ -106,14 +108,12 @@ class MemoryTestkit:
         rows = [{name: values_read(row).get(name) for name in names} for row in table.rows]
         logged = Read.CHANGES in table.reads
 
-        def change(world: World) -> World:
-            stored = Table(
-                Layout(Schema(fields, table.schema.key)), tuple((world.xid, row) for row in rows), logged=logged
-            )
-            slots = {at: lsn for at, lsn in world.slots.items() if at[0] != ("public", table.label)}
-            return replace(world, xid=world.xid + 1, slots=slots).with_table(("public", table.label), stored)
+        def change(cell: Cell) -> Cell:
+            layout = Layout(Schema(fields, table.schema.key))
+            stored = Table(layout, tuple((cell.xid, row) for row in rows), logged=logged)
+            return replace(cell, xid=cell.xid + 1, slots={}, table=stored)
 
-        self._store(endpoint).transact(change)
+        self._store(endpoint).transact(("public", table.label), change)
 
     def _native(self, field: Field) -> Field:
         engine = self.connector.name
@@ -123,8 +123,11 @@ class MemoryTestkit:
         mutate(self._store(endpoint), ("public", table.label), mutations)
 
     def alter(self, endpoint: Endpoint, table: SeedTable, alteration: Alteration) -> None:
-        name = ("public", table.label)
-        self._store(endpoint).transact(lambda w: w.with_table(name, self._altered(w.tables[name], alteration)))
+        def change(cell: Cell) -> Cell:
+            assert cell.table is not None  # it was seeded
+            return replace(cell, table=self._altered(cell.table, alteration))
+
+        self._store(endpoint).transact(("public", table.label), change)
 
     def _altered(self, table: Table, alteration: Alteration) -> Table:
         fields, rows = list(table.schema), [dict(row) for row in table.content]
@@ -149,23 +152,12 @@ class MemoryTestkit:
         return Target(("public", label))
 
     def rows(self, endpoint: Endpoint, target: Target) -> pa.Table:
-        return self._rows(self._store(endpoint).current(), target)
-
-    def _rows(self, world: World, target: Target) -> pa.Table:
-        import pyarrow as pa
-
-        from dpone.batch import ARROW
-
-        table = world.tables[target.name]  # a KeyError is the LookupError that the protocol asks for
-        system = {c.field.name: c.field for c in table.layout.system}
-        fields = [system[c] if c in system else table.schema[c] for c in table.columns]
-        batch = pack([tuple(row.get(c) for c in table.columns) for row in table.content], fields, ARROW)
-        return pa.Table.from_batches([batch.data])
+        return _arrow(self._store(endpoint).current(target.name))
 
     @contextmanager
     def snapshot(self, endpoint: Endpoint, target: Target) -> Iterator[Callable[[], pa.Table]]:
-        world = self._store(endpoint).current()
-        yield lambda: self._rows(world, target)
+        cell = self._store(endpoint).current(target.name)
+        yield lambda: _arrow(cell)
 
     # --------------------------------------------------------------- what goes wrong
 
@@ -187,26 +179,33 @@ class MemoryTestkit:
             yield
 
     def forget_state(self, endpoint: Endpoint, target: Target) -> None:
-        def forgetful(world: World) -> World:
-            return replace(
-                world,
-                stored={at: s for at, s in world.stored.items() if at[0] != target.name},
-                loads={name: ids for name, ids in world.loads.items() if name != target.name},
-                chunks={at: ids for at, ids in world.chunks.items() if at[0] != target.name},
-            )
-
-        self._store(endpoint).transact(forgetful)
+        self._store(endpoint).transact(target.name, lambda cell: replace(cell, stored={}, loads=frozenset(), chunks={}))
 
     def forget_marker(self, endpoint: Endpoint, target: Target) -> None:
-        name = target.name
-        self._store(endpoint).transact(lambda w: w.with_table(name, replace(w.tables[name], marker=None)))
+        def change(cell: Cell) -> Cell:
+            assert cell.table is not None  # it was published
+            return replace(cell, table=replace(cell.table, marker=None))
+
+        self._store(endpoint).transact(target.name, change)
 
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
-        world = self._store(endpoint).current()
-        owners = {entry.id: entry.target for entry in world.ledger}
-        files = {part.name.partition(".")[0] for part in Path(endpoint.extra["path"]).glob("*.part")}
-        there = {*(shadow for (shadow,) in world.shadows), *files, *owners}
-        return sorted(name for name in there if owners.get(name, target.name) == target.name)
+        cell = self._store(endpoint).current(target.name)
+        folder, mine = Path(endpoint.extra["path"]), target_digest(target.name)
+        files = {part.name.partition(".")[0] for part in folder.glob(f"*-{mine}-*.part")}
+        noted = {entry.id for entry in cell.ledger}
+        return sorted({*cell.shadows, *noted, *files})
+
+
+def _arrow(cell: Cell) -> pa.Table:
+    import pyarrow as pa
+
+    table = cell.table
+    if table is None:
+        raise LookupError(cell.name)
+    system = {c.field.name: c.field for c in table.layout.system}
+    fields = [system[c] if c in system else table.schema[c] for c in table.columns]
+    batch = pack([tuple(row.get(c) for c in table.columns) for row in table.content], fields, ARROW)
+    return pa.Table.from_batches([batch.data])
 
 
 SAMPLES: tuple[Sample, ...] = (

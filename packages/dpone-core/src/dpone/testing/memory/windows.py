@@ -13,8 +13,8 @@ from dpone.names import print_name
 from dpone.schema import Kind, Type
 from dpone.stage import Change, ChangeKind
 from dpone.strategies import Read
+from dpone.testing.memory.cell import Cell, Table
 from dpone.testing.memory.encoding import decode, encode
-from dpone.testing.memory.world import Name, Table, World
 from dpone.where import matches
 
 _MICROSECONDS = 6
@@ -32,7 +32,7 @@ class Window:
         return {"lo": encode(self.lo), "hi": encode(self.hi)}
 
 
-def window_of(request: ReadRequest, name: Name, table: Table, world: World) -> Window:
+def window_of(request: ReadRequest, table: Table, cell: Cell, system: str) -> Window:
     """The window of this request over a snapshot."""
     since = request.since
     if since is not None and since.kind is not request.read:
@@ -47,16 +47,16 @@ def window_of(request: ReadRequest, name: Name, table: Table, world: World) -> W
         case Read.SINCE:
             return _since(request, table)
         case Read.XMIN:
-            upto = Position(Read.XMIN, {"system": world.system, "xmin": world.xid})
-            return Window(upto, None if since is None else _own(since, world)["xmin"])
+            upto = Position(Read.XMIN, {"system": system, "xmin": cell.xid})
+            return Window(upto, None if since is None else _own(since, system)["xmin"])
         case Read.CHANGES:
-            upto = Position(Read.CHANGES, {"system": world.system, "lsn": world.lsn})
-            return Window(upto, None if since is None else _unbroken(_own(since, world)["lsn"], request, name, world))
+            upto = Position(Read.CHANGES, {"system": system, "lsn": cell.lsn})
+            return Window(upto, None if since is None else _unbroken(_own(since, system)["lsn"], request, cell))
 
 
-def _own(since: Position, world: World) -> Json:
+def _own(since: Position, system: str) -> Json:
     """The token, when it is one of this store."""
-    if since.token["system"] != world.system:
+    if since.token["system"] != system:
         raise StateError(
             "the stored position is that of another store",
             code="source.other_system",
@@ -65,11 +65,11 @@ def _own(since: Position, world: World) -> Json:
     return since.token
 
 
-def _unbroken(lsn: int, request: ReadRequest, name: Name, world: World) -> int:
-    confirmed = world.slots.get((name, request.pipeline))
+def _unbroken(lsn: int, request: ReadRequest, cell: Cell) -> int:
+    confirmed = cell.slots.get(request.pipeline)
     if confirmed is None or confirmed > lsn:
         raise StateError(
-            f"the change log of {print_name(name)} is no longer kept for this pipeline from its position on",
+            f"the change log of {print_name(cell.name)} is no longer kept for this pipeline from its position on",
             code="source.slot_lost",
             hint="`dpone resync` lands the table anew; nothing is read again silently",
         )

@@ -1,8 +1,11 @@
-"""What a store holds at one moment: tables, state, ledgers and slots, as one immutable value that a commit replaces."""
+"""What a store holds under one name at one moment, as one immutable value that a commit replaces whole.
+
+A commit touches one name: the table, its state and its ledger together. Nothing spans names, as nothing of a load does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -74,94 +77,60 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """A table that is on disk, and was not asked for yet."""
-
-    file: str
-    read: Callable[[str], Table]
-
-
-class Catalog(Mapping[Name, Table]):
-    """Tables by name; one on disk is read when it is first asked for. Never changed, only replaced."""
-
-    def __init__(self, entries: Mapping[Name, Table | Unread] | None = None) -> None:
-        self._entries = dict(entries or {})
-
-    def __getitem__(self, name: Name) -> Table:
-        entry = self._entries[name]
-        if isinstance(entry, Unread):
-            entry = self._entries[name] = entry.read(entry.file)
-        return entry
-
-    def __iter__(self) -> Iterator[Name]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def entries(self) -> Iterable[tuple[Name, Table | Unread]]:
-        """All of them, without reading any."""
-        return self._entries.items()
-
-    def having(self, name: Name, table: Table | None) -> Catalog:
-        """The catalog with this table put in, or taken away when None."""
-        changed = Catalog(self._entries)
-        if table is None:
-            changed._entries.pop(name, None)
-        else:
-            changed._entries[name] = table
-        return changed
-
-
-@dataclass(frozen=True, slots=True)
 class Leftover:
     """An entry of the ledger: a stage or a shadow that exists, or that a process was about to make."""
 
     id: str
-    target: Name
     kind: str  # stage | shadow
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """One committed state. `xid` numbers transactions, `lsn` entries of change logs; both only grow."""
+class Cell:
+    """All that is held under one name. `xid` numbers transactions, `lsn` entries of the change log; both only grow."""
 
-    system: str
+    name: Name
     xid: int = 1
     lsn: int = 0
-    tables: Catalog = field(default_factory=Catalog)
-    shadows: Catalog = field(default_factory=Catalog)  # by the one part of their name
-    stored: Mapping[tuple[Name, str], Stored] = field(default_factory=dict)
-    loads: Mapping[Name, frozenset[str]] = field(default_factory=dict)
-    chunks: Mapping[tuple[Name, str], frozenset[str]] = field(default_factory=dict)
-    slots: Mapping[tuple[Name, str], int] = field(default_factory=dict)
+    table: Table | None = None
+    shadows: Mapping[str, Table] = field(default_factory=dict)
+    stored: Mapping[str, Stored] = field(default_factory=dict)  # by pipeline
+    loads: frozenset[str] = frozenset()
+    chunks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by plan
+    slots: Mapping[str, int] = field(default_factory=dict)  # by pipeline
     ledger: tuple[Leftover, ...] = ()
 
-    def with_table(self, name: Name, table: Table | None) -> World:
-        """The world with this table put in, or taken away when None."""
-        return replace(self, tables=self.tables.having(name, table))
+    def with_shadow(self, shadow: str, table: Table | None) -> Cell:
+        """The cell with this shadow put in, or taken away when None."""
+        rest = {name: other for name, other in self.shadows.items() if name != shadow}
+        return replace(self, shadows=rest if table is None else {**rest, shadow: table})
 
-    def with_shadow(self, name: str, table: Table | None) -> World:
-        return replace(self, shadows=self.shadows.having((name,), table))
+    def noting(self, entry: Leftover) -> Cell:
+        """The cell whose ledger names a leftover that is about to be made."""
+        return replace(self, ledger=(*self.ledger, entry))
 
-    def with_commit(self, target: Name, pipeline: str, commit: Commit) -> World:
-        """The world whose state tables remember this commit."""
-        world = replace(
+    def without(self, leftover: str) -> Cell:
+        """The cell without this stage or shadow, nor its entry in the ledger."""
+        cell = self.with_shadow(leftover, None)
+        return replace(cell, ledger=tuple(e for e in cell.ledger if e.id != leftover))
+
+    def with_commit(self, pipeline: str, commit: Commit) -> Cell:
+        """The cell whose state remembers this commit."""
+        cell = replace(
             self,
-            stored={**self.stored, (target, pipeline): commit.new},
-            loads={**self.loads, target: self.loads.get(target, frozenset()) | {commit.new.load_id}},
+            stored={**self.stored, pipeline: commit.new},
+            loads=self.loads | {commit.new.load_id},
         )
         if commit.chunk is None:
-            return world
-        at = (target, commit.chunk.plan)
-        done = {**self.chunks, at: self.chunks.get(at, frozenset()) | {commit.chunk.id}}
+            return cell
+        plan = commit.chunk.plan
+        done = {**self.chunks, plan: self.chunks.get(plan, frozenset()) | {commit.chunk.id}}
         if commit.chunk.last:
-            del done[at]
-        return replace(world, chunks=done)
+            del done[plan]
+        return replace(cell, chunks=done)
 
-    def others(self, target: Name, pipeline: str) -> Sequence[str]:
-        return sorted(p for t, p in self.stored if t == target and p != pipeline)
+    def others(self, pipeline: str) -> Sequence[str]:
+        return sorted(p for p in self.stored if p != pipeline)
 
 
 def refuse_long_name(name: Iterable[str]) -> None:
