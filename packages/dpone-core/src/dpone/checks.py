@@ -107,6 +107,7 @@ def run_checks(
                 f"check {name_of(check)} failed: {says}",
                 code=f"check.{name_of(check).partition('(')[0]}",
                 hint="nothing was published; correct the source or the check",
+                check=name_of(check),
             )
         passed.append((name_of(check), says))
     return passed

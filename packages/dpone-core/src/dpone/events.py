@@ -17,17 +17,42 @@ from dpone.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetName:
+    """A dataset as the world calls it: where it is, and its name there, by the naming of OpenLineage. No secret."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFlow:
+    """A column of the target: its type there, and where its values come from. Without source dpone adds it itself."""
+
+    name: str
+    type: str
+    source: str | None = None
+    source_type: str | None = None
+    change: str | None = None  # cast | mask | hash
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     run_id: str
     stream: str
     source: str
     sink: str
     strategy: str
+    reads: DatasetName | None = None  # None for a query
+    writes: DatasetName | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """`decided_by` are the source's columns by which rows are chosen."""
+
     digest: str
+    columns: tuple[ColumnFlow, ...] = ()
+    decided_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class LogLines:
                 return
             facts = plain(event)
             assert isinstance(facts, dict)
+            if isinstance(event, events.Planned):
+                facts = {"kind": facts["kind"], "digest": event.digest}  # the columns are in the plan and in the record
             self._line(stream, str(facts.pop("kind")), facts)
 
     def _line(self, stream: str, name: str, facts: dict[str, object]) -> None:

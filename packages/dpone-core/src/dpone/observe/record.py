@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -35,9 +35,13 @@ class StreamReport:
     name: str
     source: str = ""
     sink: str = ""
+    reads: events.DatasetName | None = None
+    writes: events.DatasetName | None = None
     strategy: str = ""
     status: str = "running"
     plan_digest: str = ""
+    columns: tuple[events.ColumnFlow, ...] = ()
+    decided_by: tuple[str, ...] = ()  # columns of the source by which rows are chosen
     format: str = ""
     refused_formats: tuple[str, ...] = ()
     batches: int = 0
@@ -49,6 +53,7 @@ class StreamReport:
     rows_after: int = 0
     schema_changes: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    failed_check: str | None = None
     operations: tuple[OpReport, ...] = ()
     loads: tuple[str, ...] = ()
     chunks_skipped: int = 0
@@ -83,6 +88,8 @@ class RunReport:
     finished_at: datetime | None = None
     status: str = "running"
     pid: int = 0
+    name: str = ""  # of the manifest
+    manifest_sha256: str | None = None  # of its file, where there is one
     schema_version: str = SCHEMA_VERSION
 
     @property
@@ -135,10 +142,10 @@ def _jsonable(value: Any) -> Any:
 def fold(stream: StreamReport, event: events.Event, seconds: float) -> StreamReport:
     """The stream's report after one more event."""
     match event:
-        case events.RunStarted(source=source, sink=sink, strategy=strategy):
-            return replace(stream, source=source, sink=sink, strategy=strategy)
-        case events.Planned(digest=digest):
-            return replace(stream, plan_digest=digest)
+        case events.RunStarted(source=source, sink=sink, strategy=strategy, reads=reads, writes=writes):
+            return replace(stream, source=source, sink=sink, strategy=strategy, reads=reads, writes=writes)
+        case events.Planned(digest=digest, columns=columns, decided_by=decided_by):
+            return replace(stream, plan_digest=digest, columns=columns, decided_by=decided_by)
         case events.FormatChosen(choice=choice):
             refused = tuple(f"{r.format}: {r.reason}" for r in choice.refused)
             return replace(stream, format=choice.format, refused_formats=refused)
@@ -175,8 +182,10 @@ def fold(stream: StreamReport, event: events.Event, seconds: float) -> StreamRep
             )
         case events.ChunkSkipped():
             return replace(stream, chunks_skipped=stream.chunks_skipped + 1)
-        case events.RunFinished(status=status, seconds=total, error_code=code, error=error):
-            return replace(stream, status=status, seconds=total, error_code=code, error=error)
+        case events.RunFinished(status=status, seconds=total, error_code=code, error=error, cause=cause):
+            check = cause.context.get("check") if cause else None
+            failed = str(check) if check else None
+            return replace(stream, status=status, seconds=total, error_code=code, error=error, failed_check=failed)
         case _:
             return stream
 
@@ -185,12 +194,34 @@ def fold(stream: StreamReport, event: events.Event, seconds: float) -> StreamRep
 _PHASES = (events.RunStarted, events.ReadingOpened, events.StageSealed, events.StateCommitted, events.RunFinished)
 
 
+def stream_of(entry: Mapping[str, Any]) -> StreamReport:
+    """The report of a stream as it was written into a record; what this version does not know is left out."""
+    values: dict[str, Any] = {f.name: entry[f.name] for f in fields(StreamReport) if f.name in entry}
+    for end in ("reads", "writes"):
+        if values.get(end) is not None:
+            values[end] = events.DatasetName(**values[end])
+    values["columns"] = tuple(events.ColumnFlow(**column) for column in values.get("columns", ()))
+    values["operations"] = tuple(OpReport(**op) for op in values.get("operations", ()))
+    for listed in ("refused_formats", "schema_changes", "checks", "loads", "decided_by"):
+        values[listed] = tuple(values.get(listed, ()))
+    return StreamReport(**values)
+
+
 class Recorder:
     """Folds events into the run's report and keeps `<folder>/<run_id>.json` and `.md` true at each phase."""
 
-    def __init__(self, folder: Path, run_id: str, manifest: str) -> None:
+    def __init__(
+        self, folder: Path, run_id: str, manifest: str, *, name: str = "", manifest_sha256: str | None = None
+    ) -> None:
         self.folder = folder
-        self._report = RunReport(run_id, manifest, datetime.now(UTC), pid=os.getpid())
+        self._report = RunReport(
+            run_id,
+            manifest,
+            datetime.now(UTC),
+            pid=os.getpid(),
+            name=name or manifest,
+            manifest_sha256=manifest_sha256,
+        )
         self._streams: dict[str, StreamReport] = {}
         self._begun: dict[str, float] = {}
         self._lock = Lock()
