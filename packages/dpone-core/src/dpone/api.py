@@ -6,6 +6,7 @@ assert report.succeeded and report.streams[0].inserted == 3
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from dpone.compile import compile_plan
 from dpone.connector import Dataset, Discovers, Explains, Layout, Sink, Source
 from dpone.errors import DponeError, PlanError
 from dpone.manifest import Manifest, SourceEnd, Stream
+from dpone.observe.datasets import deciding, flows, named
+from dpone.observe.listening import listening
 from dpone.observe.record import Recorder, RunReport, refuse_bad_run_id
 from dpone.plan import Plan
 from dpone.prepare import Prepared, prepare
@@ -59,17 +62,25 @@ def run(
     found = loaded(manifest, select)
     run_id = run_id or new_run_id()
     refuse_bad_run_id(run_id)
-    recorder = Recorder(runs, run_id, str(found.path or found.name))
+    recorder = Recorder(runs, run_id, str(found.path or found.name), name=found.name, manifest_sha256=digest(found))
     status = "failed"
     try:
-        with interruptible() as stop:
-            status = _run_all(found, run_id, (recorder, *observers), stop)
+        with listening(found, run_id, runs) as listeners, interruptible() as stop:
+            status = _run_all(found, run_id, (recorder, *listeners, *observers), stop)
     except Interrupted:
         status = "interrupted"
         raise
     finally:
         report = recorder.finish(status)
     return report
+
+
+def digest(manifest: Manifest) -> str | None:
+    """One hash over the manifest's file; None where there is none."""
+    try:
+        return hashlib.sha256(manifest.path.read_bytes()).hexdigest() if manifest.path else None
+    except OSError:
+        return None
 
 
 def _run_all(manifest: Manifest, run_id: str, observers: Sequence[events.Observer], stop: Stop) -> str:
@@ -101,13 +112,19 @@ def _run_stream(stream: Stream, run_id: str, observers: Sequence[events.Observer
 
     notify(
         events.RunStarted(
-            run_id, stream.name, str(stream.source.connection), str(stream.sink.connection), stream.strategy.mode
+            run_id,
+            stream.name,
+            str(stream.source.connection),
+            str(stream.sink.connection),
+            stream.strategy.mode,
+            named(stream.source),
+            named(stream.sink),
         )
     )
     try:
         with opened(stream) as (source, sink):
             plan = compile_plan(stream, source.describe(stream.source.options.dataset()))
-            notify(events.Planned(plan.digest))
+            notify(events.Planned(plan.digest, flows(stream, plan), deciding(plan)))
             limit = plan.limits.run_timeout
             execute(
                 Run(
