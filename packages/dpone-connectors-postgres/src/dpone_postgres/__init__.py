@@ -31,6 +31,6 @@ connector = Connector(
         options=PostgresSinkOptions,
         open=lazy("dpone_postgres.sink:open_sink"),
         atomic="transaction",
-        fates=frozenset({Fate.SCRATCH}),
+        fates=frozenset({Fate.SCRATCH, Fate.ADOPT}),
     ),
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
+from dpone.connector import Applied, Commit, CreateTarget, Fate, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import StateError
 from dpone.failpoints import hit
-from dpone.ops import Append, Op, Program, Recreate, ReplaceAll
-from dpone.probes import Measurement, Probe
+from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, domain
+from dpone.oracle import Counts
+from dpone.probes import Measurement, Probe, Rows
 from dpone.schema import Field
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.probe import read_probe, render_probe
@@ -18,7 +19,7 @@ from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
 from dpone_postgres.layouts import find_target, key_statement, remodel, statements
 from dpone_postgres.session import Connection, session
-from dpone_postgres.staging import PostgresStage
+from dpone_postgres.staging import PostgresStage, adoption
 from dpone_postgres.state import books_of, enter_load, save, stored_position
 
 _LOCK_TIMEOUT = 30.0
@@ -34,6 +35,8 @@ class PostgresPublication:
         self._table = POSTGRES.table(self._books.name)
         self._layout = spec.layout
         self._key_to_add: tuple[str, ...] = ()
+        self._changes: tuple[SchemaChange, ...] = ()  # put off until the stage is known
+        self._adopted: PostgresStage | None = None
 
     def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
         """The target has the layout, and nobody else writes it until the transaction ends."""
@@ -41,6 +44,9 @@ class PostgresPublication:
         with translated("sink", self._label):
             if any(isinstance(c, CreateTarget) for c in changes):
                 self._refuse_lost_target()
+                if self._spec.fate is Fate.ADOPT:
+                    self._changes = tuple(changes)  # perhaps the stage itself is the new table: `apply` knows
+                    return
                 self._key_to_add = layout.schema.key
             else:
                 self._run(f"LOCK TABLE {self._table} IN SHARE ROW EXCLUSIVE MODE")
@@ -80,13 +86,31 @@ class PostgresPublication:
         load = stage.load(self._table)
         with translated("sink", self._label):
             stage.refuse_restarted()
-            validate(program, load, POSTGRES, self._ask)
+            if self._changes:
+                if stage.adoptable:
+                    return self._adopt(stage)
+                self._key_to_add = self._layout.schema.key
+                for statement in statements(self._table, self._layout, self._changes):
+                    self._run(statement)
+            if load.partial or domain(program) != Domain():
+                validate(program, load, POSTGRES, self._ask)
             counts = carry_out(program, load, POSTGRES, self._run, self._ask, self._after)
             if self._key_to_add:
                 self._run(key_statement(self._table, self._key_to_add))
             if any(isinstance(op, Recreate) for op in program):
                 self._require()
         return Applied(counts)
+
+    def _adopt(self, stage: PostgresStage) -> Applied:
+        """The stage is the target: nothing was there before, so nothing is guarded and nothing is carried over."""
+        for statement in adoption(stage, self._books.name[1]):
+            self._run(statement)
+        stage.adopted(self._connection, self._table)
+        self._adopted = stage
+        hit("after_each_op")
+        rows = self.measure((Rows(),))[Rows()]
+        assert isinstance(rows, int)
+        return Applied((Counts(inserted=rows),))
 
     def _after(self, op: Op) -> None:
         if isinstance(op, Append):
@@ -104,7 +128,10 @@ class PostgresPublication:
 
     def measure(self, probe: Probe) -> Measurement:
         with translated("sink", self._label):
-            return read_probe(probe, self._ask(render_probe(probe, self._table, self._fields(), POSTGRES)))
+            found = read_probe(probe, self._ask(render_probe(probe, self._table, self._fields(), POSTGRES)))
+        if self._adopted is not None:
+            self._adopted.answered[probe] = found
+        return found
 
     def save_position(self, commit: Commit) -> None:
         with translated("sink", self._label):

@@ -6,10 +6,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import psycopg
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Batch
-from dpone.connector import Json, Staged, StageRef, StageSpec
+from dpone.connector import Fate, Json, Staged, StageRef, StageSpec, SystemColumn, Target
+from dpone.ops import Recreate, ReplaceAll
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field
 from dpone.sql.load import SqlLoad
@@ -25,17 +28,22 @@ from dpone.sql.seal import (
     seal_checks,
     survey_query,
 )
+from dpone.stage import duplicate_key
+from dpone_postgres.catalog import find_relation
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.copying import CopyIn
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
+from dpone_postgres.layouts import key_statement
 from dpone_postgres.lease import drop_stages
 from dpone_postgres.selecting import CHANGE_COLUMNS
 from dpone_postgres.session import Connection, session
 from dpone_postgres.state import Books, begin_load, books_of, remember_split, split_writer
 
 _FORMATS = {PG_BINARY: "binary", PG_TEXT: "text", ARROW: "csv"}
-_RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
+_RAW, _LIVE, _DEAD, _PRESENT, _KEY = "raw", "live", "dead", "present", "key"
+_TABLES = (_RAW, _LIVE, _DEAD, _PRESENT)
+_UNJOINED = (Recreate, ReplaceAll)  # operations that read the stage once, whatever its statistics say
 _NO_VACUUM = "WITH (autovacuum_enabled = false)"  # it lives for minutes, and is analysed when sealed
 
 
@@ -56,7 +64,10 @@ class PostgresStage:
     connection: Connection
     label: str
     names: Mapping[str, str]
-    sealed: Sealing | None = field(default=None)
+    becomes_target: bool  # it has all columns of the target, which is not there yet
+    sealed: Sealing | None = None
+    adopted_by: Connection | None = None
+    answered: dict[Probe, Measurement] = field(default_factory=dict)  # of the very same table, once it is adopted
 
     @property
     def ref(self) -> StageRef:
@@ -83,16 +94,35 @@ class PostgresStage:
         how = self.spec.sealing
         with translated("sink", self.label):
             survey = read_survey(self._ask(survey_query(raw, how, POSTGRES)))
-            for check in seal_checks(raw, how, survey, POSTGRES):
-                check.refuse(self._ask(check.text)[0])
+            if self.adoptable and how.key:
+                self._index_key()
+            else:
+                for check in seal_checks(raw, how, survey, POSTGRES):
+                    check.refuse(self._ask(check.text)[0])
             if is_sealed_as_it_came(raw, how):
                 self.sealed = Sealing(survey, raw.table, None, None)
                 live = survey.received
             else:
                 self.sealed, live = self._reduce(raw, survey)
-            self.connection.execute(f"ANALYZE {self.sealed.live}".encode())
+            if not all(isinstance(op, _UNJOINED) for op in self.spec.program):
+                self.connection.execute(f"ANALYZE {self.sealed.live}".encode())
             dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
         return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+
+    @property
+    def adoptable(self) -> bool:
+        """The raw table, once sealed, can be the target as it is."""
+        raw = RawStage(self.table(_RAW), self.fields, tagged=is_tagged(self.spec))
+        return self.becomes_target and is_sealed_as_it_came(raw, self.spec.sealing)
+
+    def _index_key(self) -> None:
+        """The key's index is built now, and finds what the seal's own check would have to sort for as well."""
+        columns = ", ".join(map(POSTGRES.quote, self.spec.sealing.key))
+        name = POSTGRES.quote(self.names[_KEY])
+        try:
+            self.connection.execute(f"CREATE UNIQUE INDEX {name} ON {self.table(_RAW)} ({columns})".encode())
+        except psycopg.errors.UniqueViolation:
+            raise duplicate_key((), self.spec.sealing.key) from None
 
     def _reduce(self, raw: RawStage, survey: Survey) -> tuple[Sealing, int]:
         how = self.spec.sealing
@@ -121,8 +151,19 @@ class PostgresStage:
 
     def measure(self, probe: Probe) -> Measurement:
         assert self.sealed is not None  # the runner measures sealed stages
+        if probe in self.answered:
+            return self.answered[probe]
+        query = render_probe(probe, self.sealed.live, self.fields, POSTGRES)
         with translated("sink", self.label):
-            return read_probe(probe, self._ask(render_probe(probe, self.sealed.live, self.fields, POSTGRES)))
+            row = (self.adopted_by or self.connection).execute(query.encode()).fetchone()
+        assert row is not None
+        return read_probe(probe, row)
+
+    def adopted(self, by: Connection, table: str) -> None:
+        """The rows are the target now, which only the adopting transaction sees until it commits."""
+        assert self.sealed is not None  # only sealed stages are adopted
+        self.adopted_by = by
+        self.sealed = replace(self.sealed, live=table)
 
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
@@ -165,7 +206,7 @@ def incoming(spec: StageSpec) -> tuple[Field, ...]:
 
 def _names(spec: StageSpec) -> dict[str, str]:
     digest = hashlib.sha256("\0".join((spec.load_id, *spec.target.name)).encode()).hexdigest()[:20]
-    return {part: f"_dpone_{digest}_{part}" for part in (_RAW, _LIVE, _DEAD, _PRESENT)}
+    return {part: f"_dpone_{digest}_{part}" for part in (*_TABLES, _KEY)}
 
 
 @contextmanager
@@ -173,22 +214,58 @@ def staged(config: PostgresConfig, spec: StageSpec) -> Iterator[PostgresStage]:
     """Room for the rows of one load; in the end its tables are gone, whatever happened."""
     books, names = books_of(spec.target), _names(spec)
     with session(config, "sink") as connection:
-        stage = PostgresStage(spec, books, connection, config.label, names)
+        adopts = spec.fate is Fate.ADOPT and not is_tagged(spec) and find_relation(connection, books.name) is None
+        stage = PostgresStage(spec, books, connection, config.label, names, adopts)
         with connection.transaction():
-            begin_load(connection, books, spec.load_id, spec.pipeline, list(names.values()))
+            begin_load(connection, books, spec.load_id, spec.pipeline, [names[part] for part in _TABLES])
         drop_tables(stage)
-        columns = ", ".join(f"{POSTGRES.quote(f.name)} {POSTGRES.spell(f)}" for f in incoming(spec))
-        connection.execute(f"CREATE UNLOGGED TABLE {stage.table(_RAW)} ({columns}) {_NO_VACUUM}".encode())
+        columns = [f"{POSTGRES.quote(f.name)} {POSTGRES.spell(f)}" for f in incoming(spec)]
+        if adopts:
+            columns += map(_with_default, spec.layout.system)
+        kind = "TABLE" if adopts else "UNLOGGED TABLE"
+        connection.execute(f"CREATE {kind} {stage.table(_RAW)} ({', '.join(columns)}) {_NO_VACUUM}".encode())
         try:
             yield stage
         finally:
             if not connection.closed:
-                drop_stages(connection, books, spec.load_id, list(names.values()))
+                drop_stages(connection, books, spec.load_id, [names[part] for part in _TABLES])
+
+
+def _with_default(column: SystemColumn) -> str:
+    """A system column that the incoming rows do not have; a constant of the load is its default until it is adopted."""
+    default = "" if column.value is None else f" DEFAULT {POSTGRES.literal(column.value, column.field.type)}"
+    return f"{POSTGRES.quote(column.field.name)} {POSTGRES.spell(column.field)}{default}"
+
+
+def adoption(stage: PostgresStage, name: str) -> Iterator[str]:
+    """The statements that make the raw table the target of that name, with its key and its required columns."""
+    table, layout = stage.table(_RAW), stage.spec.layout
+    fields = (*layout.schema, *(c.field for c in layout.system))
+    steps = [f"ALTER {POSTGRES.quote(f.name)} SET NOT NULL" for f in fields if not f.nullable]
+    steps += [f"ALTER {POSTGRES.quote(c.field.name)} DROP DEFAULT" for c in layout.system if c.value is not None]
+    if steps:
+        yield f"ALTER TABLE {table} {', '.join(steps)}"
+    key = layout.schema.key
+    if key and key == stage.spec.sealing.key:
+        constraint = POSTGRES.quote(_fitting(f"{name}_pkey"))
+        index = POSTGRES.quote(stage.names[_KEY])
+        yield f"ALTER TABLE {table} ADD CONSTRAINT {constraint} PRIMARY KEY USING INDEX {index}"
+    elif key:
+        yield key_statement(table, key)
+    yield f"ALTER TABLE {table} RESET (autovacuum_enabled)"
+    yield POSTGRES.rename(table, name)
+
+
+def _fitting(name: str) -> str:
+    """The name, or one as long as a name may be that still tells tables apart."""
+    if POSTGRES.identifier_length(name) <= POSTGRES.max_identifier:
+        return name
+    return f"_dpone_{hashlib.sha256(name.encode()).hexdigest()[:24]}_pkey"
 
 
 def drop_tables(stage: PostgresStage) -> None:
     """What an earlier attempt of the same load left is gone."""
-    for part in stage.names:
+    for part in _TABLES:
         stage.connection.execute(POSTGRES.drop(stage.table(part)).encode())
 
 
@@ -211,8 +288,6 @@ class PostgresWriter:
 @contextmanager
 def writing(config: PostgresConfig, ref: StageRef, split: str) -> Iterator[PostgresWriter]:
     """A writer of one split. Rows of an earlier attempt are found by the transaction that wrote them, and replaced."""
-    from dpone.connector import Target
-
     payload = ref.payload
     target = Target(tuple(payload["target"]), payload["options"])
     books, load_id = books_of(target), str(payload["load_id"])

@@ -1,0 +1,87 @@
+"""What the dialect spells, as goldens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from dpone.connector import AddColumn, CreateTarget, Layout, RelaxColumn, SchemaChange, WidenColumn
+from dpone.errors import PlanError
+from dpone.ops import Upsert
+from dpone.schema import Field, Schema, parse_type
+from dpone.sql.load import SqlLoad
+from dpone.sql.operations import render
+from dpone.where import Compare, Condition
+from dpone_postgres.dialect import POSTGRES
+from dpone_postgres.layouts import statements
+from dpone_postgres.selecting import Subject, copy_statement, select
+
+ID = Field("id", parse_type("int64"), nullable=False, native="postgres:bigint")
+DOC = Field("do c", parse_type("json"), native="postgres:jsonb")
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        ("it's", "'it''s'"),
+        ("back\\slash", "'back\\slash'"),
+        (b"\x00\xff", "'\\x00ff'::bytea"),
+        (Decimal("1e3"), "1000"),
+        (
+            datetime(2024, 1, 1, microsecond=1, tzinfo=UTC),
+            "TIMESTAMP WITH TIME ZONE '2024-01-01 00:00:00.000001+00:00'",
+        ),
+    ],
+)
+def test_literals(value: object, text: str) -> None:
+    assert POSTGRES.literal(value) == text
+
+
+def test_a_name_that_the_server_would_cut_is_refused() -> None:
+    assert POSTGRES.quote("é" * 31) == '"' + "é" * 31 + '"'
+    with pytest.raises(PlanError):
+        POSTGRES.quote("é" * 32)
+    with pytest.raises(PlanError):
+        POSTGRES.text("a\0b")
+
+
+def test_an_upsert_touches_only_what_differs_and_compares_json_by_its_text() -> None:
+    load = SqlLoad("t.t", "live", (ID, DOC))
+    texts = [s.text for s in render(Upsert(("id",)), load, POSTGRES)]
+    assert texts == [
+        (
+            'UPDATE t.t AS t SET "do c" = s."do c" FROM live AS s '
+            'WHERE t."id" = s."id" AND (t."do c"::text IS DISTINCT FROM s."do c"::text)'
+        ),
+        (
+            'INSERT INTO t.t ("id", "do c") SELECT s."id", s."do c" FROM live AS s '
+            'WHERE NOT EXISTS (SELECT 1 FROM t.t AS t WHERE t."id" = s."id")'
+        ),
+    ]
+
+
+def test_changes_of_a_layout() -> None:
+    layout = Layout(Schema((ID, DOC), ("id",)))
+    wide = Field("id", parse_type("decimal"), native="postgres:numeric")
+    changes: list[SchemaChange] = [CreateTarget(), AddColumn(DOC), WidenColumn(wide, "bigint"), RelaxColumn("id")]
+    assert list(statements('"s"."t"', layout, changes)) == [
+        'CREATE TABLE "s"."t" ("id" bigint NOT NULL, "do c" jsonb)',
+        'ALTER TABLE "s"."t" ADD COLUMN "do c" jsonb',
+        'ALTER TABLE "s"."t" ALTER COLUMN "id" SET DATA TYPE numeric',
+        'ALTER TABLE "s"."t" ALTER COLUMN "id" DROP NOT NULL',
+    ]
+
+
+def test_a_reading_is_a_copy_of_one_select() -> None:
+    from dpone.batch import PG_BINARY
+    from dpone.connector import Column, Dataset, ReadRequest
+    from dpone.strategies import Read
+
+    where = (Condition("do c", Compare.NOT_NULL),)
+    request = ReadRequest(Dataset(query="SELECT 1"), Read.SCAN, (Column("x", "id"),), PG_BINARY, where=where)
+    query = select(Subject(Schema((ID, DOC)), query="SELECT 1 --"), request, [])
+    assert copy_statement(query, PG_BINARY) == (
+        'COPY (SELECT t."id" AS "x" FROM (\nSELECT 1 --\n) AS t WHERE t."do c" IS NOT NULL) TO STDOUT (FORMAT binary)'
+    )
