@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from algebra_run import run
-from algebra_scenario import Scenario, drawn_scenarios, seeded_scenarios
 from hypothesis import HealthCheck, given, settings
 
+from algebra.loads import run
+from algebra.scenarios import Scenario, drawn_scenarios, seeded_scenarios
 from dpone.strategies import STRATEGIES
 
 FULL = os.environ.get("DPONE_HYPOTHESIS_PROFILE") == "full"

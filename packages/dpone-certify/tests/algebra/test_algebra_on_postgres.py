@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pytest
-from algebra_run import run
-from algebra_scenario import Dice, scenario
 from typing_extensions import override
 
+from algebra.loads import run
+from algebra.scenarios import Dice, scenario
 from dpone.schema import Field, Type
 from dpone.sql.dialect import Dialect
 from dpone.sql.rehearsal import Rehearsal

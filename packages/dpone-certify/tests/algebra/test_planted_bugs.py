@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from algebra_bugs_memory import IN_ORACLE, IN_SEALING, IN_STRATEGIES
-from algebra_bugs_sql import IN_RENDERED_SEALING, IN_RENDERING
-from algebra_run import Disagreement, run
-from algebra_scenario import Dice, scenario
-from algebra_seams import Bug
 
+from algebra.bugs_in_memory import IN_ORACLE, IN_SEALING, IN_STRATEGIES
+from algebra.bugs_in_sql import IN_RENDERED_SEALING, IN_RENDERING
+from algebra.loads import Disagreement, run
+from algebra.scenarios import Dice, scenario
+from algebra.seams import Bug
 from dpone.sql.rehearsal import Rehearsal
 
 BUGS = (*IN_STRATEGIES, *IN_SEALING, *IN_ORACLE, *IN_RENDERING, *IN_RENDERED_SEALING)

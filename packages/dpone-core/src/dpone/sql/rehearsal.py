@@ -23,11 +23,12 @@ from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT, Ledger, SqlLoad
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.seal import RawStage, dead_query, live_query, present_query, read_survey, seal_checks, survey_query
-from dpone.sql.sqlite import SqliteDialect, decode, encode
+from dpone.sql.sqlite import SqliteDialect, decode, encode, prepare
 from dpone.stage import Change, Live, Sealed, Sealing, key_of
 from dpone.where import Row
 
 _TAGS = tuple(Field(name, of) for name, of in zip(CHANGE_FIELDS, (INT64, STRING, STRING), strict=True))
+_MASK = (Field(KEPT, STRING),)
 _LOAD_ID = (Field("load_id", STRING),)
 _TARGET, _RAW, _LIVE, _DEAD, _PRESENT, _LEDGER = "target ☂", "raw", "live", "dead", "present", 'led"ger'
 
@@ -67,6 +68,7 @@ class Rehearsal:
     def open(self) -> None:
         """There is a place without tables, where a statement is committed by itself unless BEGIN was said."""
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        prepare(self._connection)
 
     def close(self) -> None:
         self._connection.close()
@@ -120,15 +122,14 @@ class Rehearsal:
         found = read_survey(self.ask(survey_query(raw, how, self.dialect)))
         for check in seal_checks(raw, how, found, self.dialect):
             check.refuse(self.ask(check.text)[0])
-        live = self._make(_LIVE, live_query(raw, how, found, self.dialect))
-        assert live is not None
+        key = [f for f in self.columns if f.name in how.key]
         load = SqlLoad(
             target=self._target,
-            live=live,
+            live=self._make(_LIVE, (*self.columns, *_MASK[: found.partial]), live_query(raw, how, found, self.dialect)),
             columns=self.columns,
             key=how.key,
-            dead=self._make(_DEAD, dead_query(raw, how, found, self.dialect)),
-            present=self._make(_PRESENT, present_query(raw, how, found, self.dialect)),
+            dead=(query := dead_query(raw, how, found, self.dialect)) and self._make(_DEAD, key, query),
+            present=(query := present_query(raw, how, found, self.dialect)) and self._make(_PRESENT, key, query),
             cleared=found.cleared,
             partial=found.partial,
             ledger=Ledger(self._ledger),
@@ -138,9 +139,8 @@ class Rehearsal:
     def sealed(self, staged: Rehearsed, stamps: Mapping[str, object] | None = None) -> Sealed:
         """The sealed stage as `dpone.stage.seal` would answer it."""
         load = staged.load
-        mask = (Field(KEPT, STRING),) if load.partial else ()
         key = [f for f in self.columns if f.name in load.key]
-        live = self.table(load.live, (*self.columns, *mask))
+        live = self.table(load.live, (*self.columns, *_MASK[: load.partial]))
         dead, present = ([] if t is None else self.table(t, key) for t in (load.dead, load.present))
         return Sealed(
             live=tuple(Live(row, self._kept(row.pop(KEPT, None))) for row in live),
@@ -176,9 +176,9 @@ class Rehearsal:
     def _kept(self, mask: object) -> frozenset[str]:
         return frozenset(f.name for f, sign in zip(self.columns, str(mask or ""), strict=False) if sign == "1")
 
-    def _make(self, name: str, query: str | None) -> str | None:
-        if query is None:
-            return None
+    def _make(self, name: str, fields: Sequence[Field], query: str) -> str:
+        """A table of a query's rows, made by its fields: CREATE TABLE AS would lose how decimals are compared."""
         table = self.dialect.table((name,))
-        self.run(self.dialect.create_as(table, query))
+        self.run(self.dialect.create_table(table, fields))
+        self.run(self.dialect.insert(table, [f.name for f in fields], query))
         return table

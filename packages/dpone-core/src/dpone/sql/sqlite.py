@@ -1,13 +1,14 @@
 """SQLite, which ships with Python: the engine on which the default rendering is held against the oracle.
 
-SQLite has no dates, decimals or time zones of its own, so those are stored as text in one spelling each: equality is
-then exact everywhere, order is right for dates, times and instants, and sums and order of decimals are not offered.
+SQLite has no dates, decimals or time zones of its own, so those are stored as text in one spelling each. Order and sum
+of decimals are Python functions that `prepare` gives to a connection; NaN is stored as NULL.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from typing import ClassVar
 from uuid import UUID
 
@@ -18,11 +19,14 @@ from dpone.schema import Field, Kind, Type
 from dpone.sql.dialect import Dialect
 
 _LENGTH = {Grain.YEAR: 4, Grain.MONTH: 7, Grain.DAY: 10, Grain.HOUR: 13}  # of the ISO text of a slice
-_AFFINITY = {Kind.BOOL: "INTEGER", Kind.FLOAT: "REAL", Kind.BINARY: "BLOB"}
+_DECIMAL = "TEXT COLLATE DPONE_DECIMAL"
+_STORED = {Kind.BOOL: "INTEGER", Kind.FLOAT: "REAL", Kind.BINARY: "BLOB", Kind.DECIMAL: _DECIMAL}
+_INTEGER_BITS = 64
+_EXACT = Context(prec=10_000, traps=[Inexact])  # a sum that needs more digits is an error, not a rounded value
 
 
 class SqliteDialect(Dialect):
-    """Six differences, all of spelling: how values are stored, IS NOT for IS DISTINCT FROM (older than 3.39)."""
+    """How values are stored and summed, and IS NOT, which versions before 3.39 have for IS DISTINCT FROM."""
 
     name: ClassVar[str] = "sqlite"
 
@@ -48,13 +52,43 @@ class SqliteDialect(Dialect):
 
     @override
     def total(self, expression: str, of: Type) -> str:
-        return f"SUM({expression})"
+        return f"DPONE_TOTAL({expression})"
 
     @override
     def spell(self, field: Field) -> str:
-        if field.type.kind in {Kind.INT, Kind.UINT} and field.type.size is not None and field.type.size <= 64:  # noqa: PLR2004 - bits
-            return "INTEGER"
-        return _AFFINITY.get(field.type.kind, "TEXT")
+        of = field.type
+        if of.kind is Kind.INT and of.size is not None:
+            return "INTEGER" if of.size <= _INTEGER_BITS else _DECIMAL
+        if of.kind is Kind.UINT and of.size is not None:
+            return "INTEGER" if of.size < _INTEGER_BITS else _DECIMAL
+        return _STORED.get(of.kind, "TEXT")
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """The connection orders and sums decimals, as every statement of the dialect expects."""
+    connection.create_collation("DPONE_DECIMAL", _compare)
+    connection.create_aggregate("DPONE_TOTAL", 1, _Total)  # type: ignore[arg-type]  # typeshed asks for an int answer
+
+
+def _compare(left: str, right: str) -> int:
+    one, other = Decimal(left), Decimal(right)
+    if one.is_nan() or other.is_nan():
+        return one.is_nan() - other.is_nan()  # the greatest, and equal to itself
+    return (one > other) - (one < other)
+
+
+class _Total:
+    """The exact sum of what is not NULL."""
+
+    def __init__(self) -> None:
+        self._total: Decimal | None = None
+
+    def step(self, value: object) -> None:
+        if value is not None:
+            self._total = _EXACT.add(self._total or Decimal(), Decimal(str(value)))
+
+    def finalize(self) -> str | None:
+        return None if self._total is None else format(self._total, "f")
 
 
 def encode(value: object) -> object:
@@ -62,8 +96,10 @@ def encode(value: object) -> object:
     match value:
         case bool():
             return int(value)
+        case int() if abs(value).bit_length() >= _INTEGER_BITS:
+            return str(value)
         case Decimal():
-            return format(value.normalize() + 0, "f") if value.is_finite() else str(value)
+            return _plain(value) if value.is_finite() else str(value)
         case datetime() if value.tzinfo is not None:
             return value.astimezone(UTC).isoformat(" ", "microseconds")
         case datetime():
@@ -76,6 +112,14 @@ def encode(value: object) -> object:
             return value
 
 
+def _plain(value: Decimal) -> str:
+    """The digits without zeros that mean nothing; Decimal.normalize would round to its context's precision."""
+    digits = format(value, "f")
+    if "." in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    return "0" if digits == "-0" else digits
+
+
 def decode(stored: object, of: Type) -> object:
     """The value that `encode` was given, by the type of its column."""
     if stored is None:
@@ -84,6 +128,8 @@ def decode(stored: object, of: Type) -> object:
     match of.kind:
         case Kind.BOOL:
             return bool(stored)
+        case Kind.INT | Kind.UINT:
+            return int(text)
         case Kind.DECIMAL:
             return Decimal(text)
         case Kind.DATE:

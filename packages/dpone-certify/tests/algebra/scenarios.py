@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any, Literal, TypeVar
 
-from algebra_rows import (
+from hypothesis import strategies as st
+
+from algebra.rows import (
     CUR,
     CURS,
     DAY,
@@ -35,9 +37,7 @@ from algebra_rows import (
     Row,
     pools_of,
 )
-from algebra_source import FAULTY, ORDINARY, Edit, EditKind, key_of
-from hypothesis import strategies as st
-
+from algebra.source import FAULTY, ORDINARY, Edit, EditKind, key_of
 from dpone.ops import Absent, Grain, Guard
 from dpone.stage import Duplicates, OnTruncate
 from dpone.where import Compare, Condition, Where
@@ -103,9 +103,10 @@ _GRAINS: dict[str, tuple[Grain, ...]] = {
     MOMENT: tuple(Grain),
     WALL: tuple(Grain),
     CUR: (Grain.VALUE,),
+    MONEY: (Grain.VALUE,),
     TEXT: (Grain.VALUE,),
 }
-_LIMITS: dict[str, Sequence[object]] = {DAY: DAYS, MOMENT: MOMENTS, CUR: CURS}
+_LIMITS: dict[str, Sequence[object]] = {DAY: DAYS, MOMENT: MOMENTS, CUR: CURS, MONEY: MONEYS}
 
 _CONDITIONS: tuple[Condition, ...] = (
     Condition(CUR, Compare.GE, 2),
@@ -126,6 +127,7 @@ _CONDITIONS: tuple[Condition, ...] = (
     Condition(FLAG, Compare.EQ, True),
     Condition(FLOAT, Compare.NE, 1.5),
     Condition(MONEY, Compare.EQ, MONEYS[1]),
+    Condition(MONEY, Compare.GE, MONEYS[2]),
     Condition(ID, Compare.GE, 3),
 )
 
@@ -170,7 +172,8 @@ def scenario(strategy: str, dice: Dice, *, nan: bool = False) -> Scenario:
     names_deletes = strategy == "incremental_merge" and dice.either()
     logged = strategy == "cdc" or names_deletes
     unique = logged or not dice.rarely(3)
-    slice_column = pick([DAY, MOMENT, DAY, CUR] if strategy == "backfill" else [DAY, MOMENT, MOMENT, WALL, CUR, TEXT])
+    ordered = [DAY, MOMENT, CUR] if nan else [DAY, MOMENT, CUR, MONEY]  # NaN has no place in an order
+    slice_column = pick(ordered if strategy == "backfill" else [DAY, MOMENT, MOMENT, WALL, CUR, TEXT])
     kinds = Kinds(null_keys=dice.rarely(9), null_slices=strategy not in SLICED or dice.rarely(7), nan=nan)
     pools = pools_of(kinds, key, slice_column)
     source = dice.rows(pools, 4, 5, 3, 6, 7, 0)
@@ -178,7 +181,7 @@ def scenario(strategy: str, dice: Dice, *, nan: bool = False) -> Scenario:
         source = list({key_of(row, key): row for row in source}.values())
     where: Where = ()
     if strategy in FILTERED and not logged and dice.either():
-        where = dice.some(_CONDITIONS, 1, 2)
+        where = dice.some([c for c in _CONDITIONS if not nan or c.column != MONEY], 1, 2)
     lax = Guard(1.0, allow_empty=True)
     return Scenario(
         strategy=strategy,
@@ -188,7 +191,7 @@ def scenario(strategy: str, dice: Dice, *, nan: bool = False) -> Scenario:
         unique=unique,
         first=dice.either(),
         where=where,
-        newer=pick([None, CUR, MOMENT]),
+        newer=pick([None, None, *ordered]),
         deletes=pick(["hard", "flag", "flag", "ignore"]),
         guard=Guard(pick([0.0, 0.3, 0.5, 0.75]), allow_empty=dice.either()) if dice.rarely(3) else lax,
         slice_column=slice_column,
@@ -196,7 +199,7 @@ def scenario(strategy: str, dice: Dice, *, nan: bool = False) -> Scenario:
         compare=pick([(), (), (TEXT, CUR), (FLOAT,)]),
         absent=pick(list(Absent)),
         duplicates=pick(list(Duplicates)),
-        order=pick([(CUR,), (CUR, DAY), ()]),
+        order=pick([(CUR,), (CUR, DAY), (), (ordered[-1],)]),
         on_truncate=OnTruncate.STOP if dice.rarely(9) else OnTruncate.APPLY,
         reconcile=dice.either(),
         tagged_changes=dice.either(),

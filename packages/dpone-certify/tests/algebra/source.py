@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from algebra_rows import NAMES, Row
-
+from algebra.rows import NAMES, Row
 from dpone.stage import Change, ChangeKind
 
 EditKind = Literal[

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from algebra_rows import ALL_NAMES, COLUMNS, CUR, DELETED_AT, LOAD_ID, NAMES, START, SYSTEM, VALID_FROM, VALID_TO, Row
-from algebra_scenario import SLICED, Scenario, Step
-from algebra_source import Log, edited, key_of, presence, staged
-
+from algebra.rows import ALL_NAMES, COLUMNS, CUR, DELETED_AT, LOAD_ID, NAMES, START, SYSTEM, VALID_FROM, VALID_TO, Row
+from algebra.scenarios import SLICED, Scenario, Step
+from algebra.source import Log, edited, key_of, presence, staged
 from dpone import ops, oracle, stage, strategies
 from dpone.errors import DataError
 from dpone.ops import DeletePolicy, Flag, Hard, Ignore, Program
@@ -264,7 +263,10 @@ def _by_sql(program: Program, rehearsal: Rehearsal, reading: Reading, how: Seali
     except DataError as error:
         return Outcome(error.code)
     view, rows = _view(rehearsal.sealed(staged_)), rehearsal.rows()
-    rehearsal.apply(program, staged_, stamps)
+    try:
+        rehearsal.apply(program, staged_, stamps)
+    except DataError as error:
+        raise Disagreement(f"SQL: the sealed stage applied again is refused with {error.code}") from error
     if _bag(rows) != _bag(rehearsal.rows()):
         raise Disagreement("SQL: the sealed stage applied again changed the target")
     return Outcome(None, view, tuple(rows), counts)
@@ -302,7 +304,10 @@ def _hold(
 
 
 def _hold_again(program: Program, table: Table, sealed: Sealed) -> None:
-    again, _ = oracle.apply(program, table, sealed)
+    try:
+        again, _ = oracle.apply(program, table, sealed)
+    except DataError as error:
+        raise Disagreement(f"oracle: the sealed stage applied again is refused with {error.code}") from error
     if _bag(again.rows) != _bag(table.rows):
         raise Disagreement("oracle: the sealed stage applied again changed the target")
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from algebra_seams import Bug, around, dialect, put, text
-
+from algebra.seams import Bug, around, dialect, put, text
 from dpone import stage
 from dpone.ops import Absent, Flag, Grain, Hard
 from dpone.sql import operations, perform, questions, rehearsal, seal, statement

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from algebra_seams import Bug, around, each, everywhere, of_stage, program, put
-
+from algebra.seams import Bug, around, each, everywhere, of_stage, program, put
 from dpone import oracle, stage
 from dpone.ops import (
     Absent,
