@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
+from dpone.batch import PG_TEXT
+from dpone.connector import Column, Dataset, ReadRequest
+from dpone.schema import Field, parse_type
+from dpone.strategies import Read
+from dpone_postgres.changed_rows import ChangedRows
 from dpone_postgres.pgoutput import (
     Begin,
     CommitMessage,
@@ -50,3 +56,18 @@ def test_each_message_is_read() -> None:
 @pytest.mark.parametrize("text", ["0/0", "16/B374D848", "FFFFFFFF/FFFFFFFF"])
 def test_a_place_in_the_log_is_printed_as_it_is_read(text: str) -> None:
     assert print_lsn(parse_lsn(text)) == text
+
+
+def test_only_transactions_that_end_inside_the_window_count() -> None:
+    request = ReadRequest(Dataset(), Read.CHANGES, (Column("id", "id"),), PG_TEXT, key=("id",))
+    payload = {"relation": 5, "after": 10, "upto": 20, "types": [[23, None]]}
+    caster: Any = None  # nothing is cast here
+    rows = ChangedRows(request, [Field("id", parse_type("int32"))], payload, caster)
+    rows.take(RelationMessage(5, ("s", "t"), (RelationColumn("id", 23, -1, in_key=True),)))
+    for end in (10, 11, 20, 21):
+        rows.take(Begin(end))
+        rows.take(Inserted(5, (str(end).encode(),)))
+        rows.take(CommitMessage(end))
+    rows.take(Begin(15))
+    rows.take(Inserted(5, (b"not committed",)))
+    assert rows.batch(last=True).data == b"11\t1\tU\t\\N\n20\t2\tU\t\\N\n"
