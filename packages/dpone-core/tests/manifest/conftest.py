@@ -78,6 +78,12 @@ class BetaSink(TableSink):
     engine: Literal["log", "tree"] = "tree"
     settings: dict[str, int] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _is_known(self) -> BetaSink:
+        if "unknown" in self.settings:  # not a ValueError, which pydantic would gather
+            raise UsageError("no such setting", code="manifest.invalid_value", hint="look it up")
+        return self
+
     def target(self) -> Target:
         found = super().target()
         if len(found.name) > 2:

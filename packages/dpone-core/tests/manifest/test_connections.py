@@ -145,6 +145,12 @@ def test_a_resolved_value_that_does_not_fit_is_not_quoted(tmp_path: Path, connec
     assert raised.value.__context__ is None
 
 
+def test_an_address_is_shown_without_what_may_be_secret_in_it(tmp_path: Path, connectors: Declared) -> None:
+    text = "a: {type: alpha, host: 'https://u:hunter2@h/x?key=hunter2'}\n"
+    ref = written(tmp_path, text).ref("a", connectors["alpha"])
+    assert ref.described() == {"host": "https://***@h/x?***"}
+
+
 def test_files_lead_below_the_folder_of_the_connections(tmp_path: Path, connectors: Declared) -> None:
     (tmp_path / "pw").write_text("secret\n")
     ref = written(tmp_path, "a: {type: alpha, host: h, password: '${file:pw}'}\n").ref("a", connectors["alpha"])

@@ -214,6 +214,13 @@ BAD: dict[str, Bad] = {
     "option-nested": Bad(
         text_of(sink="sink: {type: beta, connection: dwh, table: a, settings: {x: y}}"), 4, INVALID, ("settings.x",)
     ),
+    "option-refused-by-our-own-error": Bad(
+        text_of(sink="sink: {type: beta, connection: dwh, table: a, settings: {unknown: 1}}"),
+        4,
+        "manifest.invalid_value",
+        ("sink: no such setting", "look it up"),
+        ACROSS,
+    ),
     "wildcard-alone": Bad(
         text_of(source="source: {type: alpha, connection: shop, table: 'public.*'}"),
         3,
@@ -511,12 +518,12 @@ def test_a_good_manifest_is_accepted_by_both(text: str, load_text: Load, schema:
 
 
 def test_all_problems_are_said_at_once_in_the_order_of_lines(load_text: Load) -> None:
-    text = text_of("audit: maybe", "checks: [{min_row: 1}]", "limits: {memory: x}", name="name: a b")
+    text = text_of("audit: maybe", "checks: [{min_row: 1}]", *["#"] * 4, "limits: {memory: x}", name="name: a b")
     with pytest.raises(UsageError, match="4 problems in orders") as raised:
         load_text(text)
     problems = raised.value.context["problems"]
     assert isinstance(problems, list)
-    assert [p["line"] for p in problems] == [2, 6, 7, 8]
+    assert [p["line"] for p in problems] == [2, 6, 7, 12]
     assert raised.value.code == "manifest.invalid"
     assert all(str(p["message"]) in raised.value.message for p in problems)
 

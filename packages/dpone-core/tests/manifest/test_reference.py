@@ -15,7 +15,7 @@ from dpone.manifest import Connections, load
 from dpone.manifest.document import compose
 from dpone.manifest.models import Settings
 from dpone.manifest.modes import MODELS
-from dpone.manifest.reference import render
+from dpone.manifest.reference import print_schema, render
 from dpone.manifest.scalars import Model
 
 PAGE = Path(__file__).parents[4] / "docs/reference/manifest.md"
@@ -30,8 +30,9 @@ def text() -> str:
 
 
 def test_the_tables_are_those_of_the_models(text: str) -> None:
-    """`python -m dpone.manifest.reference docs/reference/manifest.md` writes them anew."""
+    """`python -m dpone.manifest.reference docs/reference` writes them anew."""
     assert render(text) == text
+    assert (PAGE.parent / "schemas/manifest.schema.json").read_text(encoding="utf-8") == print_schema()
 
 
 def test_every_key_is_on_the_page(text: str) -> None:

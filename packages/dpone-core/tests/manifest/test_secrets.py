@@ -83,13 +83,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["../outside", "sub/../../outside", "link", "dir/outside"])
-def test_a_relative_file_does_not_lead_out_of_the_folder(way: str, tmp_path: Path, canary: str) -> None:
+def test_a_relative_file_does_not_lead_out_of_the_folder(
+    way: str, tmp_path: Path, canary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = tmp_path / "project"
     (base / "sub").mkdir(parents=True)
     (tmp_path / "outside").write_text(canary, encoding="utf-8")
     (tmp_path / "outside").chmod(0o600)
     (base / "link").symlink_to(tmp_path / "outside")
     (base / "dir").symlink_to(tmp_path)
+    monkeypatch.chdir(base)
     error = refused(f"${{file:{way}}}", base)
     assert error.code == "secret.refused"
     assert canary not in str(error)

@@ -167,6 +167,15 @@ def test_select_keeps_what_matches(load_text: Load) -> None:
     assert select(manifest, []) == manifest
 
 
+def test_a_wildcard_stays_selected_while_it_may_match(load_text: Load) -> None:
+    manifest = load_text(HEAD + "  - source: {table: 'public.*'}\n  - source: {table: other.x}\n")
+    assert len(select(manifest, ["public.orders"]).wildcards) == 1
+    assert select(manifest, ["other.*"]).wildcards == ()
+    assert [s.name for s in select(manifest, ["other.*"]).streams] == ["other.x"]
+    with pytest.raises(UsageError, match="no stream matches"):
+        select(manifest, ["raw.*"])
+
+
 def test_a_selection_that_matches_nothing_is_a_suggestion(load_text: Load) -> None:
     manifest = expand(load_text(HEAD + "  - source: {table: 'public.*'}\n"), discover)
     with pytest.raises(UsageError, match=r'no stream matches "public') as raised:

@@ -118,7 +118,7 @@ class ConnectionRef(Generic[C]):
 def _shown(name: str, value: Json, config: type[Config]) -> str:
     if is_secret(config, name) or not isinstance(value, str | int | float | bool):
         return "***"
-    return re.sub(r"://[^/@]*@", "://***@", str(value))
+    return re.sub(r"\?.*", "?***", re.sub(r"://[^/@]*@", "://***@", str(value)))
 
 
 def _resolved(value: Json, base: Path, environ: Mapping[str, str]) -> Json:

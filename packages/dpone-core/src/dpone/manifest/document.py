@@ -139,11 +139,11 @@ def _syntax(file: str, error: MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     place = Mark(mark.line + 1, mark.column + 1) if mark else None
     hint = "put text that begins with a sign, or holds `: ` or ` #`, into quotes"
-    said = _QUOTE.sub("...", error.problem or error.context or "it ends too early")
+    said = _HANDLE.sub("tag handle", error.problem or error.context or "it ends too early")
     return Problem(file, place, f"not YAML: {said}", SYNTAX, hint=hint)
 
 
-_QUOTE = re.compile(r"'(?!<)[^']{3,}'")  # of the text itself; `'<block end>'` is the parser's own word
+_HANDLE = re.compile("tag handle .*")  # the one thing that the parser quotes of the text itself
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+")

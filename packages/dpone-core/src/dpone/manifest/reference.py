@@ -1,4 +1,7 @@
-"""The tables of docs/reference/manifest.md, made from the models so that they cannot differ from them."""
+"""The tables of docs/reference/manifest.md and the published schema, made from the models so that they cannot differ.
+
+`python -m dpone.manifest.reference docs/reference` writes them.
+"""
 
 from __future__ import annotations
 
@@ -136,9 +139,17 @@ def _kind(path: str, schema: Any) -> str:
     return words.get(schema.get("type", ""), "a mapping")
 
 
-def main(page: Path) -> None:
-    """The page is rewritten with its tables as they are now."""
+def print_schema() -> str:
+    """The schema of manifests whatever connectors there are, as it is published."""
+    return json.dumps(manifest_schema([]), indent=1, ensure_ascii=False) + "\n"
+
+
+def main(folder: Path) -> None:
+    """The page and the schema in this folder are those of the models as they are now."""
+    page = folder / "manifest.md"
     page.write_text(render(page.read_text(encoding="utf-8")), encoding="utf-8")
+    (folder / "schemas").mkdir(exist_ok=True)
+    (folder / "schemas/manifest.schema.json").write_text(print_schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,7 @@ from dpone.schema import parse_type
 class Model(BaseModel):
     """A part of a manifest: unknown keys are refused, and it never changes."""
 
-    # a text and not a list: pydantic would otherwise allow, say, a class's own method names to clash silently
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def refused(message: str, hint: str = "", *, at: str = "") -> PydanticCustomError:
@@ -235,10 +234,10 @@ TypeText = Annotated[
 
 # -------------------------------------------------------------------- literals
 
-Literal_ = str | int | float | bool
+Plain = str | int | float | bool
 
 
-def _literal(value: object) -> Literal_:
+def _literal(value: object) -> Plain:
     if not isinstance(value, str | int | float | bool):
         raise refused("expected a single value: text, a number, true or false")
     return value

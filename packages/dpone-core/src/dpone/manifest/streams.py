@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from dpone.connector import Dataset
 from dpone.errors import UsageError
@@ -92,12 +93,14 @@ def clashes(streams: Sequence[Stream]) -> list[tuple[int, str]]:
 def select(manifest: Manifest, patterns: Sequence[str]) -> Manifest:
     """The manifest with those streams alone whose name matches a pattern (`*`, `?`); each pattern must match one.
 
-    Without patterns all streams stay. Wildcards are expanded before.
+    Without patterns all streams stay. A wildcard that is not yet expanded stays when a table of it may match.
     """
     if not patterns:
         return manifest
+    wild = [w for w in manifest.wildcards if any(_may_match(w.stream.name, p) for p in patterns)]
     names = [s.name for s in manifest.streams]
     chosen, idle = matching(names, patterns)
+    idle = [p for p in idle if not any(_may_match(w.stream.name, p) for w in wild)]
     if idle:
         near = did_you_mean(idle[0], names) if len(idle) == 1 else ""
         shown = listed([f'"{p}"' for p in idle], "and")
@@ -106,4 +109,9 @@ def select(manifest: Manifest, patterns: Sequence[str]) -> Manifest:
             code=NOTHING_MATCHED,
             hint=f"streams: {', '.join(names[:40])}{' and more' if len(names) > 40 else ''}",  # noqa: PLR2004 - one screen
         )
-    return manifest.model_copy(update={"streams": tuple(s for s in manifest.streams if s.name in chosen)})
+    kept = tuple(s for s in manifest.streams if s.name in chosen)
+    return manifest.model_copy(update={"streams": kept, "wildcards": tuple(wild)})
+
+
+def _may_match(wildcard: str, pattern: str) -> bool:
+    return fnmatchcase(wildcard, pattern) or fnmatchcase(pattern, wildcard)
