@@ -35,8 +35,7 @@ def _facets(value: object) -> Iterator[dict[str, Any]]:
             yield from _facets(item)
 
 
-@pytest.fixture(scope="session")
-def refuse_invalid() -> Callable[[Event], int]:
+def checker() -> Callable[[Event], int]:
     """Raises unless the event, and each facet in it, follows the published schema that it names; counts the facets."""
     registry = _registry()
 
@@ -50,6 +49,11 @@ def refuse_invalid() -> Callable[[Event], int]:
         return len(found)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def refuse_invalid() -> Callable[[Event], int]:
+    return checker()
 
 
 @pytest.fixture

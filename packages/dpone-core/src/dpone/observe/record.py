@@ -196,15 +196,19 @@ _PHASES = (events.RunStarted, events.ReadingOpened, events.StageSealed, events.S
 
 def stream_of(entry: Mapping[str, Any]) -> StreamReport:
     """The report of a stream as it was written into a record; what this version does not know is left out."""
-    values: dict[str, Any] = {f.name: entry[f.name] for f in fields(StreamReport) if f.name in entry}
+    values = _known(StreamReport, entry)
     for end in ("reads", "writes"):
         if values.get(end) is not None:
-            values[end] = events.DatasetName(**values[end])
-    values["columns"] = tuple(events.ColumnFlow(**column) for column in values.get("columns", ()))
-    values["operations"] = tuple(OpReport(**op) for op in values.get("operations", ()))
+            values[end] = events.DatasetName(**_known(events.DatasetName, values[end]))
+    values["columns"] = tuple(events.ColumnFlow(**_known(events.ColumnFlow, c)) for c in values.get("columns", ()))
+    values["operations"] = tuple(OpReport(**_known(OpReport, op)) for op in values.get("operations", ()))
     for listed in ("refused_formats", "schema_changes", "checks", "loads", "decided_by"):
         values[listed] = tuple(values.get(listed, ()))
     return StreamReport(**values)
+
+
+def _known(kind: Any, entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {f.name: entry[f.name] for f in fields(kind) if f.name in entry}
 
 
 class Recorder:
