@@ -1,0 +1,49 @@
+"""How a command that writes a document answers: in the format that was asked for, with the exit code of the verdict."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from dpone.errors import UsageError
+from dpone_certify.documents.document import Document
+
+
+def conclude(document: Document, markdown: str, output_format: str, written: Sequence[Path]) -> None:
+    """The document is on stdout, where it was written on stderr; ends the process with 1 when it does not pass."""
+    click.echo(f"written: {', '.join(map(str, written))}", err=True)
+    match output_format:
+        case "json":
+            click.echo(document.to_json(), nl=False)
+        case "md":
+            click.echo(markdown, nl=False)
+        case _:
+            click.echo("passed" if document.passed else "not passed")
+            for blocker in document.blockers:
+                click.echo(f"  [{blocker.code}] {blocker.message}; {blocker.action}")
+    if not document.passed:
+        sys.exit(1)
+
+
+def named_paths(values: Sequence[str]) -> dict[str, Path]:
+    """What `--artifact name=path` says, by name."""
+    found: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not (name and equals and path) or name in found:
+            raise UsageError(
+                f"not an artifact of its own: {value!r}",
+                code="usage.invalid_artifact",
+                hint="write --artifact name=path, each name once",
+            )
+        found[name] = Path(path)
+    return found
+
+
+def file_name(text: str) -> str:
+    """A name that is a file's name everywhere."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"

@@ -1,0 +1,45 @@
+"""`dpone ops run-registry`: a run's record becomes evidence, under an id that means one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dpone.cli.options import output_format
+
+INDEX = "run_registry_index.json"
+
+
+@click.command("run-registry")
+@click.option("--run-result", type=click.Path(path_type=Path), help="The record of a run: .dpone/runs/<run id>.json.")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".dpone/run-registry"),
+    show_default=True,
+    help="Where the entry and the index go.",
+)
+@click.option(
+    "--artifact", "artifacts", multiple=True, metavar="NAME=PATH", help="A file of this run; may be repeated."
+)
+@output_format(markdown=True)
+def run_registry(*, run_result: Path | None, output_dir: Path, artifacts: tuple[str, ...], output_format: str) -> None:
+    """Register a run; exit 1 unless its record shows that it succeeded."""
+    from dpone_certify.cli.answers import conclude, file_name, named_paths
+    from dpone_certify.documents.canonical import write
+    from dpone_certify.documents.index import enter
+    from dpone_certify.documents.subject import subject
+    from dpone_certify.registry.document import markdown_of, register
+    from dpone_certify.registry.judge import FINAL
+
+    entry = register(run_result, named_paths(artifacts), output_dir, subject(), "dpone ops run-registry")
+    path = output_dir / f"{file_name(entry.run_id)}__run_registry.json"
+    written = [path, path.with_suffix(".md")]
+    if entry.status in FINAL:
+        enter(output_dir / INDEX, "run_registry", entry.run_id, entry, path)
+        written.append(output_dir / INDEX)
+    else:  # nothing final can be said of it under its id
+        write(path, entry.to_json())
+    write(path.with_suffix(".md"), markdown_of(entry))
+    conclude(entry, markdown_of(entry), output_format, written)

@@ -1,0 +1,65 @@
+"""How a document is read: it is there, it is what it says it is, it follows its model; or the blocker that says not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dpone_certify.documents.canonical import parse, sha256
+from dpone_certify.documents.document import Blocker
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[M]):
+    """What a file held, and its hash; or what is wrong with it."""
+
+    found: M | None
+    sha256: str | None = None
+    blockers: tuple[Blocker, ...] = ()
+
+
+def missing(name: str, path: Path | None) -> Blocker:
+    where = f"{path} is not there" if path is not None else "it was not given"
+    return Blocker(code=f"{name}.missing", message=where, action=f"produce it, and name its file for `{name}`")
+
+
+def invalid(name: str, path: Path, reason: str) -> Blocker:
+    return Blocker(
+        code=f"{name}.invalid", message=f"{path}: {reason}", action="produce it again; do not change it by hand"
+    )
+
+
+def read_json(name: str, path: Path | None) -> tuple[Any, str | None, tuple[Blocker, ...]]:
+    """The JSON object in a file and the file's hash, or the blocker `<name>.missing` or `<name>.invalid`."""
+    if path is None:
+        return None, None, (missing(name, path),)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None, None, (missing(name, path),)
+    try:
+        value = parse(content)
+    except (ValueError, RecursionError) as error:
+        return None, sha256(content), (invalid(name, path, f"not JSON that is read in one way: {error}"),)
+    if not isinstance(value, dict):
+        return None, sha256(content), (invalid(name, path, "expected an object"),)
+    return value, sha256(content), ()
+
+
+def read_document(name: str, path: Path | None, model: type[M]) -> Read[M]:
+    """The document in a file, held against its model."""
+    value, digest, blockers = read_json(name, path)
+    if blockers or path is None:
+        return Read(None, digest, blockers)
+    try:
+        return Read(model.model_validate(value), digest)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors(include_input=False)[:3]
+        )
+        return Read(None, digest, (invalid(name, path, wrong),))
