@@ -31,7 +31,7 @@ from dpone.schema import STRING, Landing, TypeMap
 from dpone.strategies import Read
 
 FULL = os.environ.get("DPONE_HYPOTHESIS_PROFILE") == "full"
-settings.register_profile("manifest", max_examples=2000 if FULL else 150, deadline=None)
+settings.register_profile("manifest", max_examples=2000 if FULL else 100, deadline=None)
 settings.load_profile("manifest")
 
 CANARY = "c4n4ry-p@ss:w/rd?é"
