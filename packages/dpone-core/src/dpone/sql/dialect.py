@@ -172,6 +172,10 @@ class Dialect:
         """The text of all expressions, none of which is NULL, one after another."""
         return " || ".join(expressions)
 
+    def first_value(self, expression: str, window: str) -> str:
+        """The value in the first row of the window, NULL among them; an engine that skips NULL overrides this."""
+        return f"FIRST_VALUE({expression}) OVER ({window})"
+
     def total(self, expression: str, of: Type) -> str:
         """The exact sum of integers or decimals, NULL when there is none."""
         scale = of.scale or 0 if of.kind is Kind.DECIMAL else 0

@@ -119,7 +119,7 @@ def _tied(raw: RawStage, how: Sealing, dialect: Dialect) -> str:
     window = _greatest_first(raw, how, "d", dialect)
     types = {f.name: f.type for f in raw.columns}
     unlike = [
-        dialect.differs(column, f"FIRST_VALUE({column}) OVER ({window})", types.get(name))
+        dialect.differs(column, dialect.first_value(column, window), types.get(name))
         for name, column in ((name, f"d.{dialect.quote(name)}") for name in how.columns if name not in how.key)
     ]
     odd = f"CASE WHEN {' OR '.join(unlike) or '1 = 0'} THEN 1 ELSE 0 END"
@@ -207,7 +207,7 @@ def _folded(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect) -> str
         column = dialect.quote(name)
         mask = dialect.one_character(f"e.{dialect.quote(KEPT)}", position)
         unsent = f"CASE WHEN COALESCE({mask}, '0') = '1' THEN 1 ELSE 0 END"
-        latest = f"FIRST_VALUE(e.{column}) OVER ({partition} ORDER BY {unsent}, e.{seq} DESC)"
+        latest = dialect.first_value(f"e.{column}", f"{partition} ORDER BY {unsent}, e.{seq} DESC")
         values.append(f"e.{column}" if name in how.key else f"{latest} AS {column}")
         flags.append(f"CASE WHEN MIN({unsent}) OVER ({partition}) = 1 THEN '1' ELSE '0' END")
     run = (
