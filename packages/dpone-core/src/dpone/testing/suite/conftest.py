@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from dpone.errors import DponeError
 from dpone.testing.memory.testkit import testkit as memory_testkit
 from dpone.testing.suite.rig import Rig, SinkRig, SourceRig, load_testkit, rigged
-from dpone.testing.testkit import Deviation, SinkTestkit, SourceTestkit
+from dpone.testing.testkit import Deviation, Sample, SinkTestkit, SourceTestkit, Testkit
 
 
 def _asked(config: pytest.Config) -> list[str]:
@@ -24,11 +24,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "rig" in metafunc.fixturenames:
-        asked = _asked(metafunc.config)
-        metafunc.parametrize(
-            "rig", asked, indirect=True, scope="session", ids=[load_testkit(a).connector.name for a in asked]
-        )
+    """Each test once for each connector, and one of a native type once for each of its samples."""
+    if "rig" not in metafunc.fixturenames:
+        return
+    kits = {name: load_testkit(name) for name in _asked(metafunc.config)}
+    if "sample" in metafunc.fixturenames:
+        pairs = [(name, sample) for name, kit in kits.items() for sample in _samples(kit)]
+        ids = [f"{kits[name].connector.name}-{sample.native}" for name, sample in pairs]
+        metafunc.parametrize("rig, sample", pairs, indirect=["rig"], scope="session", ids=ids)
+    else:
+        names = [kit.connector.name for kit in kits.values()]
+        metafunc.parametrize("rig", list(kits), indirect=True, scope="session", ids=names)
+
+
+def _samples(kit: Testkit) -> Sequence[Sample]:
+    return kit.samples if isinstance(kit, SourceTestkit) else ()
 
 
 @pytest.fixture(scope="session")
