@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
+from dpone.connector import INSTANT
 from dpone.ops import (
     Absent,
     Append,
@@ -26,14 +27,11 @@ from dpone.ops import (
     Upsert,
     Version,
 )
-from dpone.schema import Kind, Type
 from dpone.sql.load import KEPT, SqlLoad
 from dpone.sql.statement import Counted, Statement, Statements
 
 if TYPE_CHECKING:  # which imports this module
     from dpone.sql.dialect import Dialect
-
-_INSTANT = Type(Kind.TIMESTAMPTZ, 6)
 
 
 def render(op: Op, load: SqlLoad, dialect: Dialect) -> Statements:
@@ -118,7 +116,7 @@ def delete_absent(op: DeleteAbsent, load: SqlLoad, dialect: Dialect) -> Statemen
 def version(op: Version, load: SqlLoad, dialect: Dialect) -> Statements:
     """Open versions that ended are closed; then every live key without an open version gets one."""
     closed = dialect.quote(op.names[1])
-    at = dialect.literal(op.at, _INSTANT)
+    at = dialect.literal(op.at, INSTANT)
     close = dialect.update(load.target, "t", [(op.names[1], at)], None, ended(op, load, dialect))
     is_open = f"{on(op.key, 't', 's', load, dialect)} AND t.{closed} IS NULL"
     return (
@@ -144,7 +142,7 @@ def _remove(gone: str, how: DeletePolicy, load: SqlLoad, dialect: Dialect) -> St
             return (Statement(dialect.delete(load.target, "t", gone), Counted.DELETED),)
         case Flag(column=column, at=at):
             condition = f"t.{dialect.quote(column)} IS NULL AND {gone}"
-            text = dialect.update(load.target, "t", [(column, dialect.literal(at, _INSTANT))], None, condition)
+            text = dialect.update(load.target, "t", [(column, dialect.literal(at, INSTANT))], None, condition)
             return (Statement(text, Counted.UPDATED),)
         case _:
             assert_never(how)

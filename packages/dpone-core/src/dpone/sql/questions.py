@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dpone.connector import INSTANT
 from dpone.errors import DataError
 from dpone.ops import DeleteAbsent, Domain, Guard, Ignore, Op, Recreate, ReplaceAll, ReplaceSlice, Upsert, Version
 from dpone.oracle import at_not_after
-from dpone.schema import Kind, Type
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT, SqlLoad
 from dpone.sql.operations import absent, ended, in_slice, matched
 from dpone.sql.statement import Check
 from dpone.stage import partial_without_base
-
-_INSTANT = Type(Kind.TIMESTAMPTZ, 6)
 
 
 def guard_of(op: Op) -> Guard | None:
@@ -94,7 +92,7 @@ def _based(op: Upsert, load: SqlLoad, dialect: Dialect) -> Check:
 
 def _versions(op: Version, load: SqlLoad, dialect: Dialect) -> tuple[Check, ...]:
     opened, closed = map(dialect.quote, op.names)
-    at = dialect.literal(op.at, _INSTANT)
+    at = dialect.literal(op.at, INSTANT)
     key = ", ".join(dialect.grouped(f"t.{dialect.quote(c)}", load.type_of(c)) for c in op.key)
     doubled = f"SELECT 1 AS one FROM {load.target} AS t WHERE t.{closed} IS NULL GROUP BY {key} HAVING COUNT(*) > 1"
     two_open = DataError("a key has two open versions", code="target.two_open_versions")
