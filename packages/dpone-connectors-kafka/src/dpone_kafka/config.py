@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from dpone.connector import Config
+from dpone.loopback import is_loopback
 
 Tls = Literal["verify", "require", "off"]
 Sasl = Literal["plain", "scram_sha_256", "scram_sha_512", "oauth", "kerberos"]
@@ -95,16 +95,6 @@ class KafkaConfig(Config):
     def label(self) -> str:
         """The connection for people: no secret, no user."""
         return self.brokers
-
-
-def is_loopback(host: str) -> bool:
-    """True when the name can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_private(address: str) -> bool:

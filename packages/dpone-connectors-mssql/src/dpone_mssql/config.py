@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from dpone.connector import Config
+from dpone.loopback import is_loopback
 
 Auth = Literal["sql", "windows", "entra_password", "entra_service_principal", "entra_managed_identity", "entra_default"]
 Tls = Literal["verify", "strict", "trust", "off"]
@@ -21,8 +21,6 @@ _BY_ENVIRONMENT = frozenset({"windows", "entra_default"})
 
 class MssqlConfig(Config):
     """Where the server is, who we are there, and how the way to it is kept private."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     host: Text = Field(default="localhost", description="the server's name or address")
     port: int | None = Field(default=None, ge=1, le=65535, description="the TCP port; 1433 unless `instance` is given")
@@ -81,13 +79,3 @@ class MssqlConfig(Config):
         """The connection for people: no secret, no user."""
         place = f"\\{self.instance}" if self.instance else f":{self.port or 1433}"
         return f"{self.host}{place}/{self.database}"
-
-
-def is_loopback(host: str) -> bool:
-    """True when the name can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -18,6 +18,7 @@ from psycopg import sql
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
 from dpone.errors import RemoteError
 from dpone.failpoints import arm
+from dpone.manifest import from_url
 from dpone.schema import Field, Kind
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.services.secret import Secret
@@ -38,7 +39,6 @@ from dpone.testing.testkit import (
     Update,
 )
 from dpone.where import Row
-from dpone_postgres import PostgresConfig
 from dpone_postgres import connector as declared
 from dpone_postgres.control import PSQL, PsqlControl
 from dpone_postgres.publishing import COMMITTED
@@ -283,7 +283,7 @@ def _service(provider: Provider) -> Service:
 @contextmanager
 def _given() -> Iterator[Endpoint]:
     """A database of our own on the server that the environment names; it is gone afterwards."""
-    config = PostgresConfig.from_url(os.environ[GIVEN])
+    config = from_url(os.environ[GIVEN], declared, origin=GIVEN).resolve()
     server = Endpoint(
         connector="postgres",
         host=config.host,

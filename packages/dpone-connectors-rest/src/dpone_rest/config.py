@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from dpone.connector import Config
+from dpone.loopback import is_loopback
 
 Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -129,13 +129,3 @@ def _parts(url: str) -> tuple[str, str] | None:
     if scheme not in {"http", "https"} or not host or parts.username or parts.password or parts.query or parts.fragment:
         return None
     return scheme, host
-
-
-def is_loopback(host: str) -> bool:
-    """True when the name can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -377,7 +377,8 @@ class Diagnoses(Protocol):
 class Config(BaseModel):
     """What a connection holds; secrets are pydantic SecretStr and are read at connect time only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # an error of pydantic would otherwise quote what it was given, a password among it
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class SourceOptions(BaseModel):
@@ -437,7 +438,7 @@ class Profile:
 class Connector(Generic[C]):
     """A connector: a value, found under the entry-point group `dpone.connectors`.
 
-    `schemes` are the URL schemes that `config.from_url` reads; the first is the canonical one.
+    `schemes` are the URL schemes of its connections (`dpone.manifest.urls`); the first is the canonical one.
     """
 
     name: str
