@@ -9,6 +9,7 @@ from pydantic import SecretStr, ValidationError
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, negotiate
 from dpone.errors import UsageError
 from dpone.integration_matrix import SPECIFIED, capabilities
+from dpone.manifest import from_url
 from dpone.schema import Field, Landing, Verdict, parse_type
 from dpone_postgres import PostgresConfig, connector
 from dpone_postgres.options import PostgresSinkOptions, PostgresSourceOptions
@@ -34,7 +35,7 @@ def test_tls_is_verified_unless_the_server_is_this_machine() -> None:
 
 
 def test_a_url_says_the_same_as_its_parts() -> None:
-    config = PostgresConfig.from_url("postgresql://me:p%40ss@h:5433/d%2Fb?sslmode=require&options.work_mem=1MB")
+    config = from_url("postgresql://me:p%40ss@h:5433/d%2Fb?sslmode=require", connector).resolve({})
     expected = PostgresConfig(
         host="h",
         port=5433,
@@ -42,7 +43,6 @@ def test_a_url_says_the_same_as_its_parts() -> None:
         password=SecretStr("p@ss"),
         database="d/b",
         sslmode="require",
-        options={"work_mem": "1MB"},
     )
     assert config == expected
     assert "p@ss" not in repr(config)
@@ -50,10 +50,10 @@ def test_a_url_says_the_same_as_its_parts() -> None:
 
 def test_a_wrong_url_is_refused_without_repeating_its_password() -> None:
     with pytest.raises(UsageError) as caught:
-        PostgresConfig.from_url("postgresql://me:canary@h:port/d")
+        from_url("postgresql://me:canary@h:port/d", connector)
     assert "canary" not in str(caught.value)
     with pytest.raises(UsageError, match="sslmod"):
-        PostgresConfig.from_url("postgresql://h/d?sslmod=require")
+        from_url("postgresql://h/d?sslmod=require", connector)
 
 
 def test_a_source_is_a_table_or_a_query() -> None:
