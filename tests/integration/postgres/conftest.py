@@ -13,6 +13,7 @@ import pytest
 
 from dpone import events
 from dpone.connector import Column, Cursor, Dataset, Target
+from dpone.manifest import from_url
 from dpone.ops import Program
 from dpone.plan import End, Plan, PlannedColumn
 from dpone.runner import Run, execute
@@ -36,7 +37,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def config(endpoint: Endpoint) -> PostgresConfig:
-    return PostgresConfig.from_url(endpoint.url())
+    return from_url(endpoint.url(), connector).resolve()
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ import dpone
 from dpone.testing.services.postgres import EmbeddedPostgres
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/postgres-to-postgres.md"
-MANIFESTS = {
-    re.search(r"mode: (\w+)", text)[1]: text for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-}  # type: ignore[index]  # a manifest without a mode is no manifest
+_BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+MANIFESTS = {found[1]: text for text in _BLOCKS if (found := re.search(r"mode: (\w+)", text))}
 SEED = """
 CREATE SCHEMA raw;
 CREATE TABLE orders (id bigint PRIMARY KEY, state text NOT NULL, amount numeric(12,2) NOT NULL, note text,

@@ -74,7 +74,7 @@ module = importlib.util.module_from_spec(spec)
 sys.modules["suite_conftest"] = module
 spec.loader.exec_module(module)
 said = json.load(sys.stdin)
-config = module.PostgresConfig.from_url(said["url"])
+config = module.from_url(said["url"], module.connector).resolve()
 if said["strategy"] == "incremental_merge":
     from datetime import timedelta
     cursor = module.Cursor("c", lag=timedelta(days=1))
