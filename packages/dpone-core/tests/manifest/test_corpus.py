@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from textwrap import dedent
 from typing import Any
 
@@ -12,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from dpone.connector import Connector
 from dpone.errors import UsageError
-from dpone.manifest import Manifest
+from dpone.manifest import Manifest, parse
 from dpone.manifest.document import compose
 from dpone.manifest.schema import DIALECT, manifest_schema, modeline
 
@@ -533,6 +534,27 @@ def test_the_message_is_the_one_that_was_promised(load_text: Load) -> None:
         load_text(text_of("stratgy: {mode: replace}", strategy="", reconcile="reconcile: counts", audit="audit: true"))
     assert raised.value.message == 'orders.yaml:7: unknown key "stratgy"; did you mean "strategy"?'
     assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        b"x",
+        {1, 2},
+        10**5000,
+        date(2026, 1, 1),
+        "\ud800",
+        {"\ud800": 1},
+        ["\udfff"],
+        object(),
+    ],
+    ids=["nan", "inf", "bytes", "set", "huge", "date", "surrogate", "surrogate-key", "surrogate-item", "object"],
+)
+def test_data_that_yaml_could_not_hold_is_refused(value: object, lookup: Callable[[str], Connector[Any]]) -> None:
+    with pytest.raises(UsageError, match=r"limits\.memory.*: a manifest holds text"):
+        parse({"version": 1, "name": "n", "limits": {"memory": value}}, lookup, environ={})
 
 
 def test_a_problem_of_the_defaults_is_said_once(load_text: Load) -> None:

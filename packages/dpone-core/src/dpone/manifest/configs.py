@@ -53,7 +53,7 @@ def check_config(config: type[Config], node: Node, file: str, *, where: str, is_
         else:
             config.model_validate_json(json.dumps(node.plain(), default=str), strict=True)
     except ValidationError as error:
-        waiting = [e["loc"] for e in error.errors() if e["type"] not in {"missing", "extra_forbidden"}]
+        waiting = [e["loc"] for e in error.errors() if e["type"] not in {"missing", "extra_forbidden", "json_invalid"}]
         unknown = {place.path(loc) for loc in waiting if _has_reference(node.at(loc))}
         problems = [p for p in findings(error, config, place) if p.path not in unknown]
     return [_redacted(p, config, node) for p in problems]

@@ -6,6 +6,7 @@ documents and numbers that would change by being read are refused.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ MAX_BYTES = 1 << 20
 MAX_NODES = 100_000  # aliases counted as often as they are used
 MAX_DEPTH = 32
 MAX_NUMBER = 80  # characters
+MAX_BITS = 270  # what that many digits need
 
 Loc = Sequence[str | int]
 Scalar = str | int | float | bool | None
@@ -96,6 +98,23 @@ class Entry:
 
     key: Mark | None
     node: Node
+
+
+def foreign(root: Node) -> str | None:
+    """The path of something that YAML could not have held, in data that came from no file; None where all is well."""
+    for path, node in root.walk():
+        value: object = node.value
+        texts = [*node.entries, *([value] if isinstance(value, str) else [])]
+        match value:
+            case float():
+                is_plain = math.isfinite(value)
+            case int():
+                is_plain = value.bit_length() <= MAX_BITS
+            case _:
+                is_plain = value is None or isinstance(value, str | dict | tuple)
+        if not is_plain or any(_LONE_SURROGATE.search(text) for text in texts):
+            return ".".join(map(str, path)) or "the whole"
+    return None
 
 
 def node_of(data: Json) -> Node:

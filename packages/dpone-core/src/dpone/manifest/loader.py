@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from dpone.connector import Json
 from dpone.errors import UsageError
 from dpone.manifest.connections import Connections
-from dpone.manifest.document import Node, compose, node_of
+from dpone.manifest.document import Node, compose, foreign, node_of
 from dpone.manifest.ends import Lookup, Reading, without
 from dpone.manifest.models import Manifest, Stream
 from dpone.manifest.pipelines import STREAM_KEYS, read_stream
@@ -48,7 +48,11 @@ def parse(
     label: str = "manifest",
 ) -> Manifest:
     """The manifest that plain data describes; errors name keys and no lines."""
-    return _read(node_of(data), label, folder or Path.cwd(), connector, environ, None)
+    root = node_of(data)
+    if (path := foreign(root)) is not None:
+        message = f"{path}: a manifest holds text, finite numbers, true, false, lists and mappings"
+        raise as_error([Problem(label, None, message)])
+    return _read(root, label, folder or Path.cwd(), connector, environ, None)
 
 
 def _not_found(file: Path) -> UsageError:
