@@ -20,6 +20,9 @@ from dpone.errors import UsageError
 from dpone.testing.services.account import Account
 
 _REMOVED = "removed-"
+# Whoever asks: a service that needs no other account must not lock out the running server of one that does. What is in
+# it cannot be listed, and each directory has a mode of its own.
+_PASSABLE = 0o711
 Forget = Callable[[Path], None]  # frees what a server of that kind keeps outside its directory
 
 
@@ -57,8 +60,7 @@ def scratch_root(account: Account | None) -> Path:
             hint="point TMPDIR at a directory that every account may pass through",
         )
     root = parent / f"dpone-services-{os.geteuid()}"
-    mode = 0o700 if account is None else 0o711
-    root.mkdir(mode=mode, exist_ok=True)
+    root.mkdir(mode=_PASSABLE, exist_ok=True)
     found = root.lstat()
     # in a shared /tmp somebody else may have made it first, to read or to steer what we put there
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -67,7 +69,7 @@ def scratch_root(account: Account | None) -> Path:
             code="service.unsafe_scratch",
             hint="remove it, or point TMPDIR elsewhere",
         )
-    root.chmod(mode)
+    root.chmod(_PASSABLE)
     return root
 
 
