@@ -37,7 +37,8 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def config(endpoint: Endpoint) -> PostgresConfig:
-    return from_url(endpoint.url(), connector).resolve()
+    found: PostgresConfig = from_url(endpoint.url(), connector).resolve()
+    return found
 
 
 @pytest.fixture
