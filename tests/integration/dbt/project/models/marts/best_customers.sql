@@ -1,0 +1,1 @@
+select customer, amount from {{ ref('customer_totals') }} where amount > 100

@@ -1,0 +1,1 @@
+select day, amount from {{ ref('daily_orders') }} where amount > 50

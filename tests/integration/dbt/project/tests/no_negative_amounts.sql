@@ -1,0 +1,1 @@
+select * from {{ ref('orders_enriched') }} where amount < 0
