@@ -8,6 +8,9 @@ ops = CommandTable(
     "ops",
     commands={
         "benchmark-run": ("dpone_certify.cli.benchmark_run:benchmark_run", "Measure dpone beside a control."),
+        "run-registry": ("dpone_certify.cli.run_registry:run_registry", "Register a run by its record."),
+        "lineage-export": ("dpone_certify.cli.lineage_export:lineage_export", "Write a run's OpenLineage events."),
+        "dbt-lineage": ("dpone_certify.cli.dbt_lineage:dbt_lineage", "Judge a dbt run, stitched to dpone's targets."),
     },
     help="Certify, judge evidence, decide releases.",
 )
