@@ -152,6 +152,15 @@ def integration(session: nox.Session, service: str) -> None:
     pytest(session, *selection, env=variables)
 
 
+@nox.session(venv_backend="uv")
+@nox.parametrize("version", [nox.param(version, id=version) for version in ("1.11", "1.7")])
+def dbt(session: nox.Session, version: str) -> None:
+    """Run a real dbt project over tables that dpone loads; dbt has a venv of its own."""
+    # 1.7 still imports pkg_resources; it wrote the previous version of dbt's artifacts
+    session.install(f"dbt-core=={version}.*", "dbt-postgres", "setuptools<81")
+    pytest(session, "tests/integration/dbt", env={"DPONE_DBT": str(Path(session.bin) / "dbt")})
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken link is an error."""
