@@ -44,7 +44,7 @@ def test_a_wrong_manifest_is_refused_in_one_message(
     assert f"[{code}" in answer.err
     assert words in answer.err
     assert "Traceback" not in answer.err
-    with pytest.raises(KeyError):
+    with pytest.raises(LookupError):
         shop.landed()
 
 
