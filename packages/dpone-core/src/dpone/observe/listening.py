@@ -11,6 +11,7 @@ from dpone.events import Observer
 from dpone.manifest.models import Manifest
 
 LINEAGE = ("OPENLINEAGE_URL", "DPONE_LINEAGE")
+METRICS = ("DPONE_METRICS_FILE", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 @contextmanager
@@ -24,7 +25,14 @@ def listening(
         if any(asked.get(name) for name in LINEAGE):
             from dpone.observe import lineage  # nothing of it is loaded by a run that tells nobody
 
-            if (observer := lineage.of(manifest, run_id, runs, asked)) is not None:
-                stack.callback(observer.close)
+            if (teller := lineage.of(manifest, run_id, runs, asked)) is not None:
+                stack.callback(teller.close)
+                found.append(teller)
+        if any(asked.get(name) for name in METRICS):
+            from dpone.observe import metrics  # likewise
+
+            for observer in metrics.observers_of(manifest.name, asked):
+                if isinstance(observer, metrics.OpenTelemetry):
+                    stack.callback(observer.close)
                 found.append(observer)
         yield tuple(found)
