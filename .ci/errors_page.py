@@ -92,6 +92,8 @@ def entries() -> dict[str, Entry]:
 
 
 def _note(call: ast.Call, constants: dict[str, str], found: dict[str, Entry]) -> None:
+    if _name(call.func) == "Blocker":  # what blocks a document is no error of a command, and has a page of its own
+        return
     words = {k.arg: k.value for k in call.keywords}
     given = words.get("code")
     code = text_of(given) or (constants.get(given.id) if isinstance(given, ast.Name) else None)
