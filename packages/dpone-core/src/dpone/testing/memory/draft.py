@@ -12,6 +12,7 @@ from dpone.ops import Append, Op, Program, Recreate, Upsert, domain
 from dpone.oracle import Counts
 from dpone.stage import Sealed, outside_domain
 from dpone.testing.memory.cell import Table, refuse_long_name
+from dpone.testing.memory.staging import MemoryStage
 from dpone.testing.memory.typemap import widened
 from dpone.where import Row
 
@@ -41,11 +42,11 @@ def refuse_outside(program: Program, stage: Sealed) -> None:
         raise DataError("partial rows need an upsert", code="stage.partial_without_base")
 
 
-def carried_out(op: Op, table: Table, stage: Sealed, layout: Layout, xid: int) -> tuple[Table, Counts]:
-    """The table after one operation, and what it did."""
+def carried_out(op: Op, table: Table, stage: MemoryStage, layout: Layout, xid: int) -> tuple[Table, Counts]:
+    """The table after one operation, and what it did; columns that the load does not carry keep their values."""
     laid = replace(table, layout=layout) if isinstance(op, Recreate) else table
-    before = oracle.Table(layout.schema.names, tuple(table.content), table.appended)
-    after, counts = oracle._carry_out(op, before, stage)  # noqa: SLF001 - the one step of `apply`, counted by itself
+    before = oracle.Table(stage.spec.columns, tuple(table.content), table.appended)
+    after, counts = oracle._carry_out(op, before, stage.sealed)  # noqa: SLF001 - the one step of `apply`, counted by itself
     rows = [row if len(row) == len(laid.columns) else {c: row.get(c) for c in laid.columns} for row in after.rows]
     done = laid.rewritten(rows, xid)
     return (replace(done, appended=after.loads) if isinstance(op, Append) else done), counts

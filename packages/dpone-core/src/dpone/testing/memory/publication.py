@@ -48,7 +48,7 @@ class TransactionPublication:
         refuse_outside(program, stage.sealed)
         counts = []
         for op in program:
-            self._draft, done = carried_out(op, self.draft, stage.sealed, self._layout, self._begun.xid)
+            self._draft, done = carried_out(op, self.draft, stage, self._layout, self._begun.xid)
             counts.append(done)
             hit("after_each_op")
         refuse_null(self.draft)

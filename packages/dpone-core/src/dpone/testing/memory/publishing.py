@@ -62,7 +62,7 @@ class ShadowPublication:
         refuse_outside(program, stage.sealed)
         counts = []
         for op in program:
-            table, done = carried_out(op, self._table(), stage.sealed, self._layout, self._begun.xid)
+            table, done = carried_out(op, self._table(), stage, self._layout, self._begun.xid)
             self._put(table)
             counts.append(done)
             hit("after_each_op")

@@ -14,6 +14,8 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from dpone.schema import Field, Kind, Type
+from dpone.stage import canonical
+from dpone.testing.suite.intervals import interval
 from dpone.where import Row
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def normal(value: Any, of: Type) -> Any:
 
 
 def _nested(value: Any, of: Type) -> Any:
+    if isinstance(value, str):
+        value = json.loads(value, parse_float=Decimal)  # in an engine without such types
     match of.kind:
         case Kind.LIST:
             return tuple(normal(v, of.items[0].type) for v in value)
@@ -70,6 +74,8 @@ def _scalar(value: Any, of: Type) -> Any:
             return str(value).lower()
         case Kind.JSON:
             return _json(value)
+        case Kind.INTERVAL:
+            return interval(str(value))
         case _:
             return str(value)
 
@@ -114,6 +120,12 @@ def plain_table(table: pa.Table, fields: Sequence[Field]) -> Counter[Plain]:
     names = [f.name for f in fields]
     assert sorted(table.column_names) == sorted(names), f"columns {table.column_names}, expected {names}"
     columns = [[normal(v, f.type) for v in python_values(table.column(f.name))] for f in fields]
+    return Counter(zip(*columns, strict=True))
+
+
+def plain_arrow(table: pa.Table) -> Counter[Plain]:
+    """The rows of an Arrow table as they are, for two tables that one reader read."""
+    columns = [[canonical(v) for v in python_values(table.column(name))] for name in sorted(table.column_names)]
     return Counter(zip(*columns, strict=True))
 
 

@@ -30,7 +30,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     kits = {name: load_testkit(name) for name in _asked(metafunc.config)}
     if "sample" in metafunc.fixturenames:
         pairs = [(name, sample) for name, kit in kits.items() for sample in _samples(kit)]
-        ids = [f"{kits[name].connector.name}-{sample.native}" for name, sample in pairs]
+        ids: list[str] = []
+        for name, sample in pairs:
+            stem = f"{kits[name].connector.name}-{sample.native}"
+            nth = sum(known.partition("#")[0] == stem for known in ids) + 1
+            ids.append(stem if nth == 1 else f"{stem}#{nth}")
         metafunc.parametrize("rig, sample", pairs, indirect=["rig"], scope="session", ids=ids)
     else:
         names = [kit.connector.name for kit in kits.values()]

@@ -4,18 +4,18 @@ seeded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from dpone.batch import Format
+from dpone.connector import Target
 from dpone.ops import Recreate
 from dpone.schema import Schema
 from dpone.strategies import Read
+from dpone.testing.suite.compare import assert_same, plain_arrow
 from dpone.testing.suite.jobs import Attempt, programmed
 from dpone.testing.suite.readings import request_of
 from dpone.testing.suite.rig import Seeded, SinkRig
 from dpone.testing.suite.shapes import FREE
-from dpone.where import Row
 
 
 def copy(
@@ -25,9 +25,12 @@ def copy(
     *,
     splits: int | None = None,
     read: Read = Read.SCAN,
-    expected: Sequence[Row] | None = None,
+    alike: Target | None = None,
 ) -> None:
-    """The seeded table is read whole in this format into a new target, which then holds the same rows."""
+    """The seeded table is read whole in this format into a new target, which then holds the same rows.
+
+    With `alike`, an independent reader sees in the target just what it sees there, in the engine's own words.
+    """
     sink.require(Recreate)
     request = replace(request_of(seeded, read, splits=splits), format=form)
     with seeded.rig.source() as source, source.open(request) as reading, sink.sink() as connected:
@@ -46,5 +49,9 @@ def copy(
                 staged = stage.seal()
                 assert staged.received == len(seeded.rows)
                 attempt.publish(stage, None)
-    rows = seeded.rows if expected is None else expected
-    sink.assert_rows(the_job.target, rows, seeded.schema.fields, f"{form} from {seeded.rig.connector.name}")
+    where = f"{form} from {seeded.rig.connector.name}"
+    if alike is None:
+        sink.assert_rows(the_job.target, seeded.rows, seeded.schema.fields, where)
+    else:
+        found, original = (plain_arrow(sink.sink_kit.rows(sink.endpoint, t)) for t in (the_job.target, alike))
+        assert_same(found, original, seeded.schema.fields, where)

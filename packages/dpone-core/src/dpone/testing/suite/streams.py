@@ -73,7 +73,8 @@ class Stream:
         before = () if recreated else self.fields
         ordered = [content.get(f.name, f) for f in before if f.name in content or f in kept]
         ordered += [f for f in content.values() if f not in ordered]
-        self.table = replace(self.table, columns=tuple(f.name for f in ordered))
+        # a column that the load does not carry keeps its values, as a system column does
+        self.table = replace(self.table, columns=tuple(f.name for f in ordered if f.name in content))
         self.fields = (*ordered, *system.values())
 
 

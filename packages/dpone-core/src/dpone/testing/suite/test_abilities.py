@@ -6,17 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from dpone.connector import Diagnoses, Discovers, Explains, Measures
+from dpone.connector import Diagnoses, Discovers, Explains, Measures, ReadRequest
 from dpone.ops import Upsert
 from dpone.probes import Greatest, Least, Nulls, Probe, Rows, Total
 from dpone.testing.suite.compare import normal
 from dpone.testing.suite.jobs import Attempt
 from dpone.testing.suite.plain import ROWS
 from dpone.testing.suite.readings import request_of
-from dpone.testing.suite.rig import Rig, SinkRig, SourceRig
+from dpone.testing.suite.rig import Rig, Seeded, SinkRig, SourceRig
 from dpone.testing.suite.shapes import MIXED, rows
 from dpone.testing.suite.streams import stream_of
-from dpone.testing.testkit import PLAIN
+from dpone.testing.testkit import PLAIN, Insert, Mutation
 from dpone.where import Compare, Condition
 
 
@@ -38,12 +38,19 @@ def test_a_sink_explains_a_load_without_doing_it(sink: SinkRig) -> None:
 PROBE: Probe = (Rows(), Nulls("name"), Total("amount"), Least("id"), Greatest("updated_at"))
 
 
-def test_a_source_measures_what_it_would_give(source: SourceRig) -> None:
-    seeded = source.seed(PLAIN, ROWS)
-    with source.source() as connected:
+def _measured(seeded: Seeded, request: ReadRequest, *meanwhile: Mutation) -> dict[object, object]:
+    """What the source answers about an open reading, to which nothing comes that happens after it opened."""
+    with seeded.rig.source() as connected:
         if not isinstance(connected, Measures):
-            pytest.skip(f"{source.connector.name} does not measure")
-        found = dict(connected.measure(request_of(seeded), PROBE))
+            pytest.skip(f"{seeded.rig.connector.name} does not measure")
+        with connected.open(request):
+            seeded.change(*meanwhile)
+            return {**connected.measure(request, PROBE)}
+
+
+def test_a_source_measures_what_it_gives(source: SourceRig) -> None:
+    seeded = source.seed(PLAIN, ROWS)
+    found = _measured(seeded, request_of(seeded))
     assert found[Rows()] == len(ROWS)
     assert found[Nulls("name")] == 1
     assert Decimal(str(found[Total("amount")])) == Decimal("1.2501")
@@ -53,14 +60,18 @@ def test_a_source_measures_what_it_would_give(source: SourceRig) -> None:
 
 
 def test_a_source_measures_within_the_filter(source: SourceRig) -> None:
+    if not source.spec_of_source.pushes_where:
+        pytest.skip(f"core filters the rows of {source.connector.name}")
     seeded = source.seed(PLAIN, ROWS)
-    where = (Condition("id", Compare.LE, 3),)
-    with source.source() as connected:
-        if not isinstance(connected, Measures):
-            pytest.skip(f"{source.connector.name} does not measure")
-        if not source.spec_of_source.pushes_where:
-            pytest.skip(f"core filters the rows of {source.connector.name}")
-        assert connected.measure(request_of(seeded, where=where), (Rows(),))[Rows()] == 4  # noqa: PLR2004 - of six
+    request = request_of(seeded, where=(Condition("id", Compare.LE, 3),))
+    assert _measured(seeded, request)[Rows()] == 4  # noqa: PLR2004 - of six
+
+
+def test_a_source_measures_the_snapshot_that_it_reads(source: SourceRig) -> None:
+    if Insert not in source.source_kit.mutations:
+        pytest.skip(f"rows of {source.connector.name} cannot be added later")
+    seeded = source.seed(PLAIN, ROWS)
+    assert _measured(seeded, request_of(seeded), Insert({"id": 77}))[Rows()] == len(ROWS)
 
 
 def test_tables_are_discovered(source: SourceRig) -> None:

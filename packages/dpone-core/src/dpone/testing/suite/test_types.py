@@ -84,7 +84,7 @@ def test_a_native_type_goes_home_by_every_format(source: SourceRig, sample: Samp
         if accepted is None or wire.refuses(field, landing) or accepted.refuses(field, landing):
             continue
         as_read = replace(seeded, table=replace(seeded.table, schema=_with_value(seeded.schema, field)))
-        copy(as_read, sink, wire.format)
+        copy(as_read, sink, wire.format, alike=sink.target(seeded.table.label))
 
 
 def _with_value(schema: Schema, value: Field) -> Schema:
