@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Profile, carry_out
+from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Profile, carry_out
 from dpone_certify.benchmark.document import document_of
 from dpone_certify.benchmark.surroundings import environment, subject
 from dpone_postgres.testkit import testkit
@@ -12,10 +12,14 @@ from dpone_postgres.testkit import testkit
 pytestmark = pytest.mark.integration_postgres
 
 
-def test_a_tiny_benchmark_measures_everything() -> None:
+@pytest.fixture(scope="module")
+def tiny() -> Benchmark:
     said: list[str] = []
-    found = carry_out(testkit, Profile("tiny", (300,), 1, 1), None, said.append)
-    metrics = document_of(found, environment(), subject())
+    return carry_out(testkit, Profile("tiny", (300,), 1, 1), None, said.append)
+
+
+def test_everything_is_measured(tiny: Benchmark) -> None:
+    metrics = document_of(tiny, environment(), subject())
     assert [c.name for c in metrics.comparisons] == ["start_up", "empty_run", "full_refresh_300"]
     copy = metrics.comparisons[-1]
     assert set(copy.contestants) == {DPONE, FIRST_LOAD, IN_PROCESS, CONTROL}
@@ -23,3 +27,8 @@ def test_a_tiny_benchmark_measures_everything() -> None:
     assert copy.contestants[CONTROL].wall_seconds < copy.contestants[DPONE].wall_seconds
     assert metrics.throughput_rows_per_second > 0
     assert metrics.engine["product"] == "PostgreSQL"
+
+
+@pytest.mark.xfail(reason="full_refresh without `key` drops the primary key of the source", strict=True)
+def test_the_target_of_dpone_has_what_the_control_built(tiny: Benchmark) -> None:
+    assert tiny.measured[-1].missing == ()

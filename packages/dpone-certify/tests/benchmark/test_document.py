@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,20 @@ def test_a_missed_target_is_a_blocker(million_wall: float, memory: int, missed: 
     assert all(b.action for b in found.blockers)
 
 
+def test_a_target_with_less_than_the_controls_is_a_blocker() -> None:
+    whole = benchmark()
+    *others, copy = whole.measured
+    found = document_of(
+        replace(whole, measured=(*others, replace(copy, missing=("PRIMARY KEY (id)",)))), ENVIRONMENT, SUBJECT
+    )
+    assert not found.passed
+    assert [b.code for b in found.blockers] == ["benchmark.unequal_target:full_refresh_1000000"]
+    assert "lacks PRIMARY KEY (id)" in markdown_of(found, "plot.svg")
+
+
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     whole = benchmark()
-    quick = type(whole)("quick", 3, whole.identity, whole.endpoint, whole.measured[:3])
+    quick = replace(whole, profile="quick", measured=whole.measured[:3])
     found = document_of(quick, ENVIRONMENT, SUBJECT)
     assert {t.name: t.met for t in found.targets}["wall_1m"] is None
     assert found.passed

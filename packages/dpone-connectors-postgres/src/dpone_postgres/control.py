@@ -24,6 +24,16 @@ Command = tuple[Sequence[str], Mapping[str, str]]  # arguments, and the whole en
 _SCHEMA = "public"
 _BARE = "import os, psycopg; psycopg.connect(os.environ['DPONE_BENCH_URL']).close()"
 
+_CONSTRAINTS = """
+    WITH t AS (
+        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = %(schema)s AND c.relname = %(table)s
+    )
+    SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN t ON t.oid = k.conrelid WHERE k.contype = 'p'
+    UNION ALL
+    SELECT 'NOT NULL ' || a.attname FROM pg_attribute a JOIN t ON t.oid = a.attrelid WHERE a.attnum > 0 AND a.attnotnull
+"""
+
 # A value of each kind from the number `i` of its row, one in ten NULL where the column may be; spread, not sorted.
 _VALUES: Mapping[Kind, str] = {
     Kind.INT: "(i * 7919 % 30011)",
@@ -83,6 +93,12 @@ class PsqlControl:
             return [copy]
         keys = sql.SQL("ALTER TABLE {} {}").format(write, sql.SQL(", ").join(parts))
         return [copy, [_psql(sink, keys)]]
+
+    def constraints(self, endpoint: Endpoint, target: Target) -> frozenset[str]:
+        """The primary key and the required columns, as the catalogue has them."""
+        with _connect(endpoint) as connection:
+            found = connection.execute(_CONSTRAINTS, {"schema": target.name[0], "table": target.name[-1]}).fetchall()
+        return frozenset(str(text) for (text,) in found)
 
     def bare(self, endpoint: Endpoint) -> Command:
         return (sys.executable, "-c", _BARE), {**_inherited(), "DPONE_BENCH_URL": endpoint.url()}

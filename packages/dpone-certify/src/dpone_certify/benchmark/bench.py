@@ -49,6 +49,7 @@ class Measured:
     control: str
     rows: int | None
     costs: Costs
+    missing: tuple[str, ...] = ()  # what the control's target has and dpone's has not: then the work was not the same
 
 
 def start_up(folder: Path, rounds: int, say: Say) -> Measured:
@@ -108,7 +109,10 @@ class Bench:
             IN_PROCESS: lambda: self._warm(warming, manifest, rows),
         }
         course = Course(copy_of(rows), contestants, before)
-        return Measured(course.name, control.description, rows, play(course, rounds, say))
+        costs = play(course, rounds, say)
+        wanted = control.constraints(self.endpoint, other)
+        missing = {m for target in (kept, fresh) for m in wanted - control.constraints(self.endpoint, target)}
+        return Measured(course.name, control.description, rows, costs, tuple(sorted(missing)))
 
     def empty_run(self, rounds: int, say: Say) -> Measured:
         """An incremental run that finds nothing new, beside a process that imports the driver and connects."""

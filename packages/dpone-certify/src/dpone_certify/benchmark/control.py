@@ -44,6 +44,10 @@ class Control(Protocol):
         """What copies the rows and then builds the same keys, as commands."""
         ...
 
+    def constraints(self, endpoint: Endpoint, target: Target) -> frozenset[str]:
+        """The primary key and the required columns of a table, in words that equal tables share."""
+        ...
+
     def bare(self, endpoint: Endpoint) -> Command:
         """A command that imports the driver, connects and ends: the least that any client costs."""
         ...

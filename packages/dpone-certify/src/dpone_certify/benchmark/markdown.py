@@ -44,6 +44,8 @@ def markdown_of(metrics: BenchmarkMetrics, plot: str) -> str:
         "|---|--:|--:|--:|---|",
         *(_target(t) for t in metrics.targets),
         "",
+        *(f"- `{b.code}` {b.message}; {b.action}." for b in metrics.blockers),
+        "",
     ]
     for comparison in metrics.comparisons:
         lines += _comparison(comparison)
