@@ -116,7 +116,7 @@ def _ready(endpoint: Endpoint) -> Probe:
     """Our server answers a query: by its password, lest somebody else's server on that port answers for it."""
     assert endpoint.password is not None
     login = {"X-ClickHouse-User": endpoint.user or "", "X-ClickHouse-Key": endpoint.password.reveal()}
-    request = Request(f"http://{LOOPBACK}:{endpoint.ports['http']}/?query=SELECT+1", headers=login)  # noqa: S310 - loopback
+    request = Request(f"http://{LOOPBACK}:{endpoint.ports['http']}/?query=SELECT+1", headers=login)
 
     def ready(_: object) -> bool:
         if not connects(LOOPBACK, endpoint.ports["native"]):

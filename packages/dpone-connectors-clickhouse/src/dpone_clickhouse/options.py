@@ -69,11 +69,6 @@ class Ttl(Model):
 class ClickHouseSink(TableSink):
     """A table, and how it is stored where dpone makes it."""
 
-    engine: Literal["merge_tree", "replacing_merge_tree"] = Field(
-        default="merge_tree",
-        description="replacing_merge_tree keeps the greatest `version` of each key; readers then ask with FINAL",
-    )
-    version: Name | None = Field(default=None, description="replacing_merge_tree: the column that decides")
     replicated: StrictBool = Field(default=False, description="true makes the table replicated")
     cluster: Text | None = Field(default=None, description="the cluster on which tables are made (ON CLUSTER)")
     order_by: Names | None = Field(default=None, description="the sorting key; the strategy's key unless given")
@@ -91,8 +86,6 @@ class ClickHouseSink(TableSink):
     )
 
     @model_validator(mode="after")
-    def _goes_together(self) -> Self:
+    def _is_qualified(self) -> Self:
         _refuse_long(self.table)
-        if (self.version is not None) is not (self.engine == "replacing_merge_tree"):
-            raise refused("`version` and `engine: replacing_merge_tree` belong together")
         return self

@@ -1,0 +1,415 @@
+"""The final act of a server without transactions: a shadow beside the target, and one exchange that carries its marker.
+
+The shadow begins as a clone, which links the target's parts and copies nothing. Operations rebuild those partitions of
+it that they touch. Its comment is the marker. EXCHANGE TABLES shows rows, layout and marker at once; a first load
+appears by RENAME. One REPLACE PARTITION would show the rows of one partition, and could not carry the marker.
+"""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from clickhouse_driver import errors
+
+from dpone.connector import AddColumn, Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
+from dpone.errors import DponeError, PlanError, StateError
+from dpone.failpoints import hit
+from dpone.names import print_name
+from dpone.ops import Append, Op, Program, Recreate, domain
+from dpone.oracle import Counts, guard_against
+from dpone.probes import Measurement, Probe
+from dpone.sql.perform import validate
+from dpone.sql.probe import read_probe, render_probe
+from dpone.sql.questions import guard_of
+from dpone_clickhouse.catalog import (
+    Fingerprint,
+    Name,
+    Table,
+    find_table,
+    fingerprint,
+    full_name,
+    literals,
+    views_on,
+    was_written,
+)
+from dpone_clickhouse.config import ClickHouseConfig
+from dpone_clickhouse.dialect import CLICKHOUSE
+from dpone_clickhouse.faults import leased, translated
+from dpone_clickhouse.lease import Held
+from dpone_clickhouse.marker import Marker, read_marker
+from dpone_clickhouse.rebuilding import Rebuild, rebuild
+from dpone_clickhouse.session import Session, session
+from dpone_clickhouse.staging import ClickHouseStage, drop, new_mark, table_beside
+from dpone_clickhouse.state import books_of, enter, is_committed
+from dpone_clickhouse.storage import create_like, create_new, fields_of, on_cluster
+
+CLONE, BUILD, MARK, EXCHANGE, RECORD, DROP = STEPS = (
+    "publish.clone",  # the shadow has the target's rows in the new layout
+    "publish.build",  # the shadow has the rows after the program
+    "publish.mark",  # the shadow carries the marker
+    "publish.exchange",  # readers see the new rows
+    "publish.record",  # the state tables say so too
+    "publish.drop",  # the old rows are gone
+)
+PLAIN_ENGINES = frozenset({"MergeTree", "ReplicatedMergeTree", "SharedMergeTree"})
+_REFUSED_ALTER = frozenset({44, 524})  # ILLEGAL_COLUMN, ALTER_OF_COLUMN_IS_FORBIDDEN
+
+
+class ShadowPublication:
+    """Readers see nothing of it before the exchange, and all of it after."""
+
+    def __init__(self, own: Session, spec: StageSpec, target: Name, held: Held) -> None:
+        self._own = own
+        self._spec = spec
+        self._target = target
+        self._held = held
+        self._books = books_of(target)
+        self._options = spec.target.options
+        self._mark = new_mark()
+        self._shadow = table_beside(target, "shadow", self._mark)
+        self._base: Table | None = None
+        self._begun: Fingerprint = {}
+        self._marker = Marker()
+        self._layout = spec.layout
+        self._current: Name = self._shadow  # whose rows are those of the target now
+        self._appended: list[str] = []
+        self._is_there = False  # this very load was published before, and its answer lost
+        self._saved: Commit | None = None
+
+    @property
+    def _table(self) -> str:
+        return CLICKHOUSE.table(self._shadow)
+
+    # ------------------------------------------------------------------ the layout
+
+    def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
+        """The shadow has the layout, and the rows of the target unless all of them are about to be exchanged."""
+        self._layout = layout
+        with translated("sink", self._own.label):
+            self._base = find_table(self._own, self._target)
+            if self._base is None:
+                self._refuse_lost(changes)
+                self._own.run(create_new(self._shadow, layout, self._options))
+            else:
+                self._refuse_unfit(self._base)
+                self._begun = fingerprint(self._own, self._target)
+                self._marker = read_marker(self._base.comment)
+                if any(isinstance(op, Recreate) for op in self._spec.program):
+                    self._current = self._target
+                    self._make_like(self._base)
+                else:
+                    self._take_over(self._base, changes)
+        hit(CLONE)
+
+    def _refuse_lost(self, changes: Sequence[SchemaChange]) -> None:
+        if not any(isinstance(c, CreateTarget) for c in changes):
+            raise _concurrent_writer(self._target)
+
+    def _refuse_unfit(self, base: Table) -> None:
+        if base.engine not in PLAIN_ENGINES:
+            raise PlanError(
+                f"{print_name(self._target)} is a {base.engine}; dpone publishes into MergeTree tables alone",
+                code="sink.not_a_table",
+                hint="name a table of the engine MergeTree: others change rows by themselves, or cannot be exchanged",
+            )
+        views = views_on(self._own, self._target)
+        if views and self._options.get("materialized_views", "refuse") == "refuse":
+            raise PlanError(
+                f"materialized views read what is inserted into {print_name(self._target)}: {', '.join(views)}; "
+                "a published load would pass them by",
+                code="sink.materialized_views",
+                hint="drop them, or say `materialized_views: ignore` and fill them in another way",
+            )
+
+    def _make_like(self, base: Table) -> None:
+        """An empty shadow of the new layout, stored as the target is."""
+        if base.fields == fields_of(self._layout):
+            self._own.run(f"CREATE TABLE {self._table}{on_cluster(self._options)} AS {CLICKHOUSE.table(self._target)}")
+            return
+        self._refuse_indexes()
+        try:
+            self._own.run(create_like(self._shadow, self._layout, base, self._options))
+        except errors.ServerException as error:
+            raise PlanError(
+                f"{print_name(self._target)} is stored by columns that the new layout does not have so "
+                f"({base.storage}; error {error.code})",
+                code="sink.dependent_objects",
+                hint="drop the table, and the next run makes it by the options of the manifest",
+            ) from None
+
+    def _refuse_indexes(self) -> None:
+        database, table = literals(self._target)
+        query = " UNION ALL ".join(
+            f"SELECT name FROM system.{kind} WHERE database = {database} AND table = {table}"
+            for kind in ("data_skipping_indices", "projections")
+        )
+        if found := [name for (name,) in self._own.ask(query)]:
+            raise PlanError(
+                f"{print_name(self._target)} has indexes or projections that a new layout would lose: "
+                f"{', '.join(sorted(found))}",
+                code="sink.dependent_objects",
+                hint="change the columns by hand, or drop the named ones and run again",
+            )
+
+    def _take_over(self, base: Table, changes: Sequence[SchemaChange]) -> None:
+        """The shadow is the target in its new layout, rows and all."""
+        target = CLICKHOUSE.table(self._target)
+        if all(isinstance(c, AddColumn) for c in changes):
+            self._own.run(f"CREATE TABLE {self._table}{on_cluster(self._options)} CLONE AS {target}")
+            for change in changes:
+                assert isinstance(change, AddColumn)
+                self._own.run(CLICKHOUSE.add_column(self._table + on_cluster(self._options), change.field))
+            return
+        self._remodel(base)
+        names = CLICKHOUSE.names([f.name for f in base.fields])
+        self._own.run(f"INSERT INTO {self._table} ({names}) SELECT {names} FROM {target}")
+
+    def _remodel(self, base: Table) -> None:
+        """An empty shadow with changed columns. Its own ALTER keeps indexes, but no column of its keys can change."""
+        self._own.run(f"CREATE TABLE {self._table}{on_cluster(self._options)} AS {CLICKHOUSE.table(self._target)}")
+        before = {f.name: f for f in base.fields}
+        try:
+            for field in fields_of(self._layout):
+                if field.name not in before:
+                    self._own.run(CLICKHOUSE.add_column(self._table, field))
+                elif CLICKHOUSE.spell(before[field.name]) != CLICKHOUSE.spell(field):
+                    self._own.run(f"ALTER TABLE {self._table} MODIFY COLUMN {CLICKHOUSE.definition(field)}")
+        except errors.ServerException as error:
+            if error.code not in _REFUSED_ALTER:
+                raise
+            drop(self._own, self._shadow)
+            self._make_like(base)
+
+    # ----------------------------------------------------------------- the program
+
+    def apply(self, program: Program, stage: Stage) -> Applied:
+        assert isinstance(stage, ClickHouseStage)  # it came from this sink
+        with translated("sink", self._own.label):
+            load = stage.load(CLICKHOUSE.table(self._current))
+            if load.partial or load.key or domain(program).not_null or domain(program).where or domain(program).bounds:
+                validate(program, load, CLICKHOUSE, self._own.row)
+            counts = []
+            for op in program:
+                load = replace(load, target=CLICKHOUSE.table(self._current))
+                counts.append(self._carry_out(op, rebuild(op, load)))
+                hit("after_each_op")
+        hit(BUILD)
+        return Applied(tuple(counts))
+
+    def _carry_out(self, op: Op, made: Rebuild) -> Counts:
+        if isinstance(op, Append):
+            if is_committed(self._own, self._books, op.load_id):
+                return Counts()
+            self._appended.append(op.load_id)
+        guard = guard_of(op)
+        if guard is not None and made.guarded is not None:
+            before, after, removed = map(int, self._own.row(made.guarded))
+            guard_against(guard, before=before, after=after, removed=removed)
+        for check in made.checks:
+            check.refuse(self._own.value(check.text))
+        if isinstance(op, Recreate):
+            return self._recreate(made)
+        return self._rebuild(made)
+
+    def _recreate(self, made: Rebuild) -> Counts:
+        """The shadow is empty still, and takes the staged rows."""
+        deleted = 0 if self._current == self._shadow else self._count(self._current)
+        for addition in made.added:
+            self._insert(self._shadow, addition.columns, addition.query)
+        self._current = self._shadow
+        return Counts(inserted=self._count(self._shadow), deleted=deleted)
+
+    def _rebuild(self, made: Rebuild) -> Counts:
+        """Rows that are added or come back wait beside the shadow until those that go are gone."""
+        touched: dict[str, int] = {}
+        if made.gone is not None:
+            query = f"SELECT t._partition_id, count() FROM {made.rows} WHERE {made.gone} GROUP BY 1"
+            touched = {partition: int(rows) for partition, rows in self._own.ask(query)}
+        gone = sum(touched.values())
+        with self._beside("delta") as delta:
+            if made.back is not None and touched:
+                self._insert(delta, self._columns, self._changed(made, made.back))
+            back = gone if made.back is not None else 0
+            for addition in made.added:
+                self._insert(delta, addition.columns, addition.query)
+            inserted = self._count(delta) - back
+            if touched:
+                self._keep_rest(made, touched)
+            self._attach(delta)
+        return Counts(inserted=inserted, updated=back, deleted=gone - back)
+
+    def _changed(self, made: Rebuild, back: Mapping[str, str]) -> str:
+        values = [
+            f"{back.get(c) or f't.{CLICKHOUSE.quote(c)}'} AS {CLICKHOUSE.quote(f'_{n}')}"
+            for n, c in enumerate(self._columns)
+        ]
+        return f"SELECT {', '.join(values)} FROM {made.rows} WHERE {made.gone}"
+
+    def _keep_rest(self, made: Rebuild, touched: Mapping[str, int]) -> None:
+        """Each touched partition of the shadow is exchanged for its rows that stay."""
+        partitions = ", ".join(map(CLICKHOUSE.text, touched))
+        with self._beside("rest") as rest:
+            stay = f"t._partition_id IN ({partitions}) AND NOT ({made.gone})"
+            self._insert(
+                rest, self._columns, f"SELECT {CLICKHOUSE.names(self._columns, 't')} FROM {made.rows} WHERE {stay}"
+            )
+            left = set(self._partitions(rest))
+            for partition in touched:
+                named = f"PARTITION ID {CLICKHOUSE.text(partition)}"
+                if partition in left:
+                    self._own.run(f"ALTER TABLE {self._table} REPLACE {named} FROM {CLICKHOUSE.table(rest)}")
+                else:
+                    self._own.run(f"ALTER TABLE {self._table} DROP {named}")
+
+    def _attach(self, delta: Name) -> None:
+        for partition in self._partitions(delta):
+            named = f"PARTITION ID {CLICKHOUSE.text(partition)}"
+            self._own.run(f"ALTER TABLE {self._table} ATTACH {named} FROM {CLICKHOUSE.table(delta)}")
+
+    @contextmanager
+    def _beside(self, part: str) -> Iterator[Name]:
+        """An empty table like the shadow, gone at the end."""
+        name = table_beside(self._target, part, new_mark())
+        self._own.run(f"CREATE TABLE {CLICKHOUSE.table(name)} AS {self._table}")
+        yield name
+        drop(self._own, name)
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(f.name for f in fields_of(self._layout))
+
+    def _insert(self, into: Name, columns: Sequence[str], query: str) -> None:
+        self._own.run(f"INSERT INTO {CLICKHOUSE.table(into)} ({CLICKHOUSE.names(columns)}) {query}")
+
+    def _count(self, name: Name) -> int:
+        return int(self._own.value(f"SELECT count() FROM {CLICKHOUSE.table(name)}"))
+
+    def _partitions(self, name: Name) -> list[str]:
+        rows = self._own.ask(f"SELECT DISTINCT _partition_id FROM {CLICKHOUSE.table(name)}")
+        return sorted(partition for (partition,) in rows)
+
+    def measure(self, probe: Probe) -> Measurement:
+        fields = fields_of(self._layout)
+        with translated("sink", self._own.label):
+            return read_probe(
+                probe, self._own.row(render_probe(probe, CLICKHOUSE.table(self._current), fields, CLICKHOUSE))
+            )
+
+    # ------------------------------------------------------------------ the commit
+
+    def save_position(self, commit: Commit) -> None:
+        """The shadow carries the marker; whether it may is asked again by the exchange."""
+        with translated("sink", self._own.label):
+            self._saved = commit
+            self._refuse_conflict(commit)
+            if not self._is_there:
+                self._marker = self._marker.after(self._spec.pipeline, commit, tuple(self._appended))
+                self._own.run(
+                    f"ALTER TABLE {self._table}{on_cluster(self._options)} "
+                    f"MODIFY COMMENT {CLICKHOUSE.text(self._marker.print())}"
+                )
+        hit(MARK)
+
+    def _refuse_conflict(self, commit: Commit) -> None:
+        """Raises when the target's marker is not of the load that this one started from."""
+        now = find_table(self._own, self._target)
+        found = read_marker(now.comment).stored(self._spec.pipeline) if now else None
+        self._is_there = found is not None and found.load_id == commit.new.load_id
+        expected = commit.expected
+        if self._is_there or (
+            found == expected and commit.new.generation == (expected.generation if expected else 0) + 1
+        ):
+            return
+        raise StateError(
+            f"{print_name(self._target)} is at generation {found.generation if found else 0}; this load started from "
+            f"{expected.generation if expected else 0} and would write {commit.new.generation}",
+            code="state.conflict",
+            hint="another run committed meanwhile; run again from the position that is stored now",
+        )
+
+    def commit(self) -> None:
+        with translated("sink", self._own.label):
+            if not self._is_there:
+                self._exchange()
+            hit(EXCHANGE)
+            if self._saved is not None:
+                entry = self._marker.entries.get(self._spec.pipeline)
+                if entry is not None and entry.stored == self._saved.new:
+                    enter(self._own, self._books, self._spec.pipeline, entry)
+            hit(RECORD)
+            self.drop()
+            hit(DROP)
+
+    def _exchange(self) -> None:
+        self._held.refuse_lost(self._own, print_name(self._target))
+        if self._saved is not None:
+            self._refuse_conflict(self._saved)
+        target, cluster = CLICKHOUSE.table(self._target), on_cluster(self._options)
+        if self._base is None:
+            if find_table(self._own, self._target) is not None:
+                raise _concurrent_writer(self._target)
+            self._own.run(f"RENAME TABLE {self._table} TO {target}{cluster}")
+            return
+        now = find_table(self._own, self._target)
+        if now is None or now.uuid != self._base.uuid or self._is_written(self._target):
+            raise _concurrent_writer(self._target)
+        self._own.run(f"EXCHANGE TABLES {self._table} AND {target}{cluster} SETTINGS check_table_dependencies = 0")
+        if self._is_written(self._shadow):
+            self._save_late_rows()
+
+    def _is_written(self, name: Name) -> bool:
+        return was_written(self._begun, fingerprint(self._own, name))
+
+    def _save_late_rows(self) -> None:
+        """Somebody wrote in the instant before the exchange: his rows are in the old table, which is kept for him."""
+        kept = (self._target[0], f"{self._target[1]}_before_{self._mark}")
+        self._own.run(f"RENAME TABLE {self._table} TO {CLICKHOUSE.table(kept)}")
+        raise StateError(
+            f"somebody wrote to {print_name(self._target)} while the load was published; "
+            f"the table with his rows is kept as {print_name(kept)}",
+            code="sink.concurrent_writer",
+            hint="the load itself is published; move his rows over, drop that table, and let dpone write alone",
+        )
+
+    def drop(self) -> None:
+        """The shadow, or what stands there after the exchange, is gone."""
+        drop(self._own, self._shadow)
+
+
+@contextmanager
+def publishing(config: ClickHouseConfig, spec: StageSpec, held: Held | None) -> Iterator[ShadowPublication]:
+    """A shadow's life; left without commit, the target is as it was and the shadow is gone."""
+    target = full_name(spec.target.name, config.database)
+    if held is None:
+        raise leased(print_name(target))
+    with session(config, "sink") as own:
+        publication = ShadowPublication(own, spec, target, held)
+        try:
+            yield publication
+        except BaseException:
+            with suppress(DponeError), session(config, "sink") as fresh:  # the first error is the one to tell
+                _drop_all(fresh, target)
+            raise
+        publication.drop()
+
+
+def _drop_all(own: Session, target: Name) -> None:
+    """What a publication that failed left beside the target; stages of the same run stay."""
+    from dpone_clickhouse.lease import digest_of
+    from dpone_clickhouse.staging import LEFTOVER, tables_beside
+
+    for name in tables_beside(own, target[0], digest_of(target)):
+        found = LEFTOVER.fullmatch(name)
+        if found is not None and found[2] in {"shadow", "delta", "rest"}:
+            drop(own, (target[0], name))
+
+
+def _concurrent_writer(target: Name) -> StateError:
+    return StateError(
+        f"{print_name(target)} was changed by somebody else during the load",
+        code="sink.concurrent_writer",
+        hint="run again; writers beside dpone must not write while a load is published",
+    )

@@ -1,0 +1,239 @@
+"""ClickHouse as a sink: what it is asked for, each thing from the module that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dpone.connector import (
+    CreateTarget,
+    Dataset,
+    Finding,
+    Layout,
+    Position,
+    SchemaChange,
+    StageRef,
+    StageSpec,
+    Stored,
+    Target,
+)
+from dpone.errors import StateError
+from dpone.names import print_name
+from dpone.ops import Recreate
+from dpone.sql.load import SqlLoad
+from dpone.strategies import Load
+from dpone_clickhouse.catalog import Name, find_table, find_tables, full_name
+from dpone_clickhouse.config import ClickHouseConfig
+from dpone_clickhouse.dialect import CLICKHOUSE
+from dpone_clickhouse.examining import examine
+from dpone_clickhouse.faults import translated
+from dpone_clickhouse.lease import Held, digest_of, locked
+from dpone_clickhouse.marker import Entry, Marker, read_marker
+from dpone_clickhouse.publishing import ShadowPublication, publishing
+from dpone_clickhouse.rebuilding import rebuild
+from dpone_clickhouse.session import Session, session
+from dpone_clickhouse.staging import (
+    LEFTOVER,
+    ClickHouseStage,
+    ClickHouseWriter,
+    content,
+    drop,
+    is_tagged,
+    staged,
+    tables_beside,
+    writing,
+)
+from dpone_clickhouse.state import (
+    Books,
+    books_of,
+    cached,
+    committed_chunks,
+    ensure_books,
+    enter,
+    is_committed,
+    remember,
+)
+from dpone_clickhouse.storage import create_new, on_cluster
+
+
+@contextmanager
+def connect(config: ClickHouseConfig) -> Iterator[ClickHouseSink]:
+    """A sink. Leases, stages, writers and publications have connections of their own."""
+    yield ClickHouseSink(config)
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouseLease:
+    """What marker and ledger said when the lease began; the ledger is asked again for later loads."""
+
+    stored: Stored | None
+    others: Sequence[str]
+    own: Session
+    books: Books
+
+    def committed(self, load_id: str) -> bool:
+        with translated("sink", self.own.label):
+            return is_committed(self.own, self.books, load_id)
+
+    def chunks(self, plan: str) -> frozenset[str]:
+        with translated("sink", self.own.label):
+            return committed_chunks(self.own, self.books, plan)
+
+
+class ClickHouseSink:
+    def __init__(self, config: ClickHouseConfig) -> None:
+        self._config = config
+        self._held: dict[Name, Held] = {}
+
+    def _name(self, target: Target) -> Name:
+        for part in target.name:
+            CLICKHOUSE.quote(part)  # one that is too long is refused before anything is asked
+        return full_name(target.name, self._config.database)
+
+    def inspect(self, target: Target) -> Layout | None:
+        name = self._name(target)
+        with session(self._config, "sink") as own:
+            found = find_table(own, name)
+            return None if found is None else found.layout
+
+    @contextmanager
+    def lease(self, target: Target, pipeline: str) -> Iterator[ClickHouseLease]:
+        """The lease; what runs that died left of this target is mended or removed first."""
+        name = self._name(target)
+        with locked(self._config, name) as held, session(self._config, "sink") as own:
+            self._held[name] = held
+            try:
+                books = books_of(name)
+                ensure_books(own, books)
+                marker = _recovered(own, name, books)
+                others = sorted(marker.entries.keys() - {pipeline})
+                yield ClickHouseLease(marker.stored(pipeline), others, own, books)
+            finally:
+                del self._held[name]
+
+    def stage(self, spec: StageSpec) -> AbstractContextManager[ClickHouseStage]:
+        for column in (*spec.layout.schema.names, *(c.field.name for c in spec.layout.system)):
+            CLICKHOUSE.quote(column)
+        return staged(self._config, spec)
+
+    def writer(self, stage: StageRef, split: str) -> AbstractContextManager[ClickHouseWriter]:
+        return writing(self._config, stage, split)
+
+    def publication(self, spec: StageSpec, load: Load) -> AbstractContextManager[ShadowPublication]:
+        del load  # the program of the spec holds all that matters of it
+        return publishing(self._config, spec, self._held.get(self._name(spec.target)))
+
+    def sweep(self, older_than: timedelta) -> Sequence[str]:
+        """Stages and shadows of runs that died, of every target whose lease is free."""
+        dropped: list[str] = []
+        with session(self._config, "sink") as own:
+            for (database, digest), tables in _leftovers(own, older_than).items():
+                try:
+                    with locked(self._config, (database, ""), digest=digest, wait=0):
+                        for table in tables:
+                            drop(own, (database, table))
+                            dropped.append(f"{database}.{table}")
+                except StateError:
+                    continue  # a load is running there
+        return dropped
+
+    def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]:
+        """The statements of the publication, the stage's tables under the names of what they hold."""
+        name = full_name(spec.target.name, self._config.database)
+        target, shadow = CLICKHOUSE.table(name), CLICKHOUSE.table((name[0], "shadow"))
+        cluster = on_cluster(spec.target.options)
+        created = any(isinstance(c, CreateTarget) for c in changes)
+        load = SqlLoad(
+            target=shadow,
+            live="live",
+            columns=content(spec),
+            dead="dead" if spec.sealing.changes else None,
+            present="present" if is_tagged(spec) else None,
+            stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
+            key=spec.sealing.key,
+        )
+        if created:
+            lines = [create_new((name[0], "shadow"), spec.layout, spec.target.options)]
+        elif any(isinstance(op, Recreate) for op in spec.program):
+            lines = [f"CREATE TABLE {shadow}{cluster} AS {target}"]
+        else:
+            lines = [f"CREATE TABLE {shadow}{cluster} CLONE AS {target}", *(f"-- {change}" for change in changes)]
+        for op in spec.program:
+            made = rebuild(op, load)
+            if made.gone not in {None, "1"}:
+                lines.append(f"-- rebuild the partitions of rows in {made.rows} WHERE {made.gone}")
+            lines += [f"INSERT INTO {shadow} ({CLICKHOUSE.names(a.columns)}) {a.query}" for a in made.added]
+        lines.append(f"ALTER TABLE {shadow}{cluster} MODIFY COMMENT '(the marker)'")
+        final = f"RENAME TABLE {shadow} TO {target}" if created else f"EXCHANGE TABLES {shadow} AND {target}"
+        return [*lines, final + cluster]
+
+    def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
+        with session(self._config, "sink") as own:
+            return [Dataset(name) for name in find_tables(own, pattern, self._config.database)]
+
+    def set_position(self, target: Target, pipeline: str, position: Position | None) -> None:
+        """An operator's word, in marker and cache alike."""
+        name = self._name(target)
+        with locked(self._config, name), session(self._config, "sink") as own:
+            books = books_of(name)
+            ensure_books(own, books)
+            table = find_table(own, name)
+            marker = Marker() if table is None else read_marker(table.comment)
+            entry = marker.entries.get(pipeline)
+            if position is None:
+                entries = {p: e for p, e in marker.entries.items() if p != pipeline}
+                stored = None
+            elif table is None or entry is None:
+                raise StateError(
+                    f"{print_name(name)} carries no marker of a load of {pipeline}, so there is no position to change",
+                    code="state.marker_missing",
+                    hint="a first run writes it",
+                )
+            else:
+                stored = Stored(position, entry.stored.generation + 1, entry.stored.load_id)
+                entries = {**marker.entries, pipeline: Entry(stored, entry.run_id, None, entry.appended)}
+            if table is not None and entries != marker.entries:
+                comment = CLICKHOUSE.text(Marker(entries, marker.text).print())
+                cluster = on_cluster(target.options)
+                own.run(f"ALTER TABLE {CLICKHOUSE.table(name)}{cluster} MODIFY COMMENT {comment}")
+            remember(own, books, pipeline, stored)
+
+    def diagnose(self) -> Sequence[Finding]:
+        with session(self._config, "sink", timeout=timedelta(seconds=30)) as own:
+            return examine(own, self._config)
+
+
+def _recovered(own: Session, name: Name, books: Books) -> Marker:
+    """The target's marker, with the cache brought after it and no shadow or stage of an earlier run left."""
+    for table in tables_beside(own, name[0], digest_of(name)):
+        drop(own, (name[0], table))
+    found = find_table(own, name)
+    marker = Marker() if found is None else read_marker(found.comment)
+    known = cached(own, books)
+    if not marker.entries and known:
+        raise StateError(
+            f"the state tables know {print_name(name)}, but it carries no marker of a load",
+            code="state.marker_missing",
+            hint="the target was replaced by other means: `dpone state reset` forgets the position and begins again",
+        )
+    for pipeline, entry in marker.entries.items():
+        if known.get(pipeline) != entry.stored:
+            enter(own, books, pipeline, entry)
+    for pipeline in known.keys() - marker.entries.keys():
+        remember(own, books, pipeline, None)
+    return marker
+
+
+def _leftovers(own: Session, older_than: timedelta) -> dict[tuple[str, str], list[str]]:
+    seconds = int(older_than.total_seconds())
+    rows = own.ask(
+        "SELECT database, name FROM system.tables WHERE startsWith(name, '_dpone_') "  # noqa: S608 - a number
+        f"AND metadata_modification_time <= now() - toIntervalSecond({seconds})"
+    )
+    found: dict[tuple[str, str], list[str]] = {}
+    for database, table in sorted(rows):
+        if named := LEFTOVER.fullmatch(table):
+            found.setdefault((database, named[1]), []).append(table)
+    return found

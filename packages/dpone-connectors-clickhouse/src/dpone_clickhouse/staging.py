@@ -1,0 +1,279 @@
+"""Stages: tables beside the target that hold one load's rows, written over HTTP, sealed by SQL, dropped at the end.
+
+Their names say of which target they are, so that they are their own ledger: nothing that has such a name can be there
+unknown. A split is written to a table of its own, which a later attempt of the split replaces as a whole.
+"""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
+from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
+from dpone.errors import DponeError, RemoteError
+from dpone.probes import Measurement, Probe
+from dpone.schema import INT64, STRING, Field
+from dpone.sql.load import KEPT, SqlLoad
+from dpone.sql.probe import read_probe, render_probe
+from dpone.sql.seal import (
+    RawStage,
+    Survey,
+    dead_query,
+    is_sealed_as_it_came,
+    live_query,
+    present_query,
+    read_survey,
+    seal_checks,
+    survey_query,
+)
+from dpone_clickhouse.bulk import BulkInsert
+from dpone_clickhouse.catalog import Name, full_name
+from dpone_clickhouse.config import ClickHouseConfig
+from dpone_clickhouse.dialect import CLICKHOUSE
+from dpone_clickhouse.faults import translated
+from dpone_clickhouse.lease import digest_of
+from dpone_clickhouse.native import ENGINE
+from dpone_clickhouse.session import Session, session
+
+if TYPE_CHECKING:
+    from dpone_clickhouse.arrow_stream import ArrowStream
+
+_FORMATS = {CH_NATIVE: "Native", PG_TEXT: "TabSeparated", ARROW: "ArrowStream"}
+_RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
+LEFTOVER = re.compile(r"_dpone_([0-9a-f]{16})_(raw|live|dead|present|shadow|delta|rest)_[0-9a-f]{12}(_[0-9a-f]{12})?")
+
+TAGS: tuple[Field, ...] = tuple(
+    Field(name, of, native=f"{ENGINE}:{native}")
+    for name, of, native in zip(CHANGE_FIELDS, (INT64, STRING, STRING), ("Int64", "String", "String"), strict=True)
+)
+
+
+def new_mark() -> str:
+    """What tells the tables of one stage or publication from those of another."""
+    return uuid4().hex[:12]
+
+
+def table_beside(name: Name, part: str, mark: str) -> Name:
+    """The name of a table of dpone's own for this target."""
+    return name[0], f"_dpone_{digest_of(name)}_{part}_{mark}"
+
+
+def tables_beside(own: Session, database: str, digest: str) -> list[str]:
+    """The names of all such tables that are there."""
+    prefix = CLICKHOUSE.text(f"_dpone_{digest}_")
+    rows = own.ask(
+        f"SELECT name FROM system.tables WHERE database = {CLICKHOUSE.text(database)} AND startsWith(name, {prefix})"
+    )
+    return sorted(name for (name,) in rows if LEFTOVER.fullmatch(name))
+
+
+def drop(own: Session, name: Name) -> None:
+    """The table is gone; readers that are in the middle of it read on."""
+    own.run(f"DROP TABLE IF EXISTS {CLICKHOUSE.table(name)} SETTINGS max_table_size_to_drop = 0")
+
+
+def is_tagged(spec: StageSpec) -> bool:
+    """Batches carry CHANGE_FIELDS."""
+    return spec.sealing.changes or spec.present
+
+
+def content(spec: StageSpec) -> tuple[Field, ...]:
+    """The columns of the incoming rows as the target has them."""
+    return tuple(spec.layout.schema[name] for name in spec.columns)
+
+
+def _loose(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """The same columns, NULL allowed: what must not be NULL is refused by name and not replaced by a zero."""
+    return tuple(replace(f, nullable=True) for f in fields)
+
+
+@dataclass(slots=True)
+class Sealing:
+    """What sealing found: which tables hold what."""
+
+    survey: Survey
+    live: str
+    dead: str | None = None
+    present: str | None = None
+
+
+@dataclass(slots=True)
+class ClickHouseStage:
+    spec: StageSpec
+    own: Session
+    target: Name
+    mark: str
+    sealed: Sealing | None = field(default=None)
+
+    @property
+    def ref(self) -> StageRef:
+        columns = (*content(self.spec), *(TAGS if is_tagged(self.spec) else ()))
+        payload: dict[str, Json] = {
+            "table": list(self._name(_RAW)),
+            "format": self.spec.format,
+            "columns": [[f.name, CLICKHOUSE.spell(replace(f, nullable=True))] for f in columns],
+        }
+        return StageRef(self._name(_RAW)[1], payload)
+
+    def _name(self, part: str) -> Name:
+        return table_beside(self.target, part, self.mark)
+
+    def _table(self, part: str) -> str:
+        return CLICKHOUSE.table(self._name(part))
+
+    def open(self) -> None:
+        tags = TAGS if is_tagged(self.spec) else ()
+        self._create(_RAW, (*content(self.spec), *tags))
+
+    def _create(self, part: str, fields: tuple[Field, ...]) -> None:
+        columns = ", ".join(map(CLICKHOUSE.definition, _loose(fields)))
+        self.own.run(f"CREATE TABLE {self._table(part)} ({columns}) ENGINE = MergeTree ORDER BY tuple()")
+
+    def seal(self) -> Staged:
+        """Live rows, dead keys and present keys each in a table; what must not be staged was refused."""
+        with translated("sink", self.own.label):
+            return self._seal()
+
+    def _seal(self) -> Staged:
+        self._gather()
+        raw = RawStage(self._table(_RAW), content(self.spec), tagged=is_tagged(self.spec))
+        how = self.spec.sealing
+        survey = read_survey(self.own.row(survey_query(raw, how, CLICKHOUSE)))
+        for check in seal_checks(raw, how, survey, CLICKHOUSE):
+            check.refuse(self.own.value(check.text))
+        if is_sealed_as_it_came(raw, how):
+            self.sealed = Sealing(survey, raw.table)
+            return Staged(survey.received, survey.received)
+        kept = (Field(KEPT, STRING, native=f"{ENGINE}:String"),) if survey.partial else ()
+        live = self._fill(_LIVE, (*content(self.spec), *kept), live_query(raw, how, survey, CLICKHOUSE))
+        keys = tuple(f for name in how.key for f in content(self.spec) if f.name == name)
+        self.sealed = Sealing(survey, self._table(_LIVE))
+        dead = present = 0
+        if (text := dead_query(raw, how, survey, CLICKHOUSE)) is not None:
+            dead, self.sealed.dead = self._fill(_DEAD, keys, text), self._table(_DEAD)
+        if (text := present_query(raw, how, survey, CLICKHOUSE)) is not None:
+            present, self.sealed.present = self._fill(_PRESENT, keys, text), self._table(_PRESENT)
+        return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+
+    def _gather(self) -> None:
+        """The rows of all splits are in the raw table: their parts are linked there, and not copied."""
+        prefix = f"{self._name(_RAW)[1]}_"
+        for name in tables_beside(self.own, self.target[0], digest_of(self.target)):
+            if name.startswith(prefix):
+                split = (self.target[0], name)
+                self.own.run(
+                    f"ALTER TABLE {self._table(_RAW)} ATTACH PARTITION ID 'all' FROM {CLICKHOUSE.table(split)}"
+                )
+                drop(self.own, split)
+
+    def _fill(self, part: str, fields: tuple[Field, ...], query: str) -> int:
+        self._create(part, fields)
+        self.own.run(f"INSERT INTO {self._table(part)} {query}")
+        return int(self.own.value(f"SELECT COUNT(*) FROM {self._table(part)}"))
+
+    def measure(self, probe: Probe) -> Measurement:
+        assert self.sealed is not None  # the runner measures sealed stages
+        query = render_probe(probe, self.sealed.live, content(self.spec), CLICKHOUSE)
+        with translated("sink", self.own.label):
+            return read_probe(probe, self.own.row(query))
+
+    def load(self, target: str) -> SqlLoad:
+        """The stage as the rendering of operations sees it."""
+        assert self.sealed is not None  # only sealed stages are published
+        return SqlLoad(
+            target=target,
+            live=self.sealed.live,
+            columns=content(self.spec),
+            dead=self.sealed.dead,
+            present=self.sealed.present,
+            cleared=self.sealed.survey.cleared,
+            partial=self.sealed.survey.partial,
+            stamps={c.field.name: c.value for c in self.spec.layout.system if c.value is not None},
+            key=self.spec.sealing.key,
+        )
+
+    def close(self) -> None:
+        """All tables of the stage are gone."""
+        for name in tables_beside(self.own, self.target[0], digest_of(self.target)):
+            if name.endswith(f"_{self.mark}") or f"_{self.mark}_" in name:
+                drop(self.own, (self.target[0], name))
+
+
+@contextmanager
+def staged(config: ClickHouseConfig, spec: StageSpec) -> Iterator[ClickHouseStage]:
+    """Room for the rows of one load; in the end its tables are gone, whatever happened."""
+    with session(config, "sink") as own:
+        stage = ClickHouseStage(spec, own, full_name(spec.target.name, config.database), new_mark())
+        stage.open()
+        try:
+            yield stage
+        except BaseException:
+            with suppress(DponeError), session(config, "sink") as fresh:  # the first error is the one to tell
+                stage.own = fresh
+                stage.close()
+            raise
+        stage.close()
+
+
+class ClickHouseWriter:
+    """One split on its way into its table, in one INSERT, which begins with the first batch."""
+
+    def __init__(self, config: ClickHouseConfig, statement: str, ref: StageRef) -> None:
+        self._config = config
+        self._statement = statement
+        self._format = ref.payload["format"]
+        self._natives = [(str(name), str(native)) for name, native in ref.payload["columns"]]
+        self._insert: BulkInsert | None = None
+        self._arrow: ArrowStream | None = None
+
+    def write(self, batch: Batch) -> None:
+        if batch.format != self._format:
+            raise RemoteError(
+                f"the stage was made for {self._format}, a batch of {batch.format} came", code="sink.wrong_format"
+            )
+        data = self._packed(batch) if batch.format == ARROW else batch.data
+        if self._insert is None:
+            self._insert = BulkInsert(self._config, self._statement, {})
+        self._insert.send(data)
+
+    def _packed(self, batch: Batch) -> bytes:
+        from dpone_clickhouse.arrow_stream import ArrowStream
+
+        if self._arrow is None:
+            self._arrow = ArrowStream(self._natives)
+        return self._arrow.add(batch.data)
+
+    def finish(self) -> None:
+        """All rows are in the table."""
+        if self._insert is not None:
+            if self._arrow is not None:
+                self._insert.send(self._arrow.end())
+            self._insert.finish()
+
+    def close(self) -> None:
+        if self._insert is not None:
+            self._insert.close()
+
+
+@contextmanager
+def writing(config: ClickHouseConfig, ref: StageRef, split: str) -> Iterator[ClickHouseWriter]:
+    """A writer of one split. What an earlier attempt wrote is replaced, and what one is still writing goes nowhere."""
+    database, raw = ref.payload["table"]
+    own_table = CLICKHOUSE.table((database, f"{raw}_{hashlib.sha256(split.encode()).hexdigest()[:12]}"))
+    columns = [name for name, _ in ref.payload["columns"]]
+    with session(config, "sink") as own:
+        own.run(f"CREATE OR REPLACE TABLE {own_table} AS {CLICKHOUSE.table((database, raw))}")
+    statement = f"INSERT INTO {own_table} ({CLICKHOUSE.names(columns)}) FORMAT {_FORMATS[ref.payload['format']]}"
+    writer = ClickHouseWriter(config, statement, ref)
+    try:
+        yield writer
+        writer.finish()
+    finally:
+        writer.close()
