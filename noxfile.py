@@ -21,6 +21,7 @@ PREFIX = "dpone-connectors-"
 PACKAGES = sorted(folder.parent.name for folder in (ROOT / "packages").glob("*/pyproject.toml"))
 CONNECTORS = [name.removeprefix(PREFIX) for name in PACKAGES if name.startswith(PREFIX)]
 TESTING_CONNECTORS = ["memory", "memory_publish"]  # registered under dpone.testing.connectors, by core itself
+WITH_TESTKIT = [name for name in CONNECTORS if (ROOT / f"packages/{PREFIX}{name}/src/dpone_{name}/testkit.py").exists()]
 WORKERS = str(min(os.cpu_count() or 1, 4))  # beyond four, starting engines costs more than it saves
 
 NEEDS_NO_VENDOR = "not integration_live and not integration_matrix"
@@ -138,10 +139,10 @@ def wheel(session: nox.Session, package: str, folder: Path) -> str:
 
 
 @nox.session
-@nox.parametrize("connector", [nox.param(name, id=name) for name in (*TESTING_CONNECTORS, *CONNECTORS)])
+@nox.parametrize("connector", [nox.param(name, id=name) for name in (*TESTING_CONNECTORS, *WITH_TESTKIT)])
 def contract(session: nox.Session, connector: str) -> None:
     """Run the conformance suite for one connector."""
-    pytest(session, "--pyargs", "dpone.testing.suite", "--connector", connector)
+    pytest(session, "-n", WORKERS, "--pyargs", "dpone.testing.suite", "--connector", connector)
 
 
 @nox.session

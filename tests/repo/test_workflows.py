@@ -149,6 +149,6 @@ def test_a_change_outside_the_connectors_concerns_every_package(
 
 
 def test_a_change_of_one_connector_concerns_that_one(chooser: ModuleType, listing: list[dict[str, Any]]) -> None:
-    changed = ["packages/dpone-connectors-kafka/src/dpone_kafka/config.py"]
-    assert set(chooser.chosen(listing, changed)) == {"unit(kafka)", "contract(kafka)"}
+    changed = ["packages/dpone-connectors-postgres/src/dpone_postgres/config.py"]
+    assert set(chooser.chosen(listing, changed)) == {"unit(postgres)", "contract(postgres)"}
     assert chooser.chosen(listing, []) == []

@@ -15,6 +15,7 @@ from dpone.integration_matrix import SPECIFIED
 GROUP = "dpone.connectors"
 TESTING_GROUP = "dpone.testing.connectors"
 TESTKITS = "dpone.testkits"
+TESTING_TESTKITS = "dpone.testing.testkits"
 
 
 def installed() -> dict[str, EntryPoint]:

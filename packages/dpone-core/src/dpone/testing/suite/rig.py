@@ -17,7 +17,7 @@ import pytest
 from dpone.connector import Config, Connector, Dataset, Sink, SinkSpec, Source, SourceSpec, Target
 from dpone.errors import UsageError
 from dpone.ops import Op
-from dpone.registry import TESTKITS
+from dpone.registry import TESTING_TESTKITS, TESTKITS
 from dpone.schema import Field, Schema
 from dpone.strategies import Read
 from dpone.testing.services.endpoint import Endpoint, Provider
@@ -34,7 +34,7 @@ def load_testkit(name: str) -> Testkit:
         module, _, attribute = name.partition(":")
         found: Testkit = getattr(import_module(module), attribute)
         return found
-    points = {point.name: point for point in entry_points(group=TESTKITS)}
+    points = {point.name: point for group in (TESTKITS, TESTING_TESTKITS) for point in entry_points(group=group)}
     if name not in points:
         raise UsageError(
             f"no testkit is registered for {name!r}",
