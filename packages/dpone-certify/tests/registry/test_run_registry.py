@@ -47,7 +47,7 @@ def test_a_run_that_succeeded_is_registered(shop: Shop, call: Dpone, record: Cal
     [
         (None, {"status": "failed"}, "run_result.not_succeeded:failed"),
         (None, {"status": "interrupted"}, "run_result.not_succeeded:interrupted"),
-        (None, {"status": "running", "pid": 0}, "run_result.not_succeeded:lost"),
+        (None, {"status": "running", "process": ""}, "run_result.not_succeeded:lost"),
         (None, {"finished_at": None}, "run_result.not_finished"),
         (None, {"streams": []}, "run_result.empty"),
         ({"status": "failed", "error_code": "a.b", "error": "c"}, {}, "run_result.stream_not_succeeded:orders"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -16,6 +15,7 @@ from typing import Any
 from dpone import events
 from dpone.errors import StateError, UsageError
 from dpone.plan import plain, print_op
+from dpone.process import is_alive, this_process
 
 SCHEMA_VERSION = "dpone.run_report.v1"
 
@@ -87,7 +87,7 @@ class RunReport:
     streams: tuple[StreamReport, ...] = ()
     finished_at: datetime | None = None
     status: str = "running"
-    pid: int = 0
+    process: str = ""  # which process it is, or was: see dpone.process
     name: str = ""  # of the manifest
     manifest_sha256: str | None = None  # of its file, where there is one
     schema_version: str = SCHEMA_VERSION
@@ -222,7 +222,7 @@ class Recorder:
             run_id,
             manifest,
             datetime.now(UTC),
-            pid=os.getpid(),
+            process=this_process(),
             name=name or manifest,
             manifest_sha256=manifest_sha256,
         )
@@ -294,7 +294,7 @@ def read_record(folder: Path, run_id: str) -> dict[str, Any]:
         raise StateError(
             f"the record of run {run_id} is damaged", code="run.damaged_record", hint=f"look at {path}"
         ) from None
-    if record.get("status") == "running" and not _alive(int(record.get("pid") or 0)):
+    if record.get("status") == "running" and not is_alive(str(record.get("process") or "")):
         record["status"] = "lost"
     return record
 
@@ -303,15 +303,3 @@ def list_records(folder: Path) -> Sequence[dict[str, Any]]:
     """All records under the folder, the newest first."""
     records = [read_record(folder, path.stem) for path in folder.glob("*.json")]
     return sorted(records, key=lambda r: str(r.get("started_at")), reverse=True)
-
-
-def _alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
