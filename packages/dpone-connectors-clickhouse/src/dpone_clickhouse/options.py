@@ -33,9 +33,6 @@ def _refuse_long(table: str) -> None:
 class ClickHouseSource(TableSource):
     """A table or a query, and how it is read."""
 
-    splits: int | None = Field(
-        default=None, ge=1, le=256, description="into how many key ranges the table is cut; by size unless given"
-    )
     final: StrictBool = Field(
         default=False, description="true merges the versions of a row while reading, as SELECT ... FINAL does"
     )

@@ -299,6 +299,7 @@ def _send(endpoint: Endpoint, statement: str) -> bytes:
         "output_format_arrow_low_cardinality_as_dictionary": 0,
         "allow_suspicious_low_cardinality_types": 1,
         "wait_end_of_query": 1,
+        "flatten_nested": 0,
     }
     connection = HTTPConnection(endpoint.host, endpoint.ports["http"], timeout=60)
     login = {"X-ClickHouse-User": endpoint.user or "default"}

@@ -1,0 +1,225 @@
+"""Reading by a cursor column: the window, and why no row that arrives late is lost.
+
+OVERLAP reads [stored - lag, greatest]. HOLD_BACK reads [stored, hi), where hi is the server's clock less the lag, and
+not later than the start of the oldest INSERT that is running: ClickHouse has no transactions, so a row is seen when
+its INSERT ends, and none of one that begins later is older than now (unless its writer's clock is behind: the lag is
+for that). An INSERT of another user is seen only with the right to see system.processes.
+"""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic, sleep
+
+from dpone.connector import Cursor, Late, Position, ReadRequest
+from dpone.errors import DataError, PlanError, RemoteError
+from dpone.schema import Field, Kind
+from dpone.strategies import Read
+from dpone_clickhouse.dialect import CLICKHOUSE
+from dpone_clickhouse.native import parse_native
+from dpone_clickhouse.selecting import Subject
+from dpone_clickhouse.session import Session
+
+_NUMBERS = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL})
+_WHOLE_DAY = timedelta(days=1)
+_INSERTS = "query_kind IN ('Insert', 'AsyncInsertFlush')"
+_PATIENCE = timedelta(seconds=60)
+_PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """The conditions of a window and the position behind it, fixed now."""
+
+    conditions: tuple[str, ...]
+    upto: Position
+
+
+def window_of(session: Session, request: ReadRequest, subject: Subject) -> Windowed:
+    """The window of a request."""
+    cursor = request.cursor
+    if cursor is None or cursor.column not in subject.schema:
+        raise PlanError(
+            "incremental reading needs a cursor column that the source has",
+            code="source.no_cursor",
+            hint=f"set `cursor: {{column: ...}}` to one of {', '.join(subject.schema.names)}",
+        )
+    reader = _Reader(session, request, subject, cursor, subject.schema[cursor.column])
+    reader.refuse_lag()
+    reader.refuse_other()
+    reader.refuse_nulls()
+    return reader.overlap() if cursor.late is Late.OVERLAP else reader.hold_back()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    session: Session
+    request: ReadRequest
+    subject: Subject
+    cursor: Cursor
+    field: Field
+
+    @property
+    def column(self) -> str:
+        return f"t.{CLICKHOUSE.quote(self.cursor.column)}"
+
+    @property
+    def native(self) -> str:
+        """The type in which the cursor's text is read back: an instant in UTC, whatever zone its column shows."""
+        of = parse_native(self.field.native_of(CLICKHOUSE.name) or "String")
+        while of.family in {"Nullable", "LowCardinality"} and of.types:
+            of = of.types[0]
+        if of.family == "DateTime64":
+            return f"DateTime64({of.number(0, 3)}, 'UTC')"
+        return "DateTime('UTC')" if of.family == "DateTime" else str(of)
+
+    @property
+    def stored(self) -> str | None:
+        return None if self.request.since is None else self.request.since.token.get("value")
+
+    def literal(self, text: str) -> str:
+        return f"CAST({CLICKHOUSE.text(text)}, {CLICKHOUSE.text(self.native)})"
+
+    def at(self, value: str | None) -> Position:
+        return Position(Read.SINCE, {"column": self.cursor.column, "type": self.native, "value": value})
+
+    # ------------------------------------------------------------------- refusals
+
+    def refuse_lag(self) -> None:
+        lag, kind = self.cursor.lag, self.field.type.kind
+        is_time = kind in {Kind.TIMESTAMPTZ, Kind.DATE}
+        if not lag or (isinstance(lag, timedelta) is is_time and (is_time or kind in _NUMBERS)):
+            return
+        raise PlanError(
+            f"the lag {lag} does not fit the cursor {self.cursor.column}, which is {self.field.type}",
+            code="source.cursor_lag",
+            hint="give a duration for dates and times, a number for numbers, and none for other cursors",
+        )
+
+    def refuse_other(self) -> None:
+        stored = None if self.request.since is None else self.request.since.token.get("column")
+        if stored is not None and stored != self.cursor.column:
+            raise PlanError(
+                f"the stored position is of the cursor {stored}, the manifest now says {self.cursor.column}",
+                code="source.cursor_changed",
+                hint="run `dpone state reset` and let the next run read everything",
+            )
+
+    def refuse_nulls(self) -> None:
+        if self.cursor.skip_nulls or not self.field.nullable:
+            return
+        if self.session.value(
+            f"SELECT count() FROM {self.subject.source} WHERE {self.column} IS NULL AND {self.where}"
+        ):
+            raise DataError(
+                f"rows hold NULL in the cursor column {self.cursor.column}, and would never be read",
+                code="source.null_cursor",
+                hint="fill the column, choose another cursor, or declare `cursor: {skip_nulls: true}`",
+            )
+
+    @property
+    def where(self) -> str:
+        return CLICKHOUSE.where(self.request.where, "t", self.subject.schema.fields)
+
+    # -------------------------------------------------------------------- windows
+
+    def overlap(self) -> Windowed:
+        greatest = self.greatest()
+        if greatest is None:
+            return Windowed(("1 = 0",), self.at(self.stored))
+        terms = [f"{self.column} <= {self.literal(greatest)}"]
+        if self.stored is not None:
+            terms.append(f"{self.column} >= {self.lower(self.stored)}")
+        upper = self.stored if self.stored is not None and self.is_less(greatest, self.stored) else greatest
+        return Windowed(tuple(terms), self.at(upper))
+
+    def hold_back(self) -> Windowed:
+        hi = self.bound()
+        if hi is None or (self.stored is not None and not self.is_less(self.stored, hi)):
+            return Windowed(("1 = 0",), self.at(self.stored))
+        terms = [f"{self.column} < {self.literal(hi)}"]
+        if self.stored is not None:
+            terms.append(f"{self.column} >= {self.literal(self.stored)}")
+        return Windowed(tuple(terms), self.at(hi))
+
+    def greatest(self) -> str | None:
+        shown = self.spelled(f"max({self.column})")
+        text = self.session.value(
+            f"SELECT {shown} FROM {self.subject.source} WHERE {self.column} IS NOT NULL AND {self.where}"
+        )
+        if text in {"nan", "inf", "-inf"}:
+            raise DataError(
+                f"the greatest value of the cursor {self.cursor.column} is {text}, after which nothing would be read",
+                code="source.endless_cursor",
+                hint="leave such rows out by `where`, or choose another cursor",
+            )
+        return None if text is None else str(text)
+
+    def spelled(self, expression: str) -> str:
+        """The text of the cursor's value, with all of its digits."""
+        if self.field.type.kind is Kind.TIMESTAMPTZ:
+            return f"toString(toTimeZone({expression}, 'UTC'))"
+        return f"toString({expression})"
+
+    def lower(self, stored: str) -> str:
+        lag = self.cursor.lag
+        if not lag:
+            return self.literal(stored)
+        if not isinstance(lag, timedelta):
+            return f"{self.literal(stored)} - {int(lag)}"
+        if self.field.type.kind is Kind.DATE:
+            return f"toDate32({CLICKHOUSE.text(stored)}) - toIntervalDay({-(-lag // _WHOLE_DAY)})"
+        digits = max(6, self.field.type.size or 0)
+        return f"toDateTime64({CLICKHOUSE.text(stored)}, {digits}, 'UTC') - {_interval(lag)}"
+
+    def is_less(self, left: str, right: str) -> bool:
+        return bool(self.session.value(f"SELECT {self.literal(left)} < {self.literal(right)}"))
+
+    def bound(self) -> str | None:
+        """HOLD_BACK's upper bound, itself left out."""
+        kind, lag = self.field.type.kind, self.cursor.lag
+        if kind is Kind.TIMESTAMPTZ:
+            given = lag if isinstance(lag, timedelta) else timedelta(0)
+            running = f"(SELECT min(now64(6, 'UTC') - toIntervalMillisecond(ceil(elapsed * 1000) + 1)) FROM system.processes WHERE {_INSERTS})"  # noqa: E501 - one expression
+            clock = f"now64(6, 'UTC') - {_interval(given)}"
+            moment = f"least({clock}, ifNull({running}, {clock}))"
+            # rounded down to the digits of the column, since the bound itself is left out
+            return str(self.session.value(f"SELECT toString(CAST({moment}, {CLICKHOUSE.text(self.native)}))"))
+        if kind in _NUMBERS and not isinstance(lag, timedelta):
+            return self._number_bound(int(lag))
+        raise PlanError(
+            f"rows cannot be held back by {self.cursor.column}, which is neither a timestamp nor a number",
+            code="source.unordered_cursor",
+            hint="choose such a cursor, or give the load a key, so that rows may be read twice",
+        )
+
+    def _number_bound(self, lag: int) -> str | None:
+        """One beyond the greatest number less the lag, once those who were writing then are done."""
+        greatest = self.greatest()
+        self._wait_for_writers()
+        if greatest is None:
+            return None
+        whole = int(greatest.partition(".")[0])
+        below = greatest.startswith("-") and "." in greatest
+        return str(whole - (1 if below else 0) + 1 - lag)
+
+    def _wait_for_writers(self) -> None:
+        running = {q for (q,) in self.session.ask(f"SELECT query_id FROM system.processes WHERE {_INSERTS}")}
+        until = monotonic() + (self.request.timeout or _PATIENCE).total_seconds()
+        while running:
+            running &= {q for (q,) in self.session.ask(f"SELECT query_id FROM system.processes WHERE {_INSERTS}")}
+            if running and monotonic() > until:
+                raise RemoteError(
+                    f"{len(running)} INSERT statements have been running for too long to read up to a fixed number",
+                    code="source.running_writers",
+                    hint="run again when they are done, or give the load a key, so that rows may be read twice",
+                    retryable=True,
+                )
+            if running:
+                sleep(_PAUSE)
+
+
+def _interval(lag: timedelta) -> str:
+    return f"toIntervalMicrosecond({lag // timedelta(microseconds=1)})"

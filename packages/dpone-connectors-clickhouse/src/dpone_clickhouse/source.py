@@ -1,0 +1,141 @@
+"""ClickHouse as a source: describes, opens and reads; examines itself.
+
+One SELECT of a MergeTree table reads the parts that there are when it begins: whole INSERT blocks, never a row that is
+half written. That is all the consistency that there is, so a reading is one query, which the server itself spreads over
+its threads; several would each see another moment. An INSERT of several blocks may be seen in part. The window of a
+cursor is fixed by a query of its own before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from dpone.batch import ARROW, PG_TEXT, Batch
+from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
+from dpone.errors import PlanError
+from dpone.probes import Measurement, Probe
+from dpone.schema import Field, Schema, parse_type
+from dpone.sql.probe import read_probe, render_probe
+from dpone.strategies import Read
+from dpone_clickhouse.bulk import read_bulk
+from dpone_clickhouse.catalog import find_tables
+from dpone_clickhouse.config import ClickHouseConfig
+from dpone_clickhouse.dialect import CLICKHOUSE
+from dpone_clickhouse.examining import examine
+from dpone_clickhouse.selecting import Subject, bulk_query, select, selected, subject_of
+from dpone_clickhouse.session import READ_ONLY, Session, session
+from dpone_clickhouse.since import window_of
+
+
+@contextmanager
+def connect(config: ClickHouseConfig) -> Iterator[ClickHouseSource]:
+    """A source. Connections are made where they are needed."""
+    yield ClickHouseSource(config)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReading:
+    """What an opened request will yield, and how far."""
+
+    schema: Schema
+    upto: Position | None
+    splits: tuple[Split, ...]
+    changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouseSource:
+    config: ClickHouseConfig
+    measurable: dict[int, tuple[str, Schema]] = field(default_factory=dict)  # by the identity of an open request
+
+    def describe(self, dataset: Dataset) -> Schema:
+        request = ReadRequest(dataset, Read.SCAN, (), ARROW)
+        with self._session(request) as own:
+            return subject_of(own, request, self.config.database).schema
+
+    @contextmanager
+    def open(self, request: ReadRequest) -> Iterator[OpenReading]:
+        with self._session(request) as own:
+            subject = subject_of(own, request, self.config.database)
+            fields = selected(subject, request.columns)
+            conditions, upto = _window(own, request, subject)
+        payload = {
+            "query": bulk_query(subject, request, conditions),
+            "fields": [[f.name, str(f.type)] for f in fields],
+        }
+        reading = OpenReading(Schema(fields), upto, (Split("0", payload),))
+        self.measurable[id(request)] = select(subject, request, conditions, in_arrow=False), reading.schema
+        try:
+            yield reading
+        finally:
+            self.measurable.pop(id(request), None)
+
+    def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
+        """The rows as the server sends them."""
+        settings = dict(request.dataset.options.get("settings") or {})
+        if request.timeout is not None:
+            settings["max_execution_time"] = max(1, round(request.timeout.total_seconds()))
+        pieces = read_bulk(self.config, str(split.payload["query"]), settings, request.batch_bytes)
+        if request.format == ARROW:
+            from dpone_clickhouse.arrow_read import read_batches
+
+            fields = [Field(name, parse_type(of)) for name, of in split.payload["fields"]]
+            for found in read_batches(pieces, fields):
+                yield Batch(ARROW, found, found.num_rows, found.nbytes)
+        elif request.format == PG_TEXT:
+            for data in _whole_lines(pieces):
+                yield Batch(PG_TEXT, data, data.count(b"\n"), len(data))
+        else:
+            for data in pieces:  # pieces of one stream of blocks: a writer joins them again
+                yield Batch(request.format, data, None, len(data))
+
+    def settle(self, request: ReadRequest, position: Position) -> None:
+        """Nothing is kept at the source."""
+
+    def measure(self, request: ReadRequest, probe: Probe) -> Measurement:
+        """The answers about what an open reading reads, as it is now: there is no snapshot to ask."""
+        found = self.measurable.get(id(request))
+        if found is None:
+            raise PlanError("only an open reading is measured", code="source.not_measurable")
+        query, schema = found
+        with self._session(request) as own:
+            return read_probe(probe, own.row(render_probe(probe, f"({query})", schema.fields, CLICKHOUSE)))
+
+    def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
+        with session(self.config, "source", settings=READ_ONLY) as own:
+            return [Dataset(name) for name in find_tables(own, pattern, self.config.database)]
+
+    def diagnose(self) -> Sequence[Finding]:
+        with session(self.config, "source", timeout=timedelta(seconds=30), settings=READ_ONLY) as own:
+            return examine(own, self.config)
+
+    @contextmanager
+    def _session(self, request: ReadRequest) -> Iterator[Session]:
+        """A session that cannot write, whatever its query says."""
+        settings = {**(request.dataset.options.get("settings") or {}), **READ_ONLY}
+        with session(self.config, "source", timeout=request.timeout, settings=settings) as own:
+            yield own
+
+
+def _window(own: Session, request: ReadRequest, subject: Subject) -> tuple[tuple[str, ...], Position | None]:
+    if request.read is not Read.SINCE:
+        return (), None
+    found = window_of(own, request, subject)
+    return found.conditions, found.upto
+
+
+def _whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes, cut after line ends: a line is a row, since values have theirs escaped."""
+    rest = b""
+    for piece in pieces:
+        end = piece.rfind(b"\n") + 1
+        if end:
+            yield rest + piece[:end]
+            rest = piece[end:]
+        else:
+            rest += piece
+    if rest:
+        yield rest
