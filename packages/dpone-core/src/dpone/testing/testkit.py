@@ -87,11 +87,15 @@ Alteration = AddColumn | WidenColumn | RelaxColumn | DropColumn
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A native type of a source and its edge values; `refused` is the error code when dpone must not read it."""
+    """A native type of a source and its edge values; `refused` is the error code when dpone must not read it.
+
+    A column of the type also holds NULL, unless the engine has none for it.
+    """
 
     native: str  # as in CREATE TABLE: "numeric(38,9)"
     values: tuple[object, ...]
     refused: str | None = None
+    nullable: bool = True
 
 
 # ------------------------------------------------------------ what is known of a service

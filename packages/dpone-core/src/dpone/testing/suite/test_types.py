@@ -32,8 +32,11 @@ def _rows(values: Sequence[object]) -> list[Row]:
 
 def _seed(source: SourceRig, sample: Sample) -> Seeded:
     of = source.connector.types.read(sample.native)
-    value = Field("value", of, native=f"{source.connector.name}:{sample.native}")
-    return source.seed(Schema((Field("id", INT64, nullable=False), value), key=("id",)), _rows(sample.values))
+    value = Field("value", of, nullable=sample.nullable, native=f"{source.connector.name}:{sample.native}")
+    rows = _rows(sample.values)
+    return source.seed(
+        Schema((Field("id", INT64, nullable=False), value), key=("id",)), rows if sample.nullable else rows[:-1]
+    )
 
 
 # ---------------------------------------------------------------------- native types
