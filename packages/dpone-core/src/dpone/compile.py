@@ -64,6 +64,7 @@ def compile_plan(stream: Stream, found: Schema) -> Plan:
         strategy=mode.mode,
         columns=columns,
         load=load,
+        source_key=_source_key(found, columns),
         cursor=_cursor(mode, fields, columns),
         duplicates=Duplicates(mode.setting("duplicates")),
         order=_order(mode, fields),
@@ -138,6 +139,12 @@ def _column(stream: Stream, column: ManifestColumn, found: Field) -> PlannedColu
     landing = stream.sink.connector.types.land(field)
     selected = Column(column.target, column.name)
     return PlannedColumn(selected, found, field, landing, change, stream.loses(column.target))
+
+
+def _source_key(found: Schema, columns: Sequence[PlannedColumn]) -> tuple[str, ...]:
+    """The source's primary key by its names in the target; none when a column of it is left out or changed."""
+    names = {c.column.source: c.column.name for c in columns if c.change is None}
+    return tuple(names[name] for name in found.key) if all(name in names for name in found.key) else ()
 
 
 def _known(names: Sequence[str], fields: Schema, where: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from dpone.connector import (
 )
 from dpone.errors import PlanError
 from dpone.evolution import Policy
-from dpone.ops import Append, Flag, Op, Program, Recreate, ReplaceSlice, Version
+from dpone.ops import Append, Flag, Op, Program, Recreate, ReplaceAll, ReplaceSlice, Version
 from dpone.schema import STRING, Field, Landing, Schema, Type, Verdict
 from dpone.stage import Duplicates, OnTruncate
 from dpone.strategies import STRATEGIES, Load, Strategy
@@ -98,6 +98,7 @@ class Plan:
     strategy: str
     columns: tuple[PlannedColumn, ...]
     load: Load
+    source_key: tuple[str, ...] = ()  # the source's primary key where it is loaded whole and unchanged
     cursor: Cursor | None = None
     duplicates: Duplicates = Duplicates.FAIL
     order: tuple[str, ...] = ()
@@ -142,7 +143,13 @@ class Plan:
                     code="plan.reserved_column",
                     hint="rename the source's column under `columns:`",
                 )
-        return Layout(Schema(fields, primary_key(load, self.rule.program(load))), system)
+        return Layout(Schema(fields, self._key(load)), system)
+
+    def _key(self, load: Load) -> tuple[str, ...]:
+        """What is unique in the target: as the strategy says, else the source's own key where all its rows land."""
+        program = self.rule.program(load)
+        whole = isinstance(program[0], Recreate) or (isinstance(program[0], ReplaceAll) and not program[0].where)
+        return primary_key(load, program) or (self.source_key if whole else ())
 
 
 def primary_key(load: Load, program: Program) -> tuple[str, ...]:

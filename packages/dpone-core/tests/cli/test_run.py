@@ -225,3 +225,12 @@ def test_a_signal_rolls_back_and_ends_with_its_own_code(shop: Shop, signum: int,
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
     assert json.loads(Path(".dpone/runs/cut.json").read_text())["status"] == "interrupted"
+
+
+def test_the_sources_key_survives_a_full_refresh_that_names_none(shop: Shop, dpone: Dpone) -> None:
+    shop.write(MANIFEST[: MANIFEST.index("strategy:")] + "strategy: {mode: full_refresh}\n")
+    (preview,) = api.preview("orders.yaml")
+    assert preview.prepared.spec.layout.schema.key == ("id",)
+    shop.write(MANIFEST[: MANIFEST.index("strategy:")] + "columns: [v, updated_at]\nstrategy: {mode: full_refresh}\n")
+    (preview,) = api.preview("orders.yaml")
+    assert preview.prepared.spec.layout.schema.key == ()
