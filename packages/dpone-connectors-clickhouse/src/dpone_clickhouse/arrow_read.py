@@ -15,13 +15,17 @@ from dpone.schema import Field, Kind
 _DAY = 86_400
 
 
-def read_batches(pieces: Iterator[bytes], fields: Sequence[Field]) -> Iterator[pa.RecordBatch]:
-    """The batches of an ArrowStream that comes in pieces; a stream that ends early is an error."""
+def read_batches(pieces: Iterator[bytes], fields: Sequence[Field], most: int) -> Iterator[pa.RecordBatch]:
+    """The batches of an ArrowStream that comes in pieces, none much larger than `most` bytes; a stream that ends early
+    is an error.
+    """
     schema = arrow_schema(fields)
     with pa.ipc.open_stream(_File(pieces)) as stream:
         for batch in stream:
             arrays = [_checked(column, field) for column, field in zip(batch.columns, fields, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+            whole = pa.RecordBatch.from_arrays(arrays, schema=schema)
+            rows = max(1, whole.num_rows * most // max(1, whole.nbytes))
+            yield from (whole.slice(at, rows) for at in range(0, whole.num_rows, rows))
 
 
 class _File(io.RawIOBase):

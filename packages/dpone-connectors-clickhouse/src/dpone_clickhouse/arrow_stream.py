@@ -85,6 +85,8 @@ def _fitted(column: pa.Array[Any], of: Type, native: str) -> pa.Array[Any]:
     if of.kind is Kind.TIMESTAMPTZ:
         instants: pa.Array[Any] = _instants(column, of, native)
         return instants
+    if _family(native) == "Time":
+        return column.cast(pa.time32("s"), safe=True).cast(pa.string())  # the server takes no Arrow type for it
     wanted = arrow_type(of)
     return column if column.type == wanted else column.cast(wanted, safe=True)
 

@@ -35,7 +35,7 @@ FORMATS: Mapping[str, object] = {
     "output_format_arrow_string_as_string": 1,
     "output_format_arrow_low_cardinality_as_dictionary": 0,
     "output_format_arrow_compression_method": "none",
-    "output_format_arrow_fixed_string_as_fixed_byte_array": 0,
+    "output_format_arrow_fixed_string_as_fixed_byte_array": 1,
     "output_format_arrow_date_as_uint16": 0,
     "async_insert": 0,
     "deduplicate_insert": "disable",

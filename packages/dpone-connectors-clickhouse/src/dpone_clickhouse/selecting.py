@@ -15,7 +15,7 @@ from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.session import Session
 
 _FORMATS = {CH_NATIVE: "Native", PG_TEXT: "TabSeparated", ARROW: "ArrowStream"}
-_BY_TEXT = frozenset({Kind.STRING, Kind.UUID, Kind.OPAQUE, Kind.JSON, Kind.INTERVAL})
+_BY_TEXT = frozenset({Kind.STRING, Kind.UUID, Kind.JSON, Kind.INTERVAL})
 _MICROSECONDS, _ARROW_BITS = 6, 64
 
 
@@ -87,9 +87,9 @@ def arrow_expression(value: str, of: Type, depth: int = 0) -> str:
     match of.kind:
         case Kind.INT | Kind.UINT if (of.size or 0) > _ARROW_BITS:
             return f"toString({value})"
+        case Kind.OPAQUE:
+            return f"if(isNull({value}), NULL, toString({value}))"  # toString says NULL of a Variant as ''
         case kind if kind in _BY_TEXT:
-            return f"toString({value})"
-        case Kind.BINARY:
             return f"toString({value})"
         case Kind.FLOAT:
             return f"toFloat{of.size}({value})"

@@ -28,6 +28,7 @@ PINNED: Mapping[str, Any] = {
     "database_atomic_wait_for_drop_and_detach_synchronously": 0,
     "allow_suspicious_low_cardinality_types": 1,
     "insert_deduplicate": 0,
+    "flatten_nested": 0,
     "max_partitions_per_insert_block": 0,
     "send_logs_level": "none",
 }

@@ -17,7 +17,7 @@ from dpone.batch import ARROW, PG_TEXT, Batch
 from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
 from dpone.errors import PlanError
 from dpone.probes import Measurement, Probe
-from dpone.schema import Field, Schema, parse_type
+from dpone.schema import Field, Schema
 from dpone.sql.probe import read_probe, render_probe
 from dpone.strategies import Read
 from dpone_clickhouse.bulk import read_bulk
@@ -28,6 +28,7 @@ from dpone_clickhouse.examining import examine
 from dpone_clickhouse.selecting import Subject, bulk_query, select, selected, subject_of
 from dpone_clickhouse.session import READ_ONLY, Session, session
 from dpone_clickhouse.since import window_of
+from dpone_clickhouse.typemap import read
 
 
 @contextmanager
@@ -64,7 +65,7 @@ class ClickHouseSource:
             conditions, upto = _window(own, request, subject)
         payload = {
             "query": bulk_query(subject, request, conditions),
-            "fields": [[f.name, str(f.type)] for f in fields],
+            "fields": [[f.name, f.native] for f in fields],
         }
         reading = OpenReading(Schema(fields), upto, (Split("0", payload),))
         self.measurable[id(request)] = select(subject, request, conditions, in_arrow=False), reading.schema
@@ -82,8 +83,8 @@ class ClickHouseSource:
         if request.format == ARROW:
             from dpone_clickhouse.arrow_read import read_batches
 
-            fields = [Field(name, parse_type(of)) for name, of in split.payload["fields"]]
-            for found in read_batches(pieces, fields):
+            fields = [Field(name, read(native)) for name, native in split.payload["fields"]]
+            for found in read_batches(pieces, fields, request.batch_bytes):
                 yield Batch(ARROW, found, found.num_rows, found.nbytes)
         elif request.format == PG_TEXT:
             for data in _whole_lines(pieces):

@@ -73,7 +73,7 @@ class ClickHouseTestkit:
     tables: Names = _NAMES
     columns: Names = _NAMES
     cursors: frozenset[Kind] = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMPTZ})
-    storable: frozenset[Kind] = field(default_factory=lambda: frozenset(Kind) - {Kind.TIMESTAMP, Kind.TIME})
+    storable: frozenset[Kind] = field(default_factory=lambda: frozenset(Kind) - {Kind.TIMESTAMP})
     mutations: frozenset[type[Mutation]] = frozenset({Insert, Update, Delete, Truncate})
     alterations: frozenset[type[Alteration]] = frozenset({AddColumn, WidenColumn, RelaxColumn, DropColumn})
     samples: Sequence[Sample] = SAMPLES
@@ -204,7 +204,8 @@ class ClickHouseTestkit:
             if error.code in _MISSING:
                 raise LookupError(name) from None
             raise
-        return pa.ipc.open_stream(found).read_all()
+        table = pa.ipc.open_stream(found).read_all()
+        return pa.table([_text_where_it_is(c) for c in table.columns], names=table.column_names)
 
     # --------------------------------------------------------------- what goes wrong
 
@@ -297,6 +298,7 @@ def _send(endpoint: Endpoint, statement: str) -> bytes:
         "session_timezone": "UTC",
         "output_format_arrow_compression_method": "none",
         "output_format_arrow_low_cardinality_as_dictionary": 0,
+        "output_format_arrow_string_as_string": 0,  # a String holds any bytes
         "allow_suspicious_low_cardinality_types": 1,
         "wait_end_of_query": 1,
         "flatten_nested": 0,
@@ -349,6 +351,17 @@ def _literal(value: object) -> str:
             return "true" if value else "false"
         case _:
             return _text(str(value))
+
+
+def _text_where_it_is(column: Any) -> Any:
+    import pyarrow as pa
+
+    if not pa.types.is_binary(column.type):
+        return column
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return column
 
 
 def _read(column: str, kind: str) -> str:

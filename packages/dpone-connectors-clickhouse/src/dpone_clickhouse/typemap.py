@@ -211,7 +211,6 @@ _LANDINGS = {
     Kind.UUID: Landing("UUID"),
     Kind.DATE: Landing("Date32", why=_YEARS),
     Kind.BINARY: Landing("String", Verdict.WIDENED, "a String is bytes, and holds any"),
-    Kind.TIME: Landing("String", Verdict.WIDENED, "as text: most servers have no time of day"),
     Kind.INTERVAL: Landing("String", Verdict.WIDENED, "as text: an interval there has one unit only"),
     Kind.JSON: Landing("String", Verdict.WIDENED, "as text: JSON there drops nulls and holds objects only"),
     Kind.OPAQUE: Landing("String", Verdict.WIDENED, "as text: the type is the source's own"),
@@ -233,6 +232,8 @@ def _land(field: Field) -> Landing:
             return _land_clock(of.size or 0)
         case Kind.TIMESTAMPTZ:
             return _land_instant(of.size or 0)
+        case Kind.TIME:
+            return _land_time(of.size or 0)
         case Kind.LIST:
             return _nested(field, "Array", _element(of.items[0]))
         case Kind.MAP:
@@ -267,6 +268,12 @@ def _land_instant(digits: int) -> Landing:
         why = f"{digits} fractional digits, of which {FINEST} are kept"
         return Landing(f"DateTime64({FINEST}, 'UTC')", Verdict.LOSSY, why)
     return Landing(f"DateTime64({digits}, 'UTC')", why=_YEARS)
+
+
+def _land_time(digits: int) -> Landing:
+    if digits > FINEST:
+        return Landing(f"Time64({FINEST})", Verdict.LOSSY, f"{digits} fractional digits, of which {FINEST} are kept")
+    return Landing(f"Time64({digits})")
 
 
 def _land_clock(digits: int) -> Landing:

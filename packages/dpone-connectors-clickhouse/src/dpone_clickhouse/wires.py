@@ -17,12 +17,11 @@ from dpone_clickhouse.widening import widens
 _READ_AS_TEXT = frozenset(
     {
         *(Kind.BOOL, Kind.INT, Kind.UINT, Kind.FLOAT, Kind.DECIMAL, Kind.STRING, Kind.DATE),
-        *(Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID, Kind.JSON, Kind.OPAQUE),
+        *(Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID, Kind.JSON, Kind.OPAQUE),
     }
 )
 _NO_COMMON_TEXT = {
     Kind.BINARY: "COPY writes bytes as hexadecimal digits, and ClickHouse would keep the digits",
-    Kind.TIME: "COPY leaves out the zeros at the end of a time, and the text is what is kept",
     Kind.INTERVAL: "how COPY writes an interval is a setting of the session",
     Kind.LIST: "COPY writes an array as {1,2}, ClickHouse reads [1,2]",
     Kind.MAP: "the two write nested values differently",
@@ -49,6 +48,8 @@ def accepted_text_refusal(field: Field, landing: Landing) -> str | None:
     """Why the text of a column would not be read as the same value."""
     if field.type.kind not in _READ_AS_TEXT:
         return _NO_COMMON_TEXT[field.type.kind]
+    if field.type.kind is Kind.TIME and parse_native(landing.native).family == "String":
+        return "COPY leaves out the zeros at the end of a time, and the text is what would be kept"
     if landing.verdict is Verdict.LOSSY:
         return "what does not fit would be cut or wrapped around without an error"
     expected = land(field).native
