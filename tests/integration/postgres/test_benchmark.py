@@ -29,6 +29,5 @@ def test_everything_is_measured(tiny: Benchmark) -> None:
     assert metrics.engine["product"] == "PostgreSQL"
 
 
-@pytest.mark.xfail(reason="full_refresh without `key` drops the primary key of the source", strict=True)
 def test_the_target_of_dpone_has_what_the_control_built(tiny: Benchmark) -> None:
     assert tiny.measured[-1].missing == ()
