@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -122,6 +123,24 @@ class TestGuard:
         before = table(row(1), row(2, "a"), row(2, "b"), row(2, "c"))
         assert refusal(op, before, stage(row(1))) == "guard.removed_share"
 
+    def test_absent_keys_do_not_expire_beyond_the_share(self) -> None:
+        op = Version(KEY, at(5), ("v",), guard=Guard(0.5))
+        before = table(*(version(i, "a", 1) for i in range(1, 5)), version(5, "a", 1, 2), version(6, "a", 1, 2))
+        assert refusal(op, before, stage(row(1, "a"))) == "guard.removed_share"
+        assert leaves(op, before, stage(row(1, "b"), row(2, "b")), *_expired(before, 3, 4, closed=(1, 2), to="b"))
+        assert refusal(op, before, stage()) == "guard.empty"
+        assert refusal(replace(op, guard=Guard(1.0)), before, stage()) == "guard.empty"
+        leaves(replace(op, guard=LAX), before, stage(), *_expired(before, 1, 2, 3, 4))
+
+    def test_a_history_that_keeps_absent_keys_has_nothing_to_guard(self) -> None:
+        before = table(version(1, "a", 1))
+        for guard in (Guard(0.0), LAX):
+            leaves(Version(KEY, at(5), ("v",), absent=Absent.KEEP, guard=guard), before, stage(), *before.rows)
+
+    def test_a_history_without_an_open_version_has_nothing_to_lose(self) -> None:
+        before = table(version(1, "a", 1, 3))
+        leaves(Version(KEY, at(5), ("v",), guard=Guard(0.0)), before, stage(), *before.rows)
+
 
 class TestAppend:
     def test_a_load_is_added_once(self) -> None:
@@ -209,6 +228,13 @@ def version(id_: int, v: object, start: int | None, end: int | None = None) -> M
     return row(id_, v, valid_from=start and at(start), valid_to=end and at(end))
 
 
+def _expired(before: Table, *gone: int, closed: tuple[int, ...] = (), to: object = None) -> list[Row]:
+    """The rows with the open versions of these keys closed on the fifth, and those of `closed` opened anew."""
+    ended = {r["id"] for r in before.rows if r["valid_to"] is None} & {*gone, *closed}
+    rows = [{**r, "valid_to": at(5)} if r["id"] in ended and r["valid_to"] is None else r for r in before.rows]
+    return [*rows, *(version(i, to, 5) for i in closed)]
+
+
 class TestVersion:
     def test_changed_rows_are_closed_and_opened_and_absent_ones_expire(self) -> None:
         before = table(version(1, "a", 1), version(2, "b", 1), version(3, "c", 1))
@@ -234,7 +260,7 @@ class TestVersion:
         leaves(Version(KEY, at(5), ("v",)), before, stage(row(1, "a")), version(1, "a", 1, 3), version(1, "a", 5))
 
     def test_carried_out_twice_it_changes_nothing(self) -> None:
-        op, staged = Version(KEY, at(5), ("v",)), stage(row(1, "b"))
+        op, staged = Version(KEY, at(5), ("v",), guard=LAX), stage(row(1, "b"))
         after, _ = run(op, table(version(1, "a", 1), version(2, "x", 1)), staged)
         assert leaves(op, after, staged, *after.rows) == Counts()
 
@@ -246,12 +272,12 @@ class TestVersion:
 
     def test_an_unknown_start_is_before_every_load(self) -> None:
         before = table(version(1, "a", None))
-        leaves(Version(KEY, at(5), ("v",)), before, stage(), version(1, "a", None, 5))
+        leaves(Version(KEY, at(5), ("v",), guard=LAX), before, stage(), version(1, "a", None, 5))
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_two_open_versions_are_refused_before_anything_else_is_compared(self, order: int) -> None:
         before = table(*[version(1, "a", 1), version(1, "b", 2), version(2, "x", 5)][::order])
-        assert refusal(Version(KEY, at(5), ("v",)), before, stage()) == "target.two_open_versions"
+        assert refusal(Version(KEY, at(5), ("v",), guard=LAX), before, stage()) == "target.two_open_versions"
 
 
 def test_a_program_is_carried_out_whole_or_not_at_all() -> None:

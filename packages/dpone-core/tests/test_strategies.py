@@ -51,7 +51,7 @@ UPSERT = Upsert(("id",), "t", "gone")
 SLICE = ReplaceSlice("v", Grain.DAY, (1, 2), GUARD)
 ABSENT = DeleteAbsent(("id",), GONE, GUARD, WHERE)
 DEAD = DeleteKeys(("id",), GONE)
-VERSION = Version(("id",), AT, ("v", "t"))
+VERSION = Version(("id",), AT, ("v", "t"), guard=GUARD)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ VERSION = Version(("id",), AT, ("v", "t"))
         (
             "scd2",
             replace(LOAD, compare=("v",), absent=Absent.KEEP),
-            (Version(("id",), AT, ("v",), absent=Absent.KEEP),),
+            (Version(("id",), AT, ("v",), absent=Absent.KEEP, guard=GUARD),),
         ),
         ("xmin", LOAD, (UPSERT,)),
         ("xmin", replace(LOAD, reconcile=True), (ABSENT, UPSERT)),

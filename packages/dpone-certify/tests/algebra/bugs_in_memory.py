@@ -77,6 +77,7 @@ IN_STRATEGIES = (
     ),
     Bug("scd2 compares no columns", ("scd2",), program("scd2", each(Version, compare=()))),
     Bug("scd2 expires what it should keep", ("scd2",), program("scd2", each(Version, absent=Absent.EXPIRE))),
+    Bug("scd2 has no guard", ("scd2",), program("scd2", each(Version, guard=LAX))),
     Bug("full_refresh has no guard", ("full_refresh",), program("full_refresh", each(Recreate, guard=LAX))),
     Bug("a returning key keeps its flag", ("snapshot_diff",), program("snapshot_diff", each(Upsert, flag=None))),
     Bug("a flag is a removal", ("cdc",), program("cdc", each(DeleteKeys, how=Hard()))),
@@ -164,6 +165,10 @@ def _by_offset(honest: Callable[..., object], value: Any, grain: Grain) -> objec
     return honest(value.replace(tzinfo=None) if getattr(value, "tzinfo", None) else value, grain)
 
 
+def _all_open(honest: Callable[..., None], op: Version, table: oracle.Table, staged: object) -> None:
+    honest(op, replace(table, rows=tuple({**row, op.names[1]: None} for row in table.rows)), staged)
+
+
 IN_ORACLE = (
     Bug(
         "an older row wins",
@@ -188,6 +193,12 @@ IN_ORACLE = (
         "the guard counts flagged rows",
         ("snapshot_diff",),
         put(oracle, "_unflagged", lambda rows, _how: list(rows)),
+        without_sql=True,
+    ),
+    Bug(
+        "the guard counts closed versions",
+        ("scd2",),
+        around(oracle, "_guard_expiry", _all_open),
         without_sql=True,
     ),
     Bug("the upper bound is inside", ("backfill",), around(oracle, "_in_slice", _bounds_inclusive), without_sql=True),

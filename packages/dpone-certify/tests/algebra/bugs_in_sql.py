@@ -106,6 +106,11 @@ IN_RENDERING = (
         ("snapshot_diff",),
         around(questions, "_absent_query", lambda h, op, load, way: h(replace(op, how=Hard()), load, way)),
     ),
+    Bug(
+        "the guard counts closed versions in SQL",
+        ("scd2",),
+        text(questions, "_version_query", 't."valid""to" IS NULL', "1 = 1"),
+    ),
     Bug("NULL in the key passes the domain", ("snapshot_diff",), put(questions, "_null", lambda *_: "1 = 0")),
     Bug(
         "rows beyond the bounds pass the domain",

@@ -225,6 +225,22 @@ class TestHistory:
     def test_what_has_to_be_refused(self, target: list[Row], code: str | None) -> None:
         assert refusal("scd2", [], [row(1, "b")], target, self.OPTIONS) == code
 
+    @pytest.mark.parametrize(
+        "source,code",
+        [
+            ([], "guard.empty"),
+            ([row(1, "a")], "guard.removed_share"),
+            ([row(9, "new")], "guard.removed_share"),
+            ([row(1, "B"), row(2, "B")], None),
+        ],
+    )
+    def test_absent_keys_expire_up_to_a_share_of_the_open_versions(self, source: list[Row], code: str | None) -> None:
+        open_, past = [version(i, "a", THEN) for i in range(4)], [version(i, "a", THEN, AT) for i in range(5, 20)]
+        options = replace(self.OPTIONS, max_removed_share=0.5, allow_empty=False)
+        assert refusal("scd2", [], source, [*open_, *past], options) == code
+        assert refusal("scd2", [], source, past, options) is None
+        assert refusal("scd2", [], source, [*open_, *past], replace(options, absent="keep")) is None
+
     def test_what_is_true_of_every_history(self) -> None:
         before = [version(1, "a", THEN, AT)]
 

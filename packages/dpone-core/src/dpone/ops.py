@@ -18,7 +18,8 @@ from dpone.where import Where
 class Guard:
     """How much may vanish in one load before it is stopped: `guard.empty`, `guard.removed_share`.
 
-    `before` counts the rows in the reach of the operation that are not flagged as deleted, as the operation finds them.
+    `before` counts the rows in the reach of the operation that are not flagged as deleted, as the operation finds them;
+    of a history, the open versions, of which those that expire are removed.
     """
 
     max_removed_share: float = 0.5
@@ -131,7 +132,8 @@ class ReplaceSlice:
 class Version:
     """Changed rows are closed at `at`, new versions opened, absent ones kept or expired; an open end is NULL.
 
-    `compare` names the columns whose change makes a new version; `names` are the columns of the half-open interval.
+    `compare` names the columns whose change makes a new version; `names` are the columns of the half-open interval. The
+    guard speaks of versions that expire because their key is absent; where absent ones are kept it has nothing to say.
     """
 
     key: tuple[str, ...]
@@ -139,6 +141,7 @@ class Version:
     compare: tuple[str, ...]
     names: tuple[str, str] = ("valid_from", "valid_to")
     absent: Absent = Absent.EXPIRE
+    guard: Guard = Guard()
 
 
 Op = Recreate | ReplaceAll | Append | Upsert | DeleteKeys | DeleteAbsent | ReplaceSlice | Version

@@ -7,7 +7,7 @@ or SQL.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -31,7 +31,7 @@ from dpone.ops import (
     Version,
 )
 from dpone.ops import domain as domain_of
-from dpone.stage import Live, Sealed, canonical, key_of, outside_domain, partial_without_base, same, slice_of
+from dpone.stage import Key, Live, Sealed, canonical, key_of, outside_domain, partial_without_base, same, slice_of
 from dpone.where import Row, matches
 
 
@@ -235,6 +235,8 @@ def _in_slice(op: ReplaceSlice, stage: Sealed) -> Callable[[Row], bool]:
 def _version(op: Version, table: Table, stage: Sealed) -> tuple[Table, Counts]:
     opened, closed = op.names
     staged = {key_of(e.row, op.key): e for e in stage.live}
+    if op.absent is Absent.EXPIRE:
+        _guard_expiry(op, table, staged.keys())
     if any(row[end] is not None and row[end] > op.at for row in table.rows for end in op.names):  # type: ignore[operator]  # instants
         raise at_not_after(op)
     versions = Counter(key_of(row, op.key) for row in table.rows if row[closed] is None)
@@ -261,6 +263,11 @@ def _version(op: Version, table: Table, stage: Sealed) -> tuple[Table, Counts]:
             ended += 1
     rows += [{**_fresh(e, table, stage), opened: op.at, closed: None} for e in staged.values()]
     return _with_rows(table, rows), Counts(inserted=len(staged), updated=ended)
+
+
+def _guard_expiry(op: Version, table: Table, staged: Collection[Key]) -> None:
+    reach = [key_of(row, op.key) for row in table.rows if row[op.names[1]] is None]
+    guard_against(op.guard, before=len(reach), after=len(staged), removed=sum(key not in staged for key in reach))
 
 
 def at_not_after(op: Version) -> DataError:

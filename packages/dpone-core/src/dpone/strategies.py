@@ -110,7 +110,7 @@ def _snapshot_diff(load: Load) -> Program:
 
 def _scd2(load: Load) -> Program:
     compare = load.compare or tuple(c for c in load.columns if c not in load.key)
-    return (Version(load.key, load.at, compare, load.names, load.absent),)
+    return (Version(load.key, load.at, compare, load.names, load.absent, load.guard),)
 
 
 def _xmin(load: Load) -> Program:

@@ -167,6 +167,13 @@ BAD: dict[str, Bad] = {
         strategy("mode: scd2, key: [a], valid_from: v, valid_to: v"), 5, INVALID, ("two",), ACROSS
     ),
     "xmin-deletes": Bad(strategy("mode: xmin, key: [a], deletes: hard"), 5, INVALID, ("reconcile: true",), ACROSS),
+    "guard-on-kept": Bad(
+        strategy("mode: scd2, key: [a], absent: keep, guard: {allow_empty: true}"),
+        5,
+        INVALID,
+        ("absent: expire",),
+        ACROSS,
+    ),
     # ends
     "no-source": Bad(text_of(source=""), 1, INVALID, ('"source"',)),
     "no-sink": Bad(text_of(sink=""), 1, INVALID, ('"sink"',)),
@@ -407,6 +414,7 @@ GOOD: dict[str, str] = {
     ),
     "backfill-numbers": strategy("mode: backfill, column: id, bounds: {from: 1, to: 1000}, chunk: 100"),
     "scd2": strategy("mode: scd2, key: [id], valid_from: vf, valid_to: vt, absent: keep, compare: [a, b]"),
+    "scd2-guard": strategy("mode: scd2, key: [id], guard: {allow_empty: true}"),
     "xmin": strategy("mode: xmin, key: [id], reconcile: true, deletes: ignore"),
     "hostile-names": text_of(
         'columns: ["a b", "sel\\"ect", {name: "größe", as: "π"}, "*"]',

@@ -31,7 +31,7 @@ from dpone.sql.dialect import Dialect
 from dpone.sql.load import Ledger, SqlLoad
 from dpone.sql.operations import render
 from dpone.sql.probe import render_probe
-from dpone.sql.questions import checks, domain_query, guard_query
+from dpone.sql.questions import checks, domain_query, guard_of, guard_query
 from dpone.sql.seal import RawStage, Survey, dead_query, live_query, present_query, seal_checks, survey_query
 from dpone.sql.statement import Counted, Statement
 from dpone.stage import Duplicates as OnDuplicates
@@ -100,6 +100,51 @@ TEXTS: dict[str, tuple[Op, str]] = {
 def test_the_text_of_an_operation(name: str) -> None:
     op, text = TEXTS[name]
     assert "; ".join(statement.text for statement in render(op, LOAD, ANSI)) == " ".join(text.split())
+
+
+GUARDS: dict[str, tuple[Op, str]] = {
+    "recreate": (
+        Recreate(),
+        """SELECT g.was, g.will, CASE WHEN g.was > g.will THEN g.was - g.will ELSE 0 END FROM (SELECT
+            (SELECT COUNT(*) FROM T AS t WHERE 1 = 1) AS was, (SELECT COUNT(*) FROM L AS s) AS will) AS g""",
+    ),
+    "delete_absent": (
+        DeleteAbsent(("id",), Flag("gone", AT)),
+        """SELECT (SELECT COUNT(*) FROM T AS t WHERE 1 = 1 AND t."gone" IS NULL),
+            (SELECT COUNT(*) FROM L AS s) + (SELECT COUNT(*) FROM P AS p),
+            (SELECT COUNT(*) FROM T AS t WHERE 1 = 1 AND t."gone" IS NULL
+            AND NOT EXISTS (SELECT 1 FROM L AS s WHERE s."id" = t."id")
+            AND NOT EXISTS (SELECT 1 FROM P AS p WHERE p."id" = t."id"))""",
+    ),
+    "version": (
+        Version(("id",), AT, ("v",)),
+        """SELECT (SELECT COUNT(*) FROM T AS t WHERE t."valid_to" IS NULL), (SELECT COUNT(*) FROM L AS s),
+            (SELECT COUNT(*) FROM T AS t WHERE t."valid_to" IS NULL
+            AND NOT EXISTS (SELECT 1 FROM L AS s WHERE s."id" = t."id"))""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_the_text_of_what_a_guard_asks(name: str) -> None:
+    op, text = GUARDS[name]
+    assert guard_query(op, LOAD, ANSI) == " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        Append("x"),
+        Upsert(("id",)),
+        DeleteKeys(("id",)),
+        DeleteAbsent(("id",), Ignore()),
+        Version(("id",), AT, ("v",), absent=Absent.KEEP),
+    ],
+    ids=str,
+)
+def test_what_removes_nothing_unasked_is_not_guarded(op: Op) -> None:
+    assert guard_query(op, LOAD, ANSI) is None
+    assert guard_of(op) is None
 
 
 def test_a_partial_row_takes_sent_columns_alone() -> None:

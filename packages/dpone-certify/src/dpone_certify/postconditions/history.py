@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from dpone_certify.postconditions.exchange import landed
+from dpone_certify.postconditions.exchange import landed, refuse_loss
 from dpone_certify.postconditions.options import Options, Refused, Row, Violation
 from dpone_certify.postconditions.reading import one_per_key, scanned
 from dpone_certify.postconditions.rows import alike, by_key, key_of, mark, marks
 
 
 def scd2(_old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
-    """Past versions are as they were; the open ones are the source at the time of the load."""
+    """Past versions are as they were; the open ones are the source at the time of the load, unless it lost too much."""
     rows = {key_of(row, options.key): row for row in one_per_key(scanned(source, options), options)}
     start, end = options.interval
+    valid = [row for row in target if row.get(end) is None]
+    if options.absent == "expire":
+        refuse_loss(len(valid), len(rows), len([row for row in valid if key_of(row, options.key) not in rows]), options)
     if any(moment is not None and moment > options.at for row in target for moment in (row.get(start), row.get(end))):  # type: ignore[operator]  # instants
         raise Refused("load.at_not_after")
-    opened = by_key((row for row in target if row.get(end) is None), options.key)
+    opened = by_key(valid, options.key)
     if any(len(versions) > 1 for versions in opened.values()):
         raise Refused("target.two_open_versions")
     result = [row for row in target if row.get(end) is not None]

@@ -227,7 +227,7 @@ class SnapshotDiff(_Guarded, _Deleting, _Duplicates, _Keyed):
     mode: Literal["snapshot_diff"]
 
 
-class Scd2(_Duplicates, _Keyed):
+class Scd2(_Guarded, _Duplicates, _Keyed):
     mode: Literal["scd2"]
     valid_from: Name = Field(default="valid_from", description="the column that holds the beginning of a version")
     valid_to: Name = Field(default="valid_to", description="the column that holds its end, NULL while it is open")
@@ -239,9 +239,11 @@ class Scd2(_Duplicates, _Keyed):
     )
 
     @model_validator(mode="after")
-    def _columns_differ(self) -> Self:
+    def _settings_fit(self) -> Self:
         if self.valid_from == self.valid_to:
             raise refused("`valid_from` and `valid_to` must be two columns", at="valid_to")
+        if self.absent == "keep" and "guard" in self.model_fields_set:
+            raise refused("`absent: keep` removes nothing: `guard` needs `absent: expire`", at="guard")
         if both := [c for c in self.compare if c in self.key]:
             raise refused(f"{', '.join(both)} is in the key and cannot change: remove it from `compare`", at="compare")
         return self

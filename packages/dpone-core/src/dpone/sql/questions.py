@@ -10,7 +10,19 @@ from collections.abc import Sequence
 
 from dpone.connector import INSTANT
 from dpone.errors import DataError
-from dpone.ops import DeleteAbsent, Domain, Guard, Ignore, Op, Recreate, ReplaceAll, ReplaceSlice, Upsert, Version
+from dpone.ops import (
+    Absent,
+    DeleteAbsent,
+    Domain,
+    Guard,
+    Ignore,
+    Op,
+    Recreate,
+    ReplaceAll,
+    ReplaceSlice,
+    Upsert,
+    Version,
+)
 from dpone.oracle import at_not_after
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT, SqlLoad
@@ -26,6 +38,8 @@ def guard_of(op: Op) -> Guard | None:
             return guard
         case DeleteAbsent(guard=guard, how=how):
             return None if isinstance(how, Ignore) else guard
+        case Version(guard=guard, absent=Absent.EXPIRE):
+            return guard
         case _:
             return None
 
@@ -46,6 +60,8 @@ def guard_query(op: Op, load: SqlLoad, dialect: Dialect) -> str | None:
             return None
         case DeleteAbsent():
             return _absent_query(op, load, dialect)
+        case Version(absent=Absent.EXPIRE):
+            return _version_query(op, load, dialect)
         case _:
             return None
 
@@ -67,6 +83,12 @@ def _absent_query(op: DeleteAbsent, load: SqlLoad, dialect: Dialect) -> str:
         after += f" + (SELECT COUNT(*) FROM {load.present} AS p)"
     removed = f"SELECT COUNT(*) FROM {load.target} AS t WHERE {reach} AND {absent(op, load, dialect)}"
     return f"SELECT ({before}), {after}, ({removed})"
+
+
+def _version_query(op: Version, load: SqlLoad, dialect: Dialect) -> str:
+    valid = f"SELECT COUNT(*) FROM {load.target} AS t WHERE t.{dialect.quote(op.names[1])} IS NULL"
+    staged = matched(load.live, "s", op.key, load, dialect, outer="t")
+    return f"SELECT ({valid}), (SELECT COUNT(*) FROM {load.live} AS s), ({valid} AND NOT {staged})"
 
 
 def checks(op: Op, load: SqlLoad, dialect: Dialect) -> tuple[Check, ...]:
