@@ -186,7 +186,12 @@ def _version(op: Version, load: SqlLoad) -> Rebuild:
         ),
         Check(f"SELECT count() FROM {rows} WHERE {ended} AND {_sure(f't.{opened} = {at}')}", at_not_after(op)),
     )
-    return Rebuild(rows, ended, {op.names[1]: at}, (Addition(names, new),), None, checks)
+    guarded = None
+    if op.absent is Absent.EXPIRE:
+        valid = f"SELECT count() FROM {load.target} AS t WHERE t.{closed} IS NULL"
+        expired = f"{valid} AND NOT {_among(op.key, 't', load.live, load)}"
+        guarded = f"SELECT ({valid}), (SELECT count() FROM {load.live}), ({expired})"
+    return Rebuild(rows, ended, {op.names[1]: at}, (Addition(names, new),), guarded, checks)
 
 
 # ------------------------------------------------------- the parts they are made of
