@@ -45,12 +45,22 @@ class Relation:
         return Schema(tuple(a.field for a in self.attributes), self.key)
 
 
+_INDEX_COLUMNS = """
+SELECT a.attname::text FROM pg_catalog.pg_index i
+CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(number, place)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+WHERE i.indrelid = c.oid AND k.place <= i.indnkeyatts AND {which} ORDER BY k.place
+"""
+
 _RELATION = """
 SELECT c.oid, c.relkind::text, c.relreplident::text,
-       CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) / 8192 ELSE 0 END
+       CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) / 8192 ELSE 0 END,
+       ARRAY({primary}), ARRAY({identity})
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
-"""
+""".format(
+    primary=_INDEX_COLUMNS.format(which="i.indisprimary"), identity=_INDEX_COLUMNS.format(which="i.indisreplident")
+)
 
 # the base of a domain, through domains over domains, decides as what its values are read
 _ATTRIBUTES = """
@@ -77,13 +87,6 @@ WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
 
-_INDEX_COLUMNS = """
-SELECT a.attname FROM pg_catalog.pg_index i
-CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(number, place)
-JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-WHERE i.indrelid = %s AND k.place <= i.indnkeyatts AND {which} ORDER BY k.place
-"""
-
 
 def find_relation(connection: Connection, name: Sequence[str]) -> Relation | None:
     """The relation of that name, or None."""
@@ -91,14 +94,10 @@ def find_relation(connection: Connection, name: Sequence[str]) -> Relation | Non
     row = connection.execute(_RELATION, (schema, table)).fetchone()
     if row is None:
         return None
-    oid, kind, identity, blocks = row
+    oid, kind, identity, blocks = row[:4]
+    key, chosen = (tuple(names) for names in row[4:])
     attributes = tuple(map(_attribute, connection.execute(_ATTRIBUTES, {"oid": oid}).fetchall()))
-    key = _index_columns(connection, oid, "i.indisprimary")
-    identity_columns = {
-        "d": key,
-        "f": tuple(a.field.name for a in attributes),
-        "i": _index_columns(connection, oid, "i.indisreplident"),
-    }.get(identity, ())
+    identity_columns = {"d": key, "f": tuple(a.field.name for a in attributes), "i": chosen}.get(identity, ())
     return Relation(oid, (schema, table), kind, attributes, key, blocks, identity, identity_columns)
 
 
@@ -118,11 +117,6 @@ def _attribute(row: tuple[Any, ...]) -> Attribute:
     name, native, base, required, number, type_oid, generated, has_default, missing = row
     field = Field(name, read(base), nullable=not required, native=f"{ENGINE}:{native}")
     return Attribute(field, number, type_oid, generated, has_default, missing)
-
-
-def _index_columns(connection: Connection, oid: int, which: str) -> tuple[str, ...]:
-    rows = connection.execute(_INDEX_COLUMNS.format(which=which), (oid,)).fetchall()
-    return tuple(name for (name,) in rows)
 
 
 def describe_query(connection: Connection, query: str) -> tuple[str, Schema]:

@@ -13,12 +13,12 @@ from dpone.schema import Schema, parse_type
 from dpone.strategies import Read
 from dpone_postgres.catalog import Relation
 from dpone_postgres.changed_rows import ChangedRows
-from dpone_postgres.config import PostgresConfig
+from dpone_postgres.connections import Connections
 from dpone_postgres.copying import BINARY_HEADER, copy_out
 from dpone_postgres.pgoutput import parse_message
 from dpone_postgres.reading import Held, OpenReading, kept_key, row_splits, subject_of
 from dpone_postgres.selecting import Subject, select, selected
-from dpone_postgres.session import Connection, session
+from dpone_postgres.session import Connection
 from dpone_postgres.slots import (
     Feed,
     confirm,
@@ -35,7 +35,7 @@ from dpone_postgres.xmin import identity, same_server
 
 
 @contextmanager
-def open_changes(config: PostgresConfig, request: ReadRequest, held: Held) -> Iterator[OpenReading]:
+def open_changes(connections: Connections, request: ReadRequest, held: Held) -> Iterator[OpenReading]:
     """A reading of what changed after the stored position, or of everything when there is none."""
     if request.where:
         raise PlanError(
@@ -43,13 +43,13 @@ def open_changes(config: PostgresConfig, request: ReadRequest, held: Held) -> It
             code="source.filtered_changes",
             hint="leave `where` out; filter behind the target, or use snapshot_diff",
         )
-    with session(config, "source", timeout=request.timeout) as connection:
+    with connections.session(timeout=request.timeout) as connection:
         subject = subject_of(connection, request)
         relation = subject.table("cdc")
         _refuse_unseen(connection, request, relation)
         feed = feed_of(request)
         if request.since is None or not request.since.token:
-            with _first(config, connection, request, subject, feed, held) as reading:
+            with _first(connections, connection, request, subject, feed, held) as reading:
                 yield reading
             return
         yield _following(connection, request, subject, feed, request.since)
@@ -76,7 +76,7 @@ def _refuse_unseen(connection: Connection, request: ReadRequest, relation: Relat
 
 @contextmanager
 def _first(
-    config: PostgresConfig,
+    connections: Connections,
     connection: Connection,
     request: ReadRequest,
     subject: Subject,
@@ -87,7 +87,7 @@ def _first(
     relation = subject.table("cdc")
     ensure_publication(connection, feed, relation)
     mark = publication_mark(connection, feed, relation)
-    with fresh_slot(config, connection, feed) as (snapshot, begins):
+    with fresh_slot(connections.config, connection, feed) as (snapshot, begins):
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
         subject = subject_of(connection, request)  # once more, as it is in the snapshot
@@ -169,13 +169,13 @@ def _redefined(what: str) -> StateError:
 # ---------------------------------------------------------------------------- reading
 
 
-def read_changes(config: PostgresConfig, request: ReadRequest, split: Split) -> Iterator[Batch]:
+def read_changes(connections: Connections, request: ReadRequest, split: Split) -> Iterator[Batch]:
     """The changes of the window, in the order of their commits, each with its number."""
     payload = split.payload
     fields = [CoreField(name, parse_type(of), native=native) for name, of, native in payload["fields"]]
     with (
-        session(config, "source", timeout=request.timeout) as connection,
-        session(config, "source", timeout=request.timeout) as caster,
+        connections.session(timeout=request.timeout) as connection,
+        connections.session(timeout=request.timeout) as caster,
     ):
         rows = ChangedRows(request, fields, payload, caster)
         for data in _peek(connection, payload, binary=rows.binary):
@@ -216,8 +216,8 @@ def _field_end(data: bytes, at: int) -> int | None:
     return end if len(data) >= end else None
 
 
-def settle_changes(config: PostgresConfig, request: ReadRequest, position: Position) -> None:
+def settle_changes(connections: Connections, request: ReadRequest, position: Position) -> None:
     """The slot is confirmed up to a position that is committed at the sink."""
-    with session(config, "source", timeout=request.timeout) as connection:
+    with connections.session(timeout=request.timeout) as connection:
         same_server({k: position.token.get(k) for k in ("system", "timeline")}, identity(connection), what="cdc")
         confirm(connection, feed_of(request), int(position.token["lsn"]))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psycopg
 
 from dpone.connector import Stored, Target
 from dpone.errors import StateError
-from dpone_postgres.config import PostgresConfig
+from dpone_postgres.connections import Connections
 from dpone_postgres.dialect import POSTGRES
-from dpone_postgres.session import Connection, session
+from dpone_postgres.session import Connection
 from dpone_postgres.state import (
     Books,
     books_of,
@@ -20,19 +20,18 @@ from dpone_postgres.state import (
     ensure_books,
     is_committed,
     leftovers,
-    other_pipelines,
-    stored_position,
+    positions,
 )
 
 WAIT = 2.0  # seconds: the server needs a moment to notice that a run was killed
 
 
 class PostgresLease:
-    def __init__(self, connection: Connection, books: Books, pipeline: str) -> None:
-        self._connection = connection
+    def __init__(self, connections: Connections, books: Books, pipeline: str, found: Mapping[str, Stored]) -> None:
+        self._connections = connections
         self._books = books
-        self._stored = stored_position(connection, books, pipeline)
-        self._others = other_pipelines(connection, books, pipeline)
+        self._stored = found.get(pipeline)
+        self._others = tuple(name for name in found if name != pipeline)
 
     @property
     def stored(self) -> Stored | None:
@@ -43,40 +42,44 @@ class PostgresLease:
         return self._others
 
     def committed(self, load_id: str) -> bool:
-        return is_committed(self._connection, self._books, load_id)
+        with self._connections.brief() as connection:
+            return is_committed(connection, self._books, load_id)
 
     def chunks(self, plan: str) -> frozenset[str]:
-        return committed_chunks(self._connection, self._books, plan)
+        with self._connections.brief() as connection:
+            return committed_chunks(connection, self._books, plan)
 
 
 @contextmanager
-def leased(config: PostgresConfig, target: Target, pipeline: str) -> Iterator[PostgresLease]:
+def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[PostgresLease]:
     """The lease; what runs that died left of this target is removed first."""
     books = books_of(target)
-    with session(config, "sink") as connection:
+    with connections.session() as connection:
         _take(connection, books, float(target.options.get("lease_timeout", WAIT)))
         try:
             ensure_books(connection, books)
             drop_leftovers(connection, books)
-            yield PostgresLease(connection, books, pipeline)
+            with connections.lending(connection):
+                yield PostgresLease(connections, books, pipeline, positions(connection, books))
         finally:
             # closing alone would free it a moment later, and the next run might come sooner
-            if not connection.closed and not connection.broken:
+            if not connection.closed:
                 connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", (books.lock,))
 
 
 def _take(connection: Connection, books: Books, seconds: float) -> None:
-    if seconds <= 0:
-        row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (books.lock,)).fetchone()
-        if row is None or not row[0]:
-            raise _leased(books)
+    row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (books.lock,)).fetchone()
+    if row is not None and row[0]:
         return
+    if seconds <= 0:
+        raise _leased(books)
     connection.execute(f"SET lock_timeout = {int(seconds * 1000)}".encode())
     try:
         connection.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (books.lock,))
     except psycopg.errors.LockNotAvailable:
         raise _leased(books) from None
-    connection.execute("RESET lock_timeout")
+    finally:
+        connection.execute("RESET lock_timeout")
 
 
 def _leased(books: Books) -> StateError:
@@ -98,8 +101,9 @@ def drop_leftovers(connection: Connection, books: Books, seconds: float = 0) -> 
 
 def drop_stages(connection: Connection, books: Books, load_id: str, stages: Sequence[str]) -> None:
     with connection.transaction():
-        for stage in stages:
-            connection.execute(POSTGRES.drop(POSTGRES.table((books.name[0], stage))).encode())
+        if stages:
+            tables = ", ".join(POSTGRES.table((books.name[0], stage)) for stage in stages)
+            connection.execute(f"DROP TABLE IF EXISTS {tables}".encode())
         end_load(connection, books, load_id)
 
 

@@ -14,11 +14,11 @@ from dpone.probes import Measurement, Probe, Rows
 from dpone.schema import Field
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.probe import read_probe, render_probe
-from dpone_postgres.config import PostgresConfig
+from dpone_postgres.connections import Connections
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
 from dpone_postgres.layouts import find_target, key_statement, remodel, statements
-from dpone_postgres.session import Connection, session
+from dpone_postgres.session import Connection
 from dpone_postgres.staging import PostgresStage, adoption
 from dpone_postgres.state import books_of, enter_load, save, stored_position
 
@@ -155,9 +155,10 @@ class PostgresPublication:
 
 
 @contextmanager
-def publishing(config: PostgresConfig, spec: StageSpec) -> Iterator[PostgresPublication]:
+def publishing(connections: Connections, spec: StageSpec) -> Iterator[PostgresPublication]:
     """A transaction; left without commit, everything is as it was."""
     seconds = float(spec.target.options.get("lock_timeout", _LOCK_TIMEOUT))
-    with session(config, "sink", settings={"lock_timeout": str(int(seconds * 1000))}) as connection:
+    with connections.session() as connection:
         connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        yield PostgresPublication(connection, spec, config.label)
+        connection.execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}".encode())
+        yield PostgresPublication(connection, spec, connections.label)

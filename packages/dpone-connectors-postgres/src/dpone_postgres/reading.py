@@ -11,10 +11,10 @@ from dpone.connector import Position, ReadRequest, Split
 from dpone.schema import Field, Schema
 from dpone.strategies import Read
 from dpone_postgres.catalog import TABLE, describe_query, readable_relation
-from dpone_postgres.config import PostgresConfig
+from dpone_postgres.connections import Connections
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.selecting import CHANGE_COLUMNS, Subject, copy_statement, select, selected, typed_null
-from dpone_postgres.session import Connection, session
+from dpone_postgres.session import Connection
 from dpone_postgres.since import Window, window_of
 from dpone_postgres.xmin import xmin_condition, xmin_position
 
@@ -66,9 +66,9 @@ def subject_of(connection: Connection, request: ReadRequest) -> Subject:
 
 
 @contextmanager
-def open_rows(config: PostgresConfig, request: ReadRequest, held: Held) -> Iterator[OpenReading]:
+def open_rows(connections: Connections, request: ReadRequest, held: Held) -> Iterator[OpenReading]:
     """A reading of rows as they are at one moment."""
-    with session(config, "source", timeout=request.timeout) as connection:
+    with connections.session(timeout=request.timeout) as connection:
         window = _window(connection, request)  # who is writing is asked before the snapshot is taken
         connection.execute(_BEGIN)
         subject = subject_of(connection, request)

@@ -21,48 +21,52 @@ from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
 from dpone.strategies import Load
 from dpone_postgres.config import PostgresConfig
+from dpone_postgres.connections import Connections
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.examining import examine_sink, find_books, find_tables
 from dpone_postgres.layouts import find_target, layout_of, statements
 from dpone_postgres.lease import PostgresLease, drop_leftovers, lease_if_free, leased
 from dpone_postgres.publishing import PostgresPublication, publishing
-from dpone_postgres.session import session
 from dpone_postgres.staging import PostgresStage, PostgresWriter, content, is_tagged, staged, writing
 from dpone_postgres.state import Books, books_of, ensure_books, set_position
 
 
 @contextmanager
 def open_sink(config: PostgresConfig) -> Iterator[PostgresSink]:
-    """A sink. Leases, stages, writers and publications have connections of their own."""
-    yield PostgresSink(config)
+    """A sink, whose connections last as long as the context: a lease holds one, each stage another."""
+    connections = Connections(config, "sink", keeps=True)
+    try:
+        yield PostgresSink(config, connections)
+    finally:
+        connections.close()
 
 
 class PostgresSink:
-    def __init__(self, config: PostgresConfig) -> None:
-        self._config = config
+    def __init__(self, config: PostgresConfig, connections: Connections | None = None) -> None:
+        self._connections = connections or Connections(config, "sink")
 
     def inspect(self, target: Target) -> Layout | None:
-        with session(self._config, "sink") as connection:
+        with self._connections.brief() as connection:
             found = find_target(connection, target.name)
             return None if found is None else layout_of(found)
 
     def lease(self, target: Target, pipeline: str) -> AbstractContextManager[PostgresLease]:
-        return leased(self._config, target, pipeline)
+        return leased(self._connections, target, pipeline)
 
     def stage(self, spec: StageSpec) -> AbstractContextManager[PostgresStage]:
-        return staged(self._config, spec)
+        return staged(self._connections, spec)
 
     def writer(self, stage: StageRef, split: str) -> AbstractContextManager[PostgresWriter]:
-        return writing(self._config, stage, split)
+        return writing(self._connections, stage, split)
 
     def publication(self, spec: StageSpec, load: Load) -> AbstractContextManager[PostgresPublication]:
         del load  # the program of the spec holds all that matters of it
-        return publishing(self._config, spec)
+        return publishing(self._connections, spec)
 
     def sweep(self, older_than: timedelta) -> Sequence[str]:
         """Stages of runs that died, of every target in the database whose lease is free."""
         dropped: list[str] = []
-        with session(self._config, "sink") as connection:
+        with self._connections.session() as connection:
             for schema, label in find_books(connection):
                 name = parse_name(label)
                 books = Books(schema, label, (name[0], name[1]))
@@ -89,15 +93,15 @@ class PostgresSink:
         return [*statements(table, spec.layout, changes), *program]
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
-        with session(self._config, "sink") as connection:
+        with self._connections.session() as connection:
             return [Dataset(name) for name in find_tables(connection, pattern)]
 
     def set_position(self, target: Target, pipeline: str, position: Position | None) -> None:
-        with self.lease(target, pipeline), session(self._config, "sink") as connection:
+        with self.lease(target, pipeline), self._connections.session() as connection:
             books = books_of(target)
             ensure_books(connection, books)
             set_position(connection, books, pipeline, position)
 
     def diagnose(self) -> Sequence[Finding]:
-        with session(self._config, "sink", timeout=timedelta(seconds=30)) as connection:
+        with self._connections.session(timeout=timedelta(seconds=30)) as connection:
             return examine_sink(connection)

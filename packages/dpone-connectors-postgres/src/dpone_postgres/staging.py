@@ -30,14 +30,14 @@ from dpone.sql.seal import (
 )
 from dpone.stage import duplicate_key
 from dpone_postgres.catalog import find_relation
-from dpone_postgres.config import PostgresConfig
+from dpone_postgres.connections import Connections
 from dpone_postgres.copying import CopyIn
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
 from dpone_postgres.layouts import key_statement
 from dpone_postgres.lease import drop_stages
 from dpone_postgres.selecting import CHANGE_COLUMNS
-from dpone_postgres.session import Connection, session
+from dpone_postgres.session import Connection
 from dpone_postgres.state import Books, begin_load, books_of, remember_split, split_writer
 
 _FORMATS = {PG_BINARY: "binary", PG_TEXT: "text", ARROW: "csv"}
@@ -210,12 +210,12 @@ def _names(spec: StageSpec) -> dict[str, str]:
 
 
 @contextmanager
-def staged(config: PostgresConfig, spec: StageSpec) -> Iterator[PostgresStage]:
+def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]:
     """Room for the rows of one load; in the end its tables are gone, whatever happened."""
     books, names = books_of(spec.target), _names(spec)
-    with session(config, "sink") as connection:
+    with connections.session() as connection:
         adopts = spec.fate is Fate.ADOPT and not is_tagged(spec) and find_relation(connection, books.name) is None
-        stage = PostgresStage(spec, books, connection, config.label, names, adopts)
+        stage = PostgresStage(spec, books, connection, connections.label, names, adopts)
         with connection.transaction():
             begin_load(connection, books, spec.load_id, spec.pipeline, [names[part] for part in _TABLES])
         drop_tables(stage)
@@ -265,8 +265,8 @@ def _fitting(name: str) -> str:
 
 def drop_tables(stage: PostgresStage) -> None:
     """What an earlier attempt of the same load left is gone."""
-    for part in _TABLES:
-        stage.connection.execute(POSTGRES.drop(stage.table(part)).encode())
+    tables = ", ".join(stage.table(part) for part in _TABLES)
+    stage.connection.execute(f"DROP TABLE IF EXISTS {tables}".encode())
 
 
 class PostgresWriter:
@@ -286,7 +286,7 @@ class PostgresWriter:
 
 
 @contextmanager
-def writing(config: PostgresConfig, ref: StageRef, split: str) -> Iterator[PostgresWriter]:
+def writing(connections: Connections, ref: StageRef, split: str) -> Iterator[PostgresWriter]:
     """A writer of one split. Rows of an earlier attempt are found by the transaction that wrote them, and replaced."""
     payload = ref.payload
     target = Target(tuple(payload["target"]), payload["options"])
@@ -294,7 +294,7 @@ def writing(config: PostgresConfig, ref: StageRef, split: str) -> Iterator[Postg
     table = POSTGRES.table((books.name[0], str(payload["table"])))
     columns = ", ".join(POSTGRES.quote(name) for name, _ in payload["columns"])
     statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT {_FORMATS[payload['format']]})"
-    with session(config, "sink") as connection:
+    with connections.session() as connection:
         connection.execute("BEGIN")
         earlier = split_writer(connection, books, load_id, split)
         if earlier is not None:

@@ -82,10 +82,12 @@ def lock_number(of: str) -> int:
 
 def ensure_books(connection: Connection, books: Books) -> None:
     """The tables are there in the shape that this code knows."""
+    if all(found == len(SHAPES[name]) for name, found in _shapes(connection, books.schema).items()):
+        return
     with connection.transaction():
         connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", (lock_number(f"books:{books.schema}"),))
-        for name, steps in SHAPES.items():
-            found = _shape(connection, books.schema, name)
+        for name, found in _shapes(connection, books.schema).items():
+            steps = SHAPES[name]
             if found > len(steps):
                 raise StateError(
                     f"{books.schema}.{name} has shape {found}; this dpone knows up to {len(steps)}",
@@ -98,15 +100,18 @@ def ensure_books(connection: Connection, books: Books) -> None:
                 connection.execute(f"COMMENT ON TABLE {books.table(name)} IS '{_MARK}{len(steps)}'".encode())
 
 
-def _shape(connection: Connection, schema: str, name: str) -> int:
-    row = connection.execute(
-        "SELECT coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') FROM pg_catalog.pg_class c "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
-        (schema, name),
-    ).fetchone()
-    if row is None:
-        return 0
-    number = str(row[0]).removeprefix(_MARK)
+def _shapes(connection: Connection, schema: str) -> dict[str, int]:
+    """The shape of each table, zero where there is none."""
+    rows = connection.execute(
+        "SELECT c.relname, coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = ANY (%s)",
+        (schema, list(SHAPES)),
+    ).fetchall()
+    return dict.fromkeys(SHAPES, 0) | {name: _shape(schema, name, comment) for name, comment in rows}
+
+
+def _shape(schema: str, name: str, comment: str) -> int:
+    number = comment.removeprefix(_MARK)
     if not number.isdigit():
         raise StateError(
             f"{schema}.{name} is not a table that dpone made, or its comment was changed",
@@ -120,24 +125,20 @@ def _shape(connection: Connection, schema: str, name: str) -> int:
 
 
 def stored_position(connection: Connection, books: Books, pipeline: str) -> Stored | None:
-    row = connection.execute(
-        f"SELECT kind, token, generation, load_id FROM {books.table(STATE)} "
-        "WHERE pipeline = %s AND target = %s".encode(),
-        (pipeline, books.target),
-    ).fetchone()
-    if row is None:
-        return None
-    kind, token, generation, load_id = row
-    position = None if kind is None else Position(Read(kind), json.loads(token))
-    return Stored(position, generation, load_id)
+    return positions(connection, books).get(pipeline)
 
 
-def other_pipelines(connection: Connection, books: Books, pipeline: str) -> tuple[str, ...]:
+def positions(connection: Connection, books: Books) -> dict[str, Stored]:
+    """What is stored for each pipeline that feeds the target."""
     rows = connection.execute(
-        f"SELECT pipeline FROM {books.table(STATE)} WHERE target = %s AND pipeline <> %s ORDER BY 1".encode(),
-        (books.target, pipeline),
+        f"SELECT pipeline, kind, token, generation, load_id FROM {books.table(STATE)} "
+        "WHERE target = %s ORDER BY pipeline".encode(),
+        (books.target,),
     ).fetchall()
-    return tuple(name for (name,) in rows)
+    return {
+        pipeline: Stored(None if kind is None else Position(Read(kind), json.loads(token)), generation, load_id)
+        for pipeline, kind, token, generation, load_id in rows
+    }
 
 
 def save(connection: Connection, books: Books, pipeline: str, commit: Commit) -> None:
@@ -145,11 +146,7 @@ def save(connection: Connection, books: Books, pipeline: str, commit: Commit) ->
     changed = _compare_and_set(connection, books, pipeline, commit.expected, commit.new)
     if not changed:
         raise state_conflict(pipeline)
-    enter_load(connection, books, commit.new.load_id, pipeline)
-    connection.execute(
-        f"UPDATE {books.table(LOADS)} SET run_id = %s WHERE load_id = %s AND target = %s".encode(),
-        (commit.run_id, commit.new.load_id, books.target),
-    )
+    enter_load(connection, books, commit.new.load_id, pipeline, commit.run_id)
     if commit.chunk is None:
         return
     table = books.table(CHUNKS)
@@ -224,12 +221,13 @@ def begin_load(connection: Connection, books: Books, load_id: str, pipeline: str
     )
 
 
-def enter_load(connection: Connection, books: Books, load_id: str, pipeline: str) -> None:
+def enter_load(connection: Connection, books: Books, load_id: str, pipeline: str, run_id: str | None = None) -> None:
     """The rows of the load are in the target, as soon as the transaction is."""
     connection.execute(
-        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, committed) VALUES (%s, %s, %s, true) "
-        "ON CONFLICT (load_id, target) DO UPDATE SET committed = true".encode(),
-        (load_id, books.target, pipeline),
+        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, run_id, committed) "
+        "VALUES (%s, %s, %s, %s, true) ON CONFLICT (load_id, target) "
+        "DO UPDATE SET committed = true, run_id = coalesce(excluded.run_id, l.run_id)".encode(),
+        (load_id, books.target, pipeline, run_id),
     )
 
 
