@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Context, Decimal
 
-from dpone.schema import Field, Kind, Landing, Type, TypeMap, parse_type
+from dpone.errors import UsageError
+from dpone.schema import Field, Kind, Landing, Type, TypeMap, Verdict, decimal, map_of, parse_type
 
 _MICROSECONDS = 6
+_NANOSECONDS = 9
+_TIMES = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _EXACT = Context(prec=10_000)  # Python's own context rounds to 28 digits
 
 
@@ -22,7 +26,29 @@ def read(native: str) -> Type:
 
 
 def land(field: Field) -> Landing:
-    return Landing(str(field.type))
+    """The same type wherever it has a spelling that is read back; the reason where it has none."""
+    of = field.type
+    if of.kind is Kind.DECIMAL and of.size is not None and (of.scale or 0) < 0:
+        return Landing(str(decimal(of.size - (of.scale or 0))), Verdict.WIDENED, "a negative scale has no spelling")
+    if of.kind in _TIMES and _size(of) > _NANOSECONDS:
+        return Landing(str(replace(of, size=_NANOSECONDS)), Verdict.LOSSY, "it is finer than a nanosecond")
+    try:
+        spelled = read(str(of))
+    except UsageError:
+        return Landing("json", Verdict.LOSSY, "its members have names that a type cannot spell")
+    if spelled == of:
+        return Landing(str(of))
+    if spelled == _loose(of):
+        return Landing(str(of), Verdict.WIDENED, "its members may be NULL")
+    return Landing("json", Verdict.LOSSY, "its members have names that a type cannot spell")
+
+
+def _loose(of: Type) -> Type:
+    """The same type, its members nullable: a spelling says nothing of that."""
+    if of.kind is Kind.MAP:
+        key, value = of.items
+        return map_of(_loose(key.type), _loose(value.type))
+    return replace(of, items=tuple(Field(f.name, _loose(f.type)) for f in of.items))
 
 
 def widens(old: str, new: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from dpone.connector import Diagnoses, Discovers, Explains, Measures, ReadRequest
 from dpone.ops import Upsert
-from dpone.probes import Greatest, Least, Nulls, Probe, Rows, Total
+from dpone.probes import Greatest, Least, Measurement, Nulls, Probe, Rows, Total
 from dpone.testing.suite.compare import normal
 from dpone.testing.suite.jobs import Attempt
 from dpone.testing.suite.plain import ROWS
@@ -38,14 +38,14 @@ def test_a_sink_explains_a_load_without_doing_it(sink: SinkRig) -> None:
 PROBE: Probe = (Rows(), Nulls("name"), Total("amount"), Least("id"), Greatest("updated_at"))
 
 
-def _measured(seeded: Seeded, request: ReadRequest, *meanwhile: Mutation) -> dict[object, object]:
+def _measured(seeded: Seeded, request: ReadRequest, *meanwhile: Mutation) -> Measurement:
     """What the source answers about an open reading, to which nothing comes that happens after it opened."""
     with seeded.rig.source() as connected:
         if not isinstance(connected, Measures):
             pytest.skip(f"{seeded.rig.connector.name} does not measure")
         with connected.open(request):
             seeded.change(*meanwhile)
-            return {**connected.measure(request, PROBE)}
+            return connected.measure(request, PROBE)
 
 
 def test_a_source_measures_what_it_gives(source: SourceRig) -> None:

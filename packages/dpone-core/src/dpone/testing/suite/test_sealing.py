@@ -95,7 +95,8 @@ def test_keys_are_compared_whole(sink: SinkRig) -> None:
         pytest.param([gone(1, 1), changed(1, 2), gone(1, 3)], id="delete_insert_delete"),
         pytest.param([gone(1, 1), changed(9, 2)], id="key_change"),
         pytest.param([gone(1, 1), changed(2, 2, region="taken"), gone(2, 3), changed(1, 4)], id="keys_swapped"),
-        pytest.param([changed(2, 30), changed(2, 4, region="earlier"), changed(2, 200, region="last")], id="by_number"),
+        pytest.param([changed(2, 30), changed(2, 200, region="last"), changed(2, 4, region="early")], id="by_number"),
+        pytest.param([gone(2, 200), changed(2, 4, region="early"), changed(1, 9)], id="delete_by_number"),
         pytest.param([gone(99, 1)], id="delete_of_nothing"),
     ],
 )

@@ -52,13 +52,20 @@ def test_a_sweep_leaves_the_stage_of_a_running_load(sink: SinkRig) -> None:
     s.load(rows(1))
     with sink.sink() as connected, connected.lease(s.job.target, "suite") as lease:
         attempt = Attempt.begin(sink, s.job, connected, lease)
-        with attempt.staged(rows(2)) as (stage, _):
-            with sink.sink() as sweeper:
-                sweeper.sweep(timedelta(hours=1))
+        with connected.stage(attempt.spec) as stage:
+            attempt.write(stage, rows(2))
+            _sweep(sink)
+            assert stage.seal().live == 1, "rows of a running load were swept"
+            _sweep(sink)
             _, stored = attempt.publish(stage, None)
     s.expect(s.job, rows(2), attempt.load)
     s.check("target of a load that was swept around")
     assert stored.generation == s.loads + 1
+
+
+def _sweep(sink: SinkRig) -> None:
+    with sink.sink() as sweeper:
+        sweeper.sweep(timedelta(hours=1))
 
 
 def test_a_sweep_touches_nothing_that_only_looks_like_a_stage(sink: SinkRig) -> None:
