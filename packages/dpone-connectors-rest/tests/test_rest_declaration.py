@@ -24,7 +24,7 @@ def config(**given: object) -> RestConfig:
 def test_it_declares_what_the_matrix_specifies() -> None:
     assert capabilities(connector) == next(c for c in SPECIFIED if c.name == "rest")
     assert connector.source is not None
-    assert not connector.source.pushes_where
+    assert connector.source.pushes_where
 
 
 def test_declaring_needs_no_driver_and_no_arrow() -> None:

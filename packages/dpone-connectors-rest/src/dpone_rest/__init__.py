@@ -23,6 +23,6 @@ connector = Connector(
         emits=EMITS,
         options=RestSource,
         open=lazy("dpone_rest.source:connect"),
-        pushes_where=False,  # an API filters by parameters of its own, if at all
+        pushes_where=True,  # by itself, on Arrow: what an API leaves out by its own parameters only spares it work
     ),
 )

@@ -49,6 +49,9 @@ class RestConfig(Config):
     )
     client_id: Text | None = Field(default=None, description="auth oauth2: the client's id")
     client_secret: SecretStr | None = Field(default=None, description="auth oauth2: the client's secret")
+    client_secret_in: Literal["header", "body"] = Field(
+        default="header", description="auth oauth2: where id and secret go; servers must know `header`, some do not"
+    )
     scope: Text | None = Field(default=None, description="auth oauth2: the scope to ask for")
     headers: dict[HeaderName, SecretStr] = Field(
         default_factory=dict, description="further headers of each request; never shown"
@@ -61,8 +64,14 @@ class RestConfig(Config):
     ca_file: Path | None = Field(default=None, description="certificates to trust; those of requests unless given")
     cert_file: Path | None = Field(default=None, description="our own certificate, where the API asks for one")
     key_file: Path | None = Field(default=None, description="the key of `cert_file`")
-    timeout: int = Field(default=30, ge=1, description="seconds to wait for an answer")
+    connect_timeout: int = Field(default=10, ge=1, description="seconds to wait for a connection")
+    timeout: int = Field(default=30, ge=1, description="seconds to wait for an answer, and for each part of it")
     retries: int = Field(default=5, ge=0, le=20, description="how often a request is repeated after 429, 5xx or a cut")
+    max_wait: int = Field(
+        default=120,
+        ge=1,
+        description="the longest wait before a request is repeated; an API that asks for more is left",
+    )
     rate_limit: float | None = Field(default=None, gt=0, description="at most so many requests per second")
     max_response_bytes: int = Field(
         default=64 << 20, ge=1024, description="a longer answer is refused, counted after decompression"

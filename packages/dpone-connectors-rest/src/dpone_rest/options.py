@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, StringConstraints, model_validator
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import override
 
 from dpone.connector import Dataset, SourceOptions
 from dpone.manifest.options import Pattern
-from dpone.manifest.scalars import Duration, Model, Name, Names, PositiveInt, TypeText, refused
+from dpone.manifest.scalars import Model, Name, Names, PositiveInt, TypeText, refused
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 # below the connection's address: no other host can be named by it
@@ -30,7 +41,10 @@ class PageNumber(Model):
 
 
 class Offset(Model):
-    """Records are counted; reading ends at a page that is not full, or at the total that the answer tells."""
+    """Records are counted; reading ends at an empty page, or at the total that the answer tells.
+
+    A page that is not full is no end: an API may give less than it is asked for.
+    """
 
     type: Literal["offset"]
     param: Text = Field(default="offset", description="the parameter that holds the number of records to leave out")
@@ -66,12 +80,42 @@ class LinkHeader(Model):
 Pagination = Annotated[PageNumber | Offset | NextCursor | NextLink | LinkHeader, Field(discriminator="type")]
 
 
-class SincePlace(Model):
-    """How a request says that only records from a cursor on are wanted."""
+_SLOT = re.compile(r"\{(\w*)\}")
 
-    param: Text = Field(description="the parameter that takes the cursor's value")
-    format: Literal["iso", "unix", "unix_ms", "plain"] = Field(default="iso", description="how its value is written")
-    lookback: Duration | None = Field(default=None, description="how much earlier to ask, for records that came late")
+
+class SincePlace(Model):
+    """How a request says that only records from a value on are wanted, or up to one.
+
+    It spares the API work and is never trusted: rows outside of what is read are left out here in any case.
+    """
+
+    params: dict[Text, Text] = Field(
+        min_length=1,
+        description="parameters and their templates: {updated_after: '{since}', updated_before: '{until}'}; "
+        "a parameter is left out where its value is not known",
+    )
+    column: Name | None = Field(
+        default=None, description="the column that they are about; the strategy's cursor unless given"
+    )
+    format: Literal["iso", "unix", "unix_ms", "plain"] = Field(default="iso", description="how the values are written")
+    exclusive: bool = Field(
+        default=False, description="the API leaves out records of the very value `{since}`: one step less is asked for"
+    )
+
+    @model_validator(mode="after")
+    def _has_slots(self) -> Self:
+        for name, template in self.params.items():
+            slots = _SLOT.findall(template)
+            if not slots or set(slots) - {"since", "until"}:
+                raise refused(f"`params: {name}` holds {{since}} or {{until}}, and no other braces")
+        return self
+
+
+class Declared(Model):
+    """A column whose records must have it."""
+
+    type: TypeText = Field(description="the type: int64, decimal(18,4), timestamptz(6), json")
+    nullable: StrictBool = Field(default=True, description="false: a record without it is an error")
 
 
 class RestSource(SourceOptions):
@@ -82,40 +126,65 @@ class RestSource(SourceOptions):
     records: Text | None = Field(
         default=None, description="where the answer has the list of records (JMESPath); the answer itself unless given"
     )
+    count: Text | None = Field(
+        default=None,
+        description="where the answer says how many records there are in all (JMESPath): fewer or more are an error",
+    )
     pagination: Pagination | None = Field(
         default=None, description="how pages follow each other; one page unless given"
     )
     max_pages: int = Field(
         default=MAX_PAGES, ge=1, description="more pages than these are an error, and never a silent end"
     )
-    columns: dict[Name, TypeText] | None = Field(
-        default=None, description="the fields of a record and their types; inferred from a sample unless given"
+    columns: dict[Name, TypeText | Declared] | None = Field(
+        default=None,
+        description="the fields that are read and their types, no others; inferred from a sample unless given",
     )
     sample: PositiveInt = Field(default=1000, description="how many records types are inferred from")
     drift: Literal["refuse", "evolve"] = Field(
-        default="refuse", description="what a record means that does not fit the columns that were found"
+        default="refuse",
+        description="refuse: a record that does not fit the sample is an error; evolve: all records are the sample, "
+        "so that the collection is read twice",
     )
     nested: Literal["json", "flatten"] = Field(
         default="json", description="what becomes of an object in a record: one JSON column, or one column per field"
     )
     separator: Text = Field(default="_", description="nested flatten: what stands between the names")
     key: Names | None = Field(default=None, description="the columns that tell records apart")
+    timezone: Text | None = Field(
+        default=None, description="the zone of a cursor that has none, where rows are held back by the clock"
+    )
     since: SincePlace | None = Field(
-        default=None, description="how a request is narrowed by the strategy's cursor; all is asked for unless given"
+        default=None, description="how a request is narrowed; all is asked for unless given"
     )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if any(part in {".", ".."} for part in self.path.split("/")):
             raise refused("`path` leads below the connection's address: write it without . and ..")
-        if (
-            self.columns is not None
-            and self.key is not None
-            and (unknown := [name for name in self.key if name not in self.columns])
-        ):
-            raise refused(f"`key` names {unknown[0]}, which is not among `columns`")
+        if self.columns is not None:
+            if self.drift == "evolve":
+                raise refused("`drift: evolve` is about types that are inferred, and `columns` declares them")
+            named = [*(self.key or ()), *([self.since.column] if self.since and self.since.column else [])]
+            if unknown := [name for name in named if name not in self.columns]:
+                raise refused(f"{unknown[0]} is not among `columns`")
         return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ValueError, OSError, ZoneInfoNotFoundError):
+                raise refused(f"{name} is no time zone: write one like UTC or Europe/Berlin") from None
+        return name
 
     @override
     def dataset(self) -> Dataset:
         return Dataset((self.path,), None, self.model_dump(mode="json", exclude={"path"}, exclude_none=True))
+
+
+def options_of(dataset: Dataset) -> RestSource:
+    """The options that a dataset was made of."""
+    return RestSource.model_validate({**dataset.options, "path": dataset.name[0]})

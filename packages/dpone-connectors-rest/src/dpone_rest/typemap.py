@@ -21,7 +21,8 @@ _JSON = {
 NATIVES = (
     *_JSON,
     *("int32", "uint64", "decimal(18,4)", "decimal", "string(20)", "binary", "uuid", "date", "time(6)"),
-    *("timestamp(6)", "timestamptz(3)", "timestamptz(6)", "interval", "list<string>", "struct<a:int64,b:string>"),
+    *("timestamp(6)", "timestamp(9)", "timestamptz(3)", "timestamptz(6)", "timestamptz(9)", "interval", "opaque"),
+    *("json", "float32", "list<string>", "map<string,int64>", "struct<a:int64,b:string>"),
 )
 
 

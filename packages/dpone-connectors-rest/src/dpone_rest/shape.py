@@ -1,0 +1,106 @@
+"""The columns of a collection, declared or inferred, and its records as Arrow batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from dpone.arrow import arrow_schema
+from dpone.connector import Json
+from dpone.schema import Field, Schema, parse_type
+from dpone_rest.answers import Record
+from dpone_rest.client import Client
+from dpone_rest.faults import drifted, field_missing, no_such_column, nothing_to_infer, place_of
+from dpone_rest.flattening import flattened
+from dpone_rest.inferring import Sample
+from dpone_rest.options import Declared, RestSource
+from dpone_rest.paging import pages
+from dpone_rest.typemap import ENGINE
+from dpone_rest.values import column_of
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What records are read as. `known` are all fields of the sample; None where columns are declared."""
+
+    schema: Schema
+    known: frozenset[str] | None = None
+    separator: str | None = None  # of flattened names; None leaves objects as they are
+
+    def only(self, names: Sequence[str]) -> Shape:
+        """The same records, of which these columns alone are wanted."""
+        if unknown := [name for name in names if name not in self.schema]:
+            raise no_such_column(unknown[0], ", ".join(self.schema.names))
+        return replace(self, schema=Schema(tuple(self.schema[name] for name in dict.fromkeys(names))))
+
+    def batch(self, records: Sequence[Record]) -> pa.RecordBatch:
+        """The records as a batch of the wanted columns; one that does not fit is refused."""
+        if self.separator is not None:
+            records = [flattened(record, self.separator) for record in records]
+        if self.known is not None and (new := set[str]().union(*records) - self.known):
+            raise drifted(
+                f"a record has the field {min(new)}, which none of the sample had",
+                "declare `columns:`, raise `sample`, or say `drift: evolve`",
+            )
+        fields = self.schema.fields
+        arrays = [column_of(_values(records, field), field, inferred=self.known is not None) for field in fields]
+        return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(fields))
+
+    def plain(self) -> Json:
+        """The shape as JSON, for a split."""
+        return {
+            "fields": [[f.name, str(f.type), f.nullable, f.native] for f in self.schema],
+            "known": None if self.known is None else sorted(self.known),
+            "separator": self.separator,
+        }
+
+
+def shape_of(plain: Json) -> Shape:
+    """The shape that `plain` made."""
+    fields = tuple(Field(name, parse_type(of), nullable, native) for name, of, nullable, native in plain["fields"])
+    known = plain["known"]
+    return Shape(Schema(fields), None if known is None else frozenset(known), plain["separator"])
+
+
+def _values(records: Sequence[Record], field: Field) -> list[Any]:
+    try:
+        values = list(map(itemgetter(field.name), records))
+    except KeyError:  # a field that is left out is NULL
+        values = [record.get(field.name) for record in records]
+    if not field.nullable and None in values:
+        raise field_missing(field.name)
+    return values
+
+
+def declared(options: RestSource) -> Shape | None:
+    """The shape that the manifest declares; None when it leaves that to a sample."""
+    if options.columns is None:
+        return None
+    fields = []
+    for name, given in options.columns.items():
+        spelled, nullable = (given.type, given.nullable) if isinstance(given, Declared) else (given, True)
+        fields.append(Field(name, parse_type(spelled), nullable, f"{ENGINE}:{spelled}"))
+    key = options.key or ()
+    return Shape(Schema(tuple(fields), key).not_null(key), None, _separator(options))
+
+
+def inferred(client: Client, options: RestSource) -> Shape:
+    """The shape of the first records, or of all where the manifest lets columns come and go."""
+    sample, separator = Sample(), _separator(options)
+    for page in pages(client, options, {}):
+        records = page.records if options.drift == "evolve" else page.records[: options.sample - sample.records]
+        sample.add(records if separator is None else [flattened(record, separator) for record in records])
+        if options.drift == "refuse" and sample.records >= options.sample:
+            break
+    if not sample.records:
+        raise nothing_to_infer(place_of(client.address(options.path)))
+    schema = sample.schema(options.key)
+    return Shape(schema, frozenset(schema.names), separator)
+
+
+def _separator(options: RestSource) -> str | None:
+    return options.separator if options.nested == "flatten" else None
