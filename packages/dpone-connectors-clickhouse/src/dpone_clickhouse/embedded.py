@@ -20,6 +20,8 @@ from dpone.testing.services.scratch import Scratch
 from dpone.testing.services.secret import Secret
 
 _CHILD = Path(__file__).with_name("server_child.py")
+# Its `default` would be that of clickhouse-local, which takes names of tables for names of files as well.
+_DATABASE = "dpone"
 _PASSWORD_FILE = "dpone.password"  # noqa: S105 - a file's name
 
 _CONFIG = """<clickhouse>
@@ -82,7 +84,7 @@ class EmbeddedClickHouse(LaunchedService):
             ports={"native": tcp, "http": http},
             user=self._user,
             password=password,
-            database="default",
+            database=_DATABASE,
             provider=Provider.EMBEDDED,
             fidelity=Fidelity.REAL,
         )
@@ -113,17 +115,18 @@ def _write_private(file: Path, text: str) -> None:
 
 
 def _ready(endpoint: Endpoint) -> Probe:
-    """Our server answers a query: by its password, lest somebody else's server on that port answers for it."""
+    """Our server answers, and has its database: by its password, lest somebody else's server on that port answers for it."""
     assert endpoint.password is not None
     login = {"X-ClickHouse-User": endpoint.user or "", "X-ClickHouse-Key": endpoint.password.reveal()}
-    request = Request(f"http://{LOOPBACK}:{endpoint.ports['http']}/?query=SELECT+1", headers=login)
+    made = f"CREATE DATABASE IF NOT EXISTS {_DATABASE} ENGINE = Atomic".encode()
+    request = Request(f"http://{LOOPBACK}:{endpoint.ports['http']}/", data=made, headers=login)
 
     def ready(_: object) -> bool:
         if not connects(LOOPBACK, endpoint.ports["native"]):
             return False
         try:
             with urlopen(request, timeout=1.0) as answer:  # noqa: S310 - loopback
-                return bool(answer.read() == b"1\n")
+                return bool(answer.read() == b"")
         except (URLError, OSError):
             return False
 

@@ -88,7 +88,8 @@ def locked(config: ClickHouseConfig, name: Name, *, digest: str | None = None, w
             yield Held(query_id, token)
         finally:
             with suppress(errors.Error, OSError, EOFError):
-                client.connection.send_cancel()
+                if reader.is_alive() and client.connection.connected:
+                    client.connection.send_cancel()
                 reader.join(timeout=5.0)
     finally:
         client.disconnect()

@@ -3,29 +3,26 @@
 One SELECT of a MergeTree table reads the parts that there are when it begins: whole INSERT blocks, never a row that is
 half written. That is all the consistency that there is, so a reading is one query, which the server itself spreads over
 its threads; several would each see another moment. An INSERT of several blocks may be seen in part. The window of a
-cursor is fixed by a query of its own before.
+cursor is fixed by a query of its own before. For the same reason no checksum of the source is offered: it would be of
+another moment than the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from dpone.batch import ARROW, PG_TEXT, Batch
 from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
-from dpone.errors import PlanError
-from dpone.probes import Measurement, Probe
 from dpone.schema import Field, Schema
-from dpone.sql.probe import read_probe, render_probe
 from dpone.strategies import Read
 from dpone_clickhouse.bulk import read_bulk
 from dpone_clickhouse.catalog import find_tables
 from dpone_clickhouse.config import ClickHouseConfig
-from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.examining import examine
-from dpone_clickhouse.selecting import Subject, bulk_query, select, selected, subject_of
+from dpone_clickhouse.selecting import Subject, bulk_query, selected, subject_of
 from dpone_clickhouse.session import READ_ONLY, Session, session
 from dpone_clickhouse.since import window_of
 from dpone_clickhouse.typemap import read
@@ -50,7 +47,6 @@ class OpenReading:
 @dataclass(frozen=True, slots=True)
 class ClickHouseSource:
     config: ClickHouseConfig
-    measurable: dict[int, tuple[str, Schema]] = field(default_factory=dict)  # by the identity of an open request
 
     def describe(self, dataset: Dataset) -> Schema:
         request = ReadRequest(dataset, Read.SCAN, (), ARROW)
@@ -67,12 +63,7 @@ class ClickHouseSource:
             "query": bulk_query(subject, request, conditions),
             "fields": [[f.name, f.native] for f in fields],
         }
-        reading = OpenReading(Schema(fields), upto, (Split("0", payload),))
-        self.measurable[id(request)] = select(subject, request, conditions, in_arrow=False), reading.schema
-        try:
-            yield reading
-        finally:
-            self.measurable.pop(id(request), None)
+        yield OpenReading(Schema(fields), upto, (Split("0", payload),))
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         """The rows as the server sends them."""
@@ -95,15 +86,6 @@ class ClickHouseSource:
 
     def settle(self, request: ReadRequest, position: Position) -> None:
         """Nothing is kept at the source."""
-
-    def measure(self, request: ReadRequest, probe: Probe) -> Measurement:
-        """The answers about what an open reading reads, as it is now: there is no snapshot to ask."""
-        found = self.measurable.get(id(request))
-        if found is None:
-            raise PlanError("only an open reading is measured", code="source.not_measurable")
-        query, schema = found
-        with self._session(request) as own:
-            return read_probe(probe, own.row(render_probe(probe, f"({query})", schema.fields, CLICKHOUSE)))
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with session(self.config, "source", settings=READ_ONLY) as own:
