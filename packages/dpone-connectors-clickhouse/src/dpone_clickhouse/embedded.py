@@ -115,7 +115,7 @@ def _write_private(file: Path, text: str) -> None:
 
 
 def _ready(endpoint: Endpoint) -> Probe:
-    """Our server answers, and has its database: by its password, lest somebody else's server on that port answers for it."""
+    """Our server answers, and has its database. By its password, lest somebody else's server answers for it."""
     assert endpoint.password is not None
     login = {"X-ClickHouse-User": endpoint.user or "", "X-ClickHouse-Key": endpoint.password.reveal()}
     made = f"CREATE DATABASE IF NOT EXISTS {_DATABASE} ENGINE = Atomic".encode()
