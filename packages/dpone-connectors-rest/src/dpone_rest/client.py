@@ -169,32 +169,32 @@ class Client:
             answer = self._sent(at, within, take)
             if answer.status not in _REDIRECTS:
                 return Answer(url, answer.status, answer.headers, answer.body)
-            at = urljoin(at, answer.headers.get("Location", ""))
-            if not self.is_ours(at):
-                raise faults.redirected(url, known=origin_of(at) is not None)
+            target = joined(at, answer.headers.get("Location", ""))
+            if target is None or not self.is_ours(target):
+                raise faults.redirected(url, known=target is not None and origin_of(target) is not None)
+            at = target
         raise faults.redirected_in_circles(url, _MOST_REDIRECTS)
 
     def _sent(self, url: str, within: float | None, take: _Take) -> Answer:
         headers = {"Accept": "application/json", **self._login.headers()}
         self._pace.take()
         config = self._config
-        until = None if within is None else monotonic() + within
-        with _named(url, config.timeout if within is None else min(within, config.timeout)):
+        whole = config.answer_timeout if within is None else min(config.answer_timeout, within)
+        part = min(config.timeout, whole)
+        with _named(url, part):
             answer = self._session().get(
                 with_params(url, self._login.params()),
                 headers=headers,
-                timeout=(config.connect_timeout, config.timeout if within is None else min(config.timeout, within)),
+                timeout=(config.connect_timeout, part),
                 allow_redirects=False,
                 stream=True,
             )
             with answer:
-                body = take(answer, url, until) if answer.status_code in _SUCCESS else b""
-                if until is not None and monotonic() > until:
-                    raise _Refused(faults.timed_out(url, within or 0.0))
+                body = take(answer, url, whole) if answer.status_code in _SUCCESS else b""
                 return Answer(url, answer.status_code, answer.headers, body)
 
-    def _whole(self, answer: requests.Response, url: str, until: float | None) -> bytes:
-        return _read(answer, url, self._config.max_response_bytes, until)
+    def _whole(self, answer: requests.Response, url: str, seconds: float) -> bytes:
+        return _read(answer, url, self._config.max_response_bytes, seconds)
 
     def _ask_token(self, form: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of the token's address, the one other host that is ever contacted."""
@@ -214,7 +214,7 @@ class Client:
             )
             with answer:
                 status = answer.status_code
-                body = _read(answer, url, _TOKEN_BYTES, None) if status in _SUCCESS else b""
+                body = _read(answer, url, _TOKEN_BYTES, config.answer_timeout) if status in _SUCCESS else b""
         if status in _REDIRECTS:
             raise faults.redirected(url, known=True)
         error = faults.failed(url, status) if status not in _SUCCESS else None
@@ -223,7 +223,7 @@ class Client:
         return status, body
 
 
-_Take = Callable[[requests.Response, str, float | None], bytes]
+_Take = Callable[[requests.Response, str, float], bytes]
 
 
 def _origin(url: str) -> Origin:
@@ -245,6 +245,14 @@ def _session(config: RestConfig, origin: Origin, address: str) -> requests.Sessi
     return pinned_session(origin, address, verify=verify, cert=cert)
 
 
+def joined(base: str, link: str) -> str | None:
+    """The address that a link of an answer means; None when it is none."""
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return None
+
+
 def with_params(url: str, params: Mapping[str, str]) -> str:
     """The URL with these parameters, in place of those of their names that it has."""
     if not params:
@@ -254,16 +262,17 @@ def with_params(url: str, params: Mapping[str, str]) -> str:
     return urlunsplit(parts._replace(query=urlencode([*kept, *params.items()]), fragment=""))
 
 
-def _read(answer: requests.Response, url: str, limit: int, until: float | None) -> bytes:
-    """The body, decompressed as it comes and never held beyond the limit."""
+def _read(answer: requests.Response, url: str, limit: int, seconds: float) -> bytes:
+    """The body, decompressed as it comes, never held beyond the limit and never waited for beyond its time."""
+    until = monotonic() + seconds
     parts: list[bytes] = []
     size = 0
-    for part in answer.raw.stream(_CHUNK, decode_content=True):
+    while part := answer.raw.read1(_CHUNK, decode_content=True):  # what is there now, so that a trickle is noticed
         size += len(part)
-        if until is not None and monotonic() > until:
-            break  # whoever asked sees it too
         if size > limit:
             raise faults.too_large(url, limit)
+        if monotonic() > until:
+            raise _Refused(faults.timed_out(url, seconds))
         parts.append(part)
     return b"".join(parts)
 
@@ -289,4 +298,4 @@ def _named(url: str, seconds: float) -> Iterator[None]:
         refused = _Refused(faults.unreachable(url, type(error).__name__))
     else:
         return
-    raise refused
+    raise refused from None

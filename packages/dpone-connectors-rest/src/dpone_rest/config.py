@@ -66,6 +66,7 @@ class RestConfig(Config):
     key_file: Path | None = Field(default=None, description="the key of `cert_file`")
     connect_timeout: int = Field(default=10, ge=1, description="seconds to wait for a connection")
     timeout: int = Field(default=30, ge=1, description="seconds to wait for an answer, and for each part of it")
+    answer_timeout: int = Field(default=300, ge=1, description="seconds to wait for the whole of an answer")
     retries: int = Field(default=5, ge=0, le=20, description="how often a request is repeated after 429, 5xx or a cut")
     max_wait: int = Field(
         default=120,

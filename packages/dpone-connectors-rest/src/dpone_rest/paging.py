@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import urljoin
 
 from requests.utils import parse_header_links
 
 from dpone_rest import faults
 from dpone_rest.answers import Place, Record, document_of, kind_of, number_at, place_at, records_of
-from dpone_rest.client import Answer, Client
+from dpone_rest.client import Answer, Client, joined
 from dpone_rest.options import LinkHeader, NextCursor, NextLink, Offset, PageNumber, RestSource
 
 
@@ -168,8 +167,8 @@ def _next_value(page: Page, place: Place) -> str | None:
 def _linked(client: Client, page: Page, link: str | None) -> Ask | None:
     if link is None:
         return None
-    target = urljoin(page.answer.url, link)
-    if not client.is_ours(target):
+    target = joined(page.answer.url, link)
+    if target is None or not client.is_ours(target):
         raise faults.foreign_link(page.answer.url)
     return Ask(target, {}, target)
 

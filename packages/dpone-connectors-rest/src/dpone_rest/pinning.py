@@ -6,6 +6,7 @@ the name, not the address.
 
 from __future__ import annotations
 
+import logging
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -91,13 +92,32 @@ class PinnedAdapter(HTTPAdapter):
         request.headers["Host"] = self._origin.header
 
 
+class _WithoutQueries(logging.Filter):
+    """Takes the query out of what urllib3 logs of a request: an API key may be in it."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
+        return True
+
+
+for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_WithoutQueries(_name))
+
+
+class _Session(requests.Session):
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, so that redirections are left to us: requests would prepare the next one even where it follows none."""
+
+
 def pinned_session(
     origin: Origin, address: str, *, verify: bool | str, cert: tuple[str, str] | None
 ) -> requests.Session:
     """A session that can reach this origin alone, whatever the environment says of proxies, netrc or certificates."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
-    session.max_redirects = 0
     session.verify = verify
     session.cert = cert
     session.adapters.clear()
