@@ -28,21 +28,41 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "rig" not in metafunc.fixturenames:
         return
     kits = {name: load_testkit(name) for name in _asked(metafunc.config)}
-    if "sample" in metafunc.fixturenames:
-        pairs = [(name, sample) for name, kit in kits.items() for sample in _samples(kit)]
-        ids: list[str] = []
-        for name, sample in pairs:
-            stem = f"{kits[name].connector.name}-{sample.native}"
-            nth = sum(known.partition("#")[0] == stem for known in ids) + 1
-            ids.append(stem if nth == 1 else f"{stem}#{nth}")
-        metafunc.parametrize("rig, sample", pairs, indirect=["rig"], scope="session", ids=ids)
-    else:
+    wanted = {"sample", "readable"} & set(metafunc.fixturenames)
+    if not wanted:
         names = [kit.connector.name for kit in kits.values()]
         metafunc.parametrize("rig", list(kits), indirect=True, scope="session", ids=names)
+        return
+    (name,) = wanted
+    pairs = [(spec, s) for spec, kit in kits.items() for s in _samples(kit) if name == "sample" or s.refused is None]
+    ids: list[str] = []
+    for spec, sample in pairs:
+        stem = f"{kits[spec].connector.name}-{sample.native}"
+        nth = sum(known.partition("#")[0] == stem for known in ids) + 1
+        ids.append(stem if nth == 1 else f"{stem}#{nth}")
+    metafunc.parametrize(["rig", name], pairs, indirect=["rig"], scope="session", ids=ids)
 
 
 def _samples(kit: Testkit) -> Sequence[Sample]:
     return kit.samples if isinstance(kit, SourceTestkit) else ()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of an end that a connector does not have are not its tests."""
+    foreign = [item for item in items if isinstance(item, pytest.Function) and _is_foreign(item)]
+    if foreign:
+        config.hook.pytest_deselected(items=foreign)
+        items[:] = [item for item in items if item not in foreign]
+
+
+def _is_foreign(item: pytest.Function) -> bool:
+    spec = item.callspec.params.get("rig") if hasattr(item, "callspec") else None
+    if not isinstance(spec, str):
+        return False
+    connector = load_testkit(spec).connector
+    return ("sink" in item.fixturenames and connector.sink is None) or (
+        "source" in item.fixturenames and connector.source is None
+    )
 
 
 @pytest.fixture(scope="session")
@@ -53,18 +73,14 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
 
 @pytest.fixture
 def source(rig: Rig) -> SourceRig:
-    """The connector as a source; a test that asks for it is skipped for a connector that has none."""
-    if rig.connector.source is None:
-        pytest.skip(f"{rig.connector.name} is no source")
+    """The connector as a source; a test that asks for it is no test of a connector that has none."""
     assert isinstance(rig.kit, SourceTestkit), "a connector with a source ships a SourceTestkit"
     return SourceRig(rig.spec, rig.kit, rig.endpoint)
 
 
 @pytest.fixture
 def sink(rig: Rig) -> SinkRig:
-    """The connector as a sink; a test that asks for it is skipped for a connector that has none."""
-    if rig.connector.sink is None:
-        pytest.skip(f"{rig.connector.name} is no sink")
+    """The connector as a sink; a test that asks for it is no test of a connector that has none."""
     assert isinstance(rig.kit, SinkTestkit), "a connector with a sink ships a SinkTestkit"
     return SinkRig(rig.spec, rig.kit, rig.endpoint)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from itertools import count
@@ -28,6 +29,7 @@ from dpone.where import Row
 _numbers = count(1)
 
 
+@cache
 def load_testkit(name: str) -> Testkit:
     """The testkit that is registered under a connector's name, or `module:attribute`."""
     if ":" in name:

@@ -54,28 +54,24 @@ def test_a_native_type_is_read_as_it_is(source: SourceRig, sample: Sample) -> No
     assert_same(plain_rows(gathered.rows, fields), plain_rows(seeded.rows, fields), fields, sample.native)
 
 
-def test_a_native_type_is_described_by_itself(source: SourceRig, sample: Sample) -> None:
+def test_a_native_type_is_described_by_itself(source: SourceRig, readable: Sample) -> None:
     """What `describe` calls the column is a type that the engine makes the same column of."""
-    if sample.refused is not None:
-        pytest.skip(f"{sample.native} is refused: {sample.refused}")
-    seeded = _seed(source, sample)
+    seeded = _seed(source, readable)
     with source.source() as connected:
         found = connected.describe(seeded.dataset)["value"]
     native = found.native_of(source.connector.name)
     if native is None:
         pytest.skip(f"{source.connector.name} has no native types")
-    again = replace(sample, native=native)
+    again = replace(readable, native=native)
     with source.source() as connected:
         assert connected.describe(_seed(source, again).dataset)["value"].native == found.native
 
 
-def test_a_native_type_goes_home_by_every_format(source: SourceRig, sample: Sample) -> None:
-    if sample.refused is not None:
-        pytest.skip(f"{sample.native} is refused: {sample.refused}")
+def test_a_native_type_goes_home_by_every_format(source: SourceRig, readable: Sample) -> None:
     if source.connector.sink is None:
         pytest.skip(f"{source.connector.name} is no sink")
     sink = SinkRig(source.spec, source.kit, source.endpoint)
-    seeded = _seed(source, sample)
+    seeded = _seed(source, readable)
     with source.source() as connected:
         field = connected.describe(seeded.dataset)["value"]
     landing = _landing(sink, field)

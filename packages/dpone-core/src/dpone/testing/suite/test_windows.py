@@ -242,14 +242,15 @@ def _held(seeded: Seeded, lag: timedelta) -> ReadRequest:
 
 
 def test_rows_younger_than_the_lag_are_held_back(source: SourceRig, clocked: Kind) -> None:
-    seeded, _ = _moments(source, clocked, 5 * HOUR, 3 * HOUR, HOUR, timedelta(0), -3 * HOUR)
+    beside = timedelta(minutes=2)
+    seeded, _ = _moments(source, clocked, 5 * HOUR, 2 * HOUR + beside, 2 * HOUR - beside, timedelta(0), -3 * HOUR)
     gathered = gather(seeded, _held(seeded, 2 * HOUR))
     assert _ids(gathered) == [0, 1]
     assert gathered.upto is not None
 
 
 def test_no_row_is_read_twice_or_lost_when_rows_are_held_back(source: SourceRig, clocked: Kind) -> None:
-    seeded, at = _moments(source, clocked, 5 * HOUR, 3 * HOUR, 2 * HOUR, HOUR)
+    seeded, at = _moments(source, clocked, 5 * HOUR, 3 * HOUR, timedelta(minutes=145), HOUR)
     lag = timedelta(minutes=150)
     first = gather(seeded, _held(seeded, lag))
     assert _ids(first) == [0, 1]
