@@ -224,6 +224,7 @@ class StageSpec:
     program: Program
     fate: Fate = Fate.SCRATCH
     present: bool = False
+    writers: int | None = None  # how many there will be; None where that is not known
 
 
 @dataclass(frozen=True, slots=True)

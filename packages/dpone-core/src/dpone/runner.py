@@ -26,11 +26,13 @@ from dpone.connector import (
     Commit,
     Connector,
     CreateTarget,
+    Layout,
     Lease,
     Measures,
     Position,
     Publication,
     Reading,
+    SchemaChange,
     Sink,
     Source,
     Split,
@@ -70,15 +72,16 @@ def execute(run: Run) -> None:
     with run.sink.lease(plan.target, plan.pipeline) as lease:
         stored = lease.stored
         run.notify(events.LeaseTaken(stored.generation if stored else 0, stored.position if stored else None))
+        current = run.sink.inspect(plan.target)
         if stored and stored.position:
-            _settle_stored(run, stored.position)
+            _settle_stored(run, stored.position, current)
         if plan.chunks:
             _chunks(run, lease)
         else:
             load = _load(run, run.id, lease)
             _refuse_used(lease, load)
             with ExitStack() as stack:
-                if ready := _stage(run, lease, load, stack):
+                if ready := _stage(run, lease, load, current, stack):
                     _publish(run, ready, stored, None)
 
 
@@ -96,15 +99,14 @@ def _refuse_used(lease: Lease, load: Load) -> None:
         )
 
 
-def _settle_stored(run: Run, position: Position) -> None:
+def _settle_stored(run: Run, position: Position, current: Layout | None) -> None:
     """A run that died between commit and settle left the source unconfirmed; settling again changes nothing else."""
-    prepared = _prepare(run, run.plan.load, None)
+    prepared = _prepare(run, run.plan.load, current, None)
     run.source.settle(prepared.request, position)
     run.notify(events.SourceSettled(position))
 
 
-def _prepare(run: Run, load: Load, stored: Stored | None) -> Prepared:
-    current = run.sink.inspect(run.plan.target)
+def _prepare(run: Run, load: Load, current: Layout | None, stored: Stored | None) -> Prepared:
     return prepare(run.plan, load, run.source_connector, run.sink_connector, current, stored)
 
 
@@ -121,12 +123,12 @@ class Ready:
     upto: Position | None
 
 
-def _stage(run: Run, lease: Lease, load: Load, stack: ExitStack) -> Ready | None:
+def _stage(run: Run, lease: Lease, load: Load, current: Layout | None, stack: ExitStack) -> Ready | None:
     """The source is read to its upper bound into a sealed and validated stage; the target is untouched.
 
     None when there is nothing new: then no stage is made, and nothing needs to be published.
     """
-    prepared = _prepare(run, load, lease.stored)
+    prepared = _prepare(run, load, current, lease.stored)
     _refuse_shared(lease, prepared.program)
     run.notify(events.FormatChosen(prepared.choice))
     at_source: Measurement = {}
@@ -134,7 +136,7 @@ def _stage(run: Run, lease: Lease, load: Load, stack: ExitStack) -> Ready | None
         hit("after_open")
         run.notify(events.ReadingOpened(reading.schema, reading.upto, len(reading.splits)))
         sealing = replace(prepared.spec.sealing, changes=reading.changes)
-        prepared = replace(prepared, spec=replace(prepared.spec, sealing=sealing))
+        prepared = replace(prepared, spec=replace(prepared.spec, sealing=sealing, writers=len(reading.splits)))
         batches = {split.id: _batches(run, prepared, split) for split in reading.splits}
         if _may_be_idle(run, prepared, reading, lease):
             (only,) = batches
@@ -355,7 +357,7 @@ def _publish(run: Run, ready: Ready, expected: Stored | None, chunk: Chunk | Non
     """The stage is in the target together with its position, or nothing changed."""
     prepared = ready.prepared
     # a chunk was staged before its predecessor was published, perhaps before there was a target at all
-    changes = prepared.changes if chunk is None else _prepare(run, prepared.load, expected).changes
+    changes = prepared.changes if chunk is None else _changes_now(run, prepared, expected)
     new = Stored(
         position=ready.upto or (expected.position if expected else None),
         generation=(expected.generation if expected else 0) + 1,
@@ -384,6 +386,10 @@ def _publish(run: Run, ready: Ready, expected: Stored | None, chunk: Chunk | Non
         run.source.settle(prepared.request, ready.upto)
         run.notify(events.SourceSettled(ready.upto))
     return new
+
+
+def _changes_now(run: Run, prepared: Prepared, stored: Stored | None) -> tuple[SchemaChange, ...]:
+    return _prepare(run, prepared.load, run.sink.inspect(run.plan.target), stored).changes
 
 
 def _rows(publication: Publication) -> int:
@@ -425,7 +431,7 @@ def _chunks(run: Run, lease: Lease) -> None:
         with ExitStack() as undo:
             undo.callback(stack.close)
             load = replace(_load(run, f"{run.id}.{name}", lease), bounds=bounds)
-            ready = _stage(run, lease, load, stack)
+            ready = _stage(run, lease, load, run.sink.inspect(run.plan.target), stack)
             assert ready is not None  # a chunk is a scan, which always says something
             undo.pop_all()
         return ready, stack
