@@ -45,7 +45,7 @@ def _expression(measure: Measure, table: str, columns: Sequence[Field], dialect:
         case Rows(where=where):
             return _count(dialect.where(where, "t", columns))
         case Nulls(column=name):
-            return _count(f"t.{dialect.quote(name)} IS NULL")
+            return f"COUNT(*) - COUNT(t.{dialect.quote(name)})"
         case Duplicates(columns=key):
             return _duplicates({name: types.get(name) for name in key}, table, dialect)
         case Outside(column=name, values=values):
