@@ -5,13 +5,14 @@ from __future__ import annotations
 import select
 from collections.abc import Generator
 
-from psycopg import errors, pq
+from psycopg import Error, errors, pq
 
 from dpone_postgres.session import Connection
 
 BINARY_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 BINARY_HEADER = BINARY_SIGNATURE + b"\0" * 8
 BINARY_TRAILER = b"\xff\xff"
+_STANDING = frozenset({pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
 
 
 def copy_out(connection: Connection, statement: str, piece: int) -> Generator[tuple[bytes, int], None, int]:
@@ -50,11 +51,12 @@ def copy_out(connection: Connection, statement: str, piece: int) -> Generator[tu
 
 
 class CopyIn:
-    """One COPY FROM STDIN. Pieces are sent as they come; `finish` gives the server's count of rows."""
+    """One COPY FROM STDIN. Pieces are sent as they come; after `finish`, `rows` is the server's count of them."""
 
     def __init__(self, connection: Connection, statement: str) -> None:
         self._connection = connection
         self._wire = connection.pgconn
+        self.rows = 0  # by the server's own count, once finished
         _start(self._wire, statement, pq.ExecStatus.COPY_IN)
 
     def send(self, data: bytes) -> None:
@@ -62,16 +64,23 @@ class CopyIn:
             _flush(self._wire)
         _flush(self._wire)
 
-    def finish(self) -> int:
-        """All is sent; the number of rows that the server took."""
+    def finish(self) -> None:
+        """All is sent, and taken."""
         while self._wire.put_copy_end() == 0:
             _flush(self._wire)
         _flush(self._wire)
-        return _finish(self._wire)
+        self.rows = _finish(self._wire)
 
     def abandon(self) -> None:
-        """The server forgets what was sent."""
-        self._connection.close()
+        """The server forgets what was sent; the connection, if it still stands, is in a transaction that failed."""
+        try:
+            while self._wire.put_copy_end(b"abandoned") == 0:
+                _flush(self._wire)
+            _flush(self._wire)
+            _finish(self._wire)
+        except Error:
+            if self._wire.transaction_status not in _STANDING:
+                self._connection.close()
 
 
 def _start(wire: pq.abc.PGconn, statement: str, expected: pq.ExecStatus) -> None:

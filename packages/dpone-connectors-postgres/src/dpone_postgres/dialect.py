@@ -15,6 +15,7 @@ class PostgresDialect(Dialect):
 
     name = ENGINE
     max_identifier = 63
+    orders_nan = True
 
     def identifier_length(self, identifier: str) -> int:
         return len(identifier.encode())
@@ -37,12 +38,16 @@ class PostgresDialect(Dialect):
             return f"{left}::text IS DISTINCT FROM {right}::text"
         return super().differs(left, right, of)
 
+    def is_nan(self, expression: str, of: Type | None) -> str | None:
+        """A numeric may be NaN too, and NaN equals itself here: it is the greatest number."""
+        return f"{expression} = 'NaN'" if of is not None and of.kind in {Kind.FLOAT, Kind.DECIMAL} else None
+
     def spell(self, field: Field) -> str:
         return field.native_of(self.name) or TYPES.land(field).native
 
     def total(self, expression: str, of: Type) -> str:
-        """A sum of bigint or numeric is numeric here, and never overflows."""
-        if of.kind is Kind.DECIMAL:
+        """A sum of bigint or numeric is numeric here, and one of smaller integers bigint: none overflows."""
+        if of.kind in {Kind.DECIMAL, Kind.INT}:
             return f"SUM({expression})"
         if of.kind is Kind.UINT and of.size == 32:  # noqa: PLR2004 - oid, which casts to bigint alone
             return f"SUM({expression}::bigint)"

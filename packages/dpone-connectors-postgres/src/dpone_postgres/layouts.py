@@ -68,5 +68,12 @@ def remodel(table: str, relation: Relation, layout: Layout) -> Iterator[str]:
             yield POSTGRES.relax_column(table, field)
 
 
+def rewrites(relation: Relation, layout: Layout) -> bool:
+    """`remodel` gives a column another type."""
+    found = {a.field.name: a.field.native_of(ENGINE) for a in relation.attributes if not a.generated}
+    wanted = (*layout.schema, *(c.field for c in layout.system))
+    return any(f.name in found and found[f.name] != POSTGRES.spell(f) for f in wanted)
+
+
 def key_statement(table: str, key: Sequence[str]) -> str:
     return f"ALTER TABLE {table} ADD PRIMARY KEY ({', '.join(map(POSTGRES.quote, key))})"

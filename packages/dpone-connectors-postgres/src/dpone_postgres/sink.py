@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from dpone.connector import (
     Dataset,
+    Fate,
     Finding,
     Layout,
     Position,
@@ -27,7 +28,16 @@ from dpone_postgres.examining import examine_sink, find_books, find_tables
 from dpone_postgres.layouts import find_target, layout_of, statements
 from dpone_postgres.lease import PostgresLease, drop_leftovers, lease_if_free, leased
 from dpone_postgres.publishing import PostgresPublication, publishing
-from dpone_postgres.staging import PostgresStage, PostgresWriter, content, is_tagged, staged, writing
+from dpone_postgres.staging import (
+    PostgresStage,
+    PostgresWriter,
+    content,
+    is_tagged,
+    stage_name,
+    staged,
+    why_not_adopted,
+    writing,
+)
 from dpone_postgres.state import Books, books_of, ensure_books, set_position
 
 
@@ -44,6 +54,7 @@ def open_sink(config: PostgresConfig) -> Iterator[PostgresSink]:
 class PostgresSink:
     def __init__(self, config: PostgresConfig, connections: Connections | None = None) -> None:
         self._connections = connections or Connections(config, "sink")
+        self._stages: dict[str, PostgresStage] = {}  # those in use, by their names
 
     def inspect(self, target: Target) -> Layout | None:
         with self._connections.brief() as connection:
@@ -53,15 +64,21 @@ class PostgresSink:
     def lease(self, target: Target, pipeline: str) -> AbstractContextManager[PostgresLease]:
         return leased(self._connections, target, pipeline)
 
-    def stage(self, spec: StageSpec) -> AbstractContextManager[PostgresStage]:
-        return staged(self._connections, spec)
+    @contextmanager
+    def stage(self, spec: StageSpec) -> Iterator[PostgresStage]:
+        with staged(self._connections, spec) as stage:
+            self._stages[stage.ref.id] = stage
+            try:
+                yield stage
+            finally:
+                del self._stages[stage.ref.id]
 
     def writer(self, stage: StageRef, split: str) -> AbstractContextManager[PostgresWriter]:
-        return writing(self._connections, stage, split)
+        return writing(self._connections, stage, split, self._stages.get(stage.id))
 
     def publication(self, spec: StageSpec, load: Load) -> AbstractContextManager[PostgresPublication]:
         del load  # the program of the spec holds all that matters of it
-        return publishing(self._connections, spec)
+        return publishing(self._connections, spec, self._stages.get(stage_name(spec)))
 
     def sweep(self, older_than: timedelta) -> Sequence[str]:
         """Stages of runs that died, of every target in the database whose lease is free."""
@@ -90,7 +107,19 @@ class PostgresSink:
             key=spec.sealing.key,
         )
         program = [s.text for op in spec.program for s in render(op, load, POSTGRES)]
-        return [*statements(table, spec.layout, changes), *program]
+        return [*self._fate(spec), *statements(table, spec.layout, changes), *program]
+
+    def _fate(self, spec: StageSpec) -> list[str]:
+        """In a comment: what becomes of a stage that could be the target, and why not if it cannot."""
+        if spec.fate is not Fate.ADOPT:
+            return []
+        with self._connections.brief() as connection:
+            reasons = why_not_adopted(connection, spec)
+        if reasons:
+            return [f"-- rows are exchanged in place, since a new table would lose: {'; '.join(reasons)}"]
+        return [
+            "-- the stage becomes the target; while older snapshots are in use, rows are exchanged in place instead:"
+        ]
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with self._connections.session() as connection:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,8 +12,10 @@ import psycopg
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Batch
 from dpone.connector import Fate, Json, Staged, StageRef, StageSpec, SystemColumn, Target
+from dpone.errors import DataError
 from dpone.ops import Recreate, ReplaceAll
-from dpone.probes import Measurement, Probe
+from dpone.probes import Duplicates, Measure, Measurement, Nulls, Probe
+from dpone.reconcile import profile_of
 from dpone.schema import Field
 from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
@@ -34,16 +36,20 @@ from dpone_postgres.connections import Connections
 from dpone_postgres.copying import CopyIn
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
-from dpone_postgres.layouts import key_statement
 from dpone_postgres.lease import drop_stages
 from dpone_postgres.selecting import CHANGE_COLUMNS
 from dpone_postgres.session import Connection
 from dpone_postgres.state import Books, begin_load, books_of, remember_split, split_writer
+from dpone_postgres.swapping import is_unpublished, obstacles
 
 _FORMATS = {PG_BINARY: "binary", PG_TEXT: "text", ARROW: "csv"}
 _RAW, _LIVE, _DEAD, _PRESENT, _KEY = "raw", "live", "dead", "present", "key"
 _TABLES = (_RAW, _LIVE, _DEAD, _PRESENT)
 _UNJOINED = (Recreate, ReplaceAll)  # operations that read the stage once, whatever its statistics say
+_ROOM_TO_SORT = (
+    b"SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', true) WHERE pg_catalog.pg_size_bytes("
+    b"pg_catalog.current_setting('maintenance_work_mem')) < 268435456"
+)
 _NO_VACUUM = "WITH (autovacuum_enabled = false)"  # it lives for minutes, and is analysed when sealed
 
 
@@ -64,10 +70,11 @@ class PostgresStage:
     connection: Connection
     label: str
     names: Mapping[str, str]
-    becomes_target: bool  # it has all columns of the target, which is not there yet
+    becomes_target: bool  # it has all columns of the target, which is not there yet or can be swapped
+    is_private: bool  # it was made in a transaction that is still open, and is gone with it
+    received: int = 0  # by the server's own counts of what private writers brought
     sealed: Sealing | None = None
-    adopted_by: Connection | None = None
-    answered: dict[Probe, Measurement] = field(default_factory=dict)  # of the very same table, once it is adopted
+    answered: dict[Measure, object] = field(default_factory=dict)
 
     @property
     def ref(self) -> StageRef:
@@ -85,6 +92,11 @@ class PostgresStage:
     def fields(self) -> tuple[Field, ...]:
         return content(self.spec)
 
+    @property
+    def raw(self) -> str:
+        """The table that writers fill."""
+        return self.table(_RAW)
+
     def table(self, part: str) -> str:
         return POSTGRES.table((self.books.name[0], self.names[part]))
 
@@ -93,15 +105,20 @@ class PostgresStage:
         raw = RawStage(self.table(_RAW), self.fields, tagged=is_tagged(self.spec))
         how = self.spec.sealing
         with translated("sink", self.label):
-            survey = read_survey(self._ask(survey_query(raw, how, POSTGRES)))
-            if self.adoptable and how.key:
-                self._index_key()
+            if self.is_private:
+                survey = Survey(self.received)
             else:
+                survey = read_survey(self._ask(survey_query(raw, how, POSTGRES)))
+            if self.adoptable and (key := self.spec.layout.schema.key or how.key):
+                self._index_key(key)
+            if not self.adoptable or (how.key and how.key != self.spec.layout.schema.key):
                 for check in seal_checks(raw, how, survey, POSTGRES):
                     check.refuse(self._ask(check.text)[0])
             if is_sealed_as_it_came(raw, how):
                 self.sealed = Sealing(survey, raw.table, None, None)
                 live = survey.received
+                if self.adoptable:
+                    self.answered |= self._proven()
             else:
                 self.sealed, live = self._reduce(raw, survey)
             if not all(isinstance(op, _UNJOINED) for op in self.spec.program):
@@ -115,14 +132,15 @@ class PostgresStage:
         raw = RawStage(self.table(_RAW), self.fields, tagged=is_tagged(self.spec))
         return self.becomes_target and is_sealed_as_it_came(raw, self.spec.sealing)
 
-    def _index_key(self) -> None:
+    def _index_key(self, key: Sequence[str]) -> None:
         """The key's index is built now, and finds what the seal's own check would have to sort for as well."""
-        columns = ", ".join(map(POSTGRES.quote, self.spec.sealing.key))
+        columns = ", ".join(map(POSTGRES.quote, key))
         name = POSTGRES.quote(self.names[_KEY])
+        self.connection.execute(_ROOM_TO_SORT)
         try:
             self.connection.execute(f"CREATE UNIQUE INDEX {name} ON {self.table(_RAW)} ({columns})".encode())
         except psycopg.errors.UniqueViolation:
-            raise duplicate_key((), self.spec.sealing.key) from None
+            raise duplicate_key((), tuple(key)) from None
 
     def _reduce(self, raw: RawStage, survey: Survey) -> tuple[Sealing, int]:
         how = self.spec.sealing
@@ -141,6 +159,11 @@ class PostgresStage:
         done = self.connection.execute(f"CREATE UNLOGGED TABLE {self.table(part)} {_NO_VACUUM} AS {query}".encode())
         return done.rowcount
 
+    def _proven(self) -> dict[Measure, object]:
+        """What the table's constraints and its key's index prove, so that nobody need look for it."""
+        proven: dict[Measure, object] = {Nulls(f.name): 0 for f in self.fields if not f.nullable}
+        return proven | {Duplicates(key): 0 for key in (self.spec.layout.schema.key,) if key}
+
     def refuse_restarted(self) -> None:
         """Raises when the server crashed since the stage was made: unlogged tables are then empty.
 
@@ -150,20 +173,37 @@ class PostgresStage:
         self.connection.execute("SELECT 1")
 
     def measure(self, probe: Probe) -> Measurement:
+        """The answers, each looked for once."""
         assert self.sealed is not None  # the runner measures sealed stages
-        if probe in self.answered:
-            return self.answered[probe]
-        query = render_probe(probe, self.sealed.live, self.fields, POSTGRES)
-        with translated("sink", self.label):
-            row = (self.adopted_by or self.connection).execute(query.encode()).fetchone()
-        assert row is not None
-        return read_probe(probe, row)
+        if unknown := tuple(m for m in probe if m not in self.answered):
+            query = render_probe(unknown, self.sealed.live, self.fields, POSTGRES)
+            with translated("sink", self.label):
+                self.answered |= read_probe(unknown, self._ask(query))
+        return {m: self.answered[m] for m in probe}
 
-    def adopted(self, by: Connection, table: str) -> None:
+    @property
+    def received_rows(self) -> int:
+        """How many rows came, by the server's count."""
+        assert self.sealed is not None  # only sealed stages are published
+        return self.sealed.survey.received
+
+    def adopted(self, table: str) -> None:
         """The rows are the target now, which only the adopting transaction sees until it commits."""
         assert self.sealed is not None  # only sealed stages are adopted
-        self.adopted_by = by
         self.sealed = replace(self.sealed, live=table)
+
+    def build(self, indexes: Sequence[tuple[str, bool, str]]) -> list[str]:
+        """Indexes of these definitions are on the raw table, under names of its own."""
+        names = [f"{self.names[_KEY]}{number}" for number in range(len(indexes))]
+        for name, (_, is_unique, definition) in zip(names, indexes, strict=True):
+            kind = "UNIQUE INDEX" if is_unique else "INDEX"
+            self.connection.execute(f"CREATE {kind} {POSTGRES.quote(name)} ON {self.raw} {definition}".encode())
+        return names
+
+    def profile(self) -> None:
+        """What a reconciliation will ask is known, by one scan."""
+        assert self.sealed is not None  # only sealed stages are published
+        self.measure(profile_of(self.spec.layout, self.spec.columns))
 
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
@@ -209,21 +249,28 @@ def _names(spec: StageSpec) -> dict[str, str]:
     return {part: f"_dpone_{digest}_{part}" for part in (*_TABLES, _KEY)}
 
 
+def stage_name(spec: StageSpec) -> str:
+    return _names(spec)[_RAW]
+
+
 @contextmanager
 def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]:
     """Room for the rows of one load; in the end its tables are gone, whatever happened."""
     books, names = books_of(spec.target), _names(spec)
     with connections.session() as connection:
-        adopts = spec.fate is Fate.ADOPT and not is_tagged(spec) and find_relation(connection, books.name) is None
-        stage = PostgresStage(spec, books, connection, connections.label, names, adopts)
+        adopts = spec.fate is Fate.ADOPT and not is_tagged(spec) and not why_not_adopted(connection, spec)
+        is_private = adopts and spec.writers == 1
+        stage = PostgresStage(spec, books, connection, connections.label, names, adopts, is_private)
+        if is_private:
+            # an abandoned transaction leaves nothing, and rows of a table that is new in it can be frozen
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            connection.execute(_creation(stage))
+            yield stage
+            return
         with connection.transaction():
             begin_load(connection, books, spec.load_id, spec.pipeline, [names[part] for part in _TABLES])
         drop_tables(stage)
-        columns = [f"{POSTGRES.quote(f.name)} {POSTGRES.spell(f)}" for f in incoming(spec)]
-        if adopts:
-            columns += map(_with_default, spec.layout.system)
-        kind = "TABLE" if adopts else "UNLOGGED TABLE"
-        connection.execute(f"CREATE {kind} {stage.table(_RAW)} ({', '.join(columns)}) {_NO_VACUUM}".encode())
+        connection.execute(_creation(stage))
         try:
             yield stage
         finally:
@@ -231,27 +278,46 @@ def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]
                 drop_stages(connection, books, spec.load_id, [names[part] for part in _TABLES])
 
 
+def why_not_adopted(connection: Connection, spec: StageSpec) -> list[str]:
+    """What stands against a stage that becomes the target; empty when nothing does."""
+    relation = find_relation(connection, spec.target.name)
+    if relation is None:
+        return [] if is_unpublished(connection, spec.target.name[0]) else ["every new table of its schema is published"]
+    if spec.writers is not None and spec.writers > 1:
+        return ["several writers fill the stage"]  # whose rows are not frozen, and nothing to an older snapshot
+    return obstacles(connection, relation)
+
+
+def _creation(stage: PostgresStage) -> bytes:
+    """The statement that makes the raw table; one that will be the target requires what that requires."""
+    spec, adopts = stage.spec, stage.becomes_target
+    columns = [
+        f"{POSTGRES.quote(f.name)} {POSTGRES.spell(f)}{' NOT NULL' if adopts and not f.nullable else ''}"
+        for f in incoming(spec)
+    ]
+    if adopts:
+        columns += map(_with_default, spec.layout.system)
+    kind = "TABLE" if adopts else "UNLOGGED TABLE"
+    return f"CREATE {kind} {stage.table(_RAW)} ({', '.join(columns)}) {_NO_VACUUM}".encode()
+
+
 def _with_default(column: SystemColumn) -> str:
     """A system column that the incoming rows do not have; a constant of the load is its default until it is adopted."""
     default = "" if column.value is None else f" DEFAULT {POSTGRES.literal(column.value, column.field.type)}"
-    return f"{POSTGRES.quote(column.field.name)} {POSTGRES.spell(column.field)}{default}"
+    required = "" if column.field.nullable else " NOT NULL"
+    return f"{POSTGRES.quote(column.field.name)} {POSTGRES.spell(column.field)}{default}{required}"
 
 
-def adoption(stage: PostgresStage, name: str) -> Iterator[str]:
-    """The statements that make the raw table the target of that name, with its key and its required columns."""
+def adoption(stage: PostgresStage, name: str, key_name: str | None = None) -> Iterator[str]:
+    """The statements that make the raw table the target of that name, with its key."""
     table, layout = stage.table(_RAW), stage.spec.layout
-    fields = (*layout.schema, *(c.field for c in layout.system))
-    steps = [f"ALTER {POSTGRES.quote(f.name)} SET NOT NULL" for f in fields if not f.nullable]
-    steps += [f"ALTER {POSTGRES.quote(c.field.name)} DROP DEFAULT" for c in layout.system if c.value is not None]
+    steps = [f"ALTER {POSTGRES.quote(c.field.name)} DROP DEFAULT" for c in layout.system if c.value is not None]
     if steps:
         yield f"ALTER TABLE {table} {', '.join(steps)}"
-    key = layout.schema.key
-    if key and key == stage.spec.sealing.key:
-        constraint = POSTGRES.quote(_fitting(f"{name}_pkey"))
+    if layout.schema.key:
+        constraint = POSTGRES.quote(key_name or _fitting(f"{name}_pkey"))
         index = POSTGRES.quote(stage.names[_KEY])
         yield f"ALTER TABLE {table} ADD CONSTRAINT {constraint} PRIMARY KEY USING INDEX {index}"
-    elif key:
-        yield key_statement(table, key)
     yield f"ALTER TABLE {table} RESET (autovacuum_enabled)"
     yield POSTGRES.rename(table, name)
 
@@ -286,25 +352,59 @@ class PostgresWriter:
 
 
 @contextmanager
-def writing(connections: Connections, ref: StageRef, split: str) -> Iterator[PostgresWriter]:
-    """A writer of one split. Rows of an earlier attempt are found by the transaction that wrote them, and replaced."""
+def writing(
+    connections: Connections, ref: StageRef, split: str, stage: PostgresStage | None
+) -> Iterator[PostgresWriter]:
+    """A writer of one split. Rows of an earlier attempt are found by the transaction that wrote them, and replaced.
+
+    With a stage that only this writer writes, its connection is used.
+    """
     payload = ref.payload
     target = Target(tuple(payload["target"]), payload["options"])
     books, load_id = books_of(target), str(payload["load_id"])
     table = POSTGRES.table((books.name[0], str(payload["table"])))
     columns = ", ".join(POSTGRES.quote(name) for name, _ in payload["columns"])
-    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT {_FORMATS[payload['format']]})"
+    options = f"FORMAT {_FORMATS[payload['format']]}"
+    natives = [native for _, native in payload["columns"]]
+    if stage is not None and stage.is_private:
+        with _null_keys_named(stage.spec.sealing.key), translated("sink", connections.label):
+            copy = CopyIn(stage.connection, f"COPY {table} ({columns}) FROM STDIN ({options}, FREEZE)")
+            with _finished(copy, natives) as writer:
+                yield writer
+            stage.received += copy.rows
+        return
     with connections.session() as connection:
         connection.execute("BEGIN")
         earlier = split_writer(connection, books, load_id, split)
         if earlier is not None:
             connection.execute(f"DELETE FROM {table} WHERE xmin = '{int(earlier)}'::xid".encode())
-        copy = CopyIn(connection, statement)
-        try:
-            yield PostgresWriter(copy, [native for _, native in payload["columns"]])
-        except BaseException:
-            copy.abandon()
-            raise
-        copy.finish()
+        copy = CopyIn(connection, f"COPY {table} ({columns}) FROM STDIN ({options})")
+        with _null_keys_named(stage.spec.sealing.key if stage else ()), _finished(copy, natives) as writer:
+            yield writer
         remember_split(connection, books, load_id, split)
         connection.execute("COMMIT")
+
+
+@contextmanager
+def _finished(copy: CopyIn, natives: list[str]) -> Iterator[PostgresWriter]:
+    try:
+        yield PostgresWriter(copy, natives)
+    except BaseException:
+        copy.abandon()
+        raise
+    copy.finish()
+
+
+@contextmanager
+def _null_keys_named(key: Sequence[str]) -> Iterator[None]:
+    """A NULL that a required column of the key refuses is what it would be in a stage without required columns."""
+    try:
+        yield
+    except psycopg.errors.NotNullViolation as error:
+        if error.diag.column_name in key:
+            raise DataError(
+                f"a staged row holds NULL in {error.diag.column_name}",
+                code="stage.null_key",
+                hint="nothing was published; correct the rows at the source, or filter them out",
+            ) from None
+        raise
