@@ -10,7 +10,7 @@ import pytest
 from dpone.connector import AddColumn, CreateTarget, Layout, RelaxColumn, SchemaChange, WidenColumn
 from dpone.errors import PlanError
 from dpone.ops import Upsert
-from dpone.schema import Field, Schema, parse_type
+from dpone.schema import FLOAT64, INT64, Field, Schema, Type, decimal, parse_type
 from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
 from dpone.where import Compare, Condition
@@ -85,3 +85,10 @@ def test_a_reading_is_a_copy_of_one_select() -> None:
     assert copy_statement(query, PG_BINARY) == (
         'COPY (SELECT t."id" AS "x" FROM (\nSELECT 1 --\n) AS t WHERE t."do c" IS NOT NULL) TO STDOUT (FORMAT binary)'
     )
+
+
+@pytest.mark.parametrize("of", [FLOAT64, decimal(9, 2), decimal()], ids=str)
+def test_nan_which_is_the_greatest_here_is_left_out_of_comparisons(of: Type) -> None:
+    condition = Condition("c", Compare.GE, 2)
+    assert POSTGRES.condition("t.c", condition, of) == "(t.c >= 2 AND NOT t.c = 'NaN')"
+    assert POSTGRES.condition("t.c", condition, INT64) == "t.c >= 2"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import get_args
 
 import pytest
 
+from dpone.errors import UsageError
 from dpone.ops import (
     OPS,
     Append,
@@ -50,6 +52,13 @@ def test_an_operation_is_compared_printed_and_carried_to_another_process(op: Op)
     assert pickle.loads(pickle.dumps(op)) == op  # noqa: S301 - our own bytes
     assert hash(op) == hash(pickle.loads(pickle.dumps(op)))  # noqa: S301 - our own bytes
     assert repr(op).startswith(type(op).__name__)
+
+
+def test_a_range_does_not_end_at_nan() -> None:
+    for bounds in ((float("nan"), 1.0), (1.0, float("nan")), (Decimal("NaN"), Decimal(1))):
+        with pytest.raises(UsageError, match="v: ") as caught:
+            ReplaceSlice("v", bounds=bounds)
+        assert caught.value.code == "manifest.invalid_value"
 
 
 @pytest.mark.parametrize(

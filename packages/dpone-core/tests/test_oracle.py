@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import product
 
 import pytest
 
@@ -174,6 +176,14 @@ class TestUpsert:
             False,
             True,
         ]
+
+    @pytest.mark.parametrize("of", [float, Decimal])
+    def test_nan_is_older_than_every_number_and_newer_than_null(self, of: Callable[[str], object]) -> None:
+        ages = [None, of("nan"), of("-inf"), of("0"), of("inf")]
+        for stored, staged in product(range(5), range(5)):
+            before = Table(("id", "v", "t"), ({"id": 1, "v": "old", "t": ages[stored]},))
+            after, _ = run(Upsert(KEY, newer="t"), before, stage({"id": 1, "v": "new", "t": ages[staged]}))
+            assert after.rows[0]["v"] == ("new" if staged >= stored else "old")
 
     def test_a_kept_cursor_is_as_new_as_the_stored_one(self) -> None:
         before = Table(("id", "v", "t"), (row(1, "old", t=5),))

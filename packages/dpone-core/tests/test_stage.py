@@ -125,6 +125,14 @@ class TestScans:
         sealed = seal([Change(row(1, 2)), Change(row(1, None)), Change(row(1, 3)), Change(row(1, 1))], how)
         assert rows(sealed) == [(1, 3)]
 
+    @pytest.mark.parametrize("nan", [float("nan"), Decimal("NaN")], ids=["float", "decimal"])
+    def test_nan_comes_between_null_and_the_least_number(self, nan: float | Decimal) -> None:
+        how = Sealing(("id", "v"), ("id",), order=("v",), duplicates=Duplicates.LAST)
+        for group, last in (((None, nan), nan), ((nan, type(nan)("-inf")), type(nan)("-inf")), ((nan, nan), nan)):
+            for values in (group, group[::-1]):
+                (row,) = seal([Change({"id": 1, "v": v}) for v in values], how).rows
+                assert canonical(row["v"]) == canonical(last)
+
     def test_rows_of_equal_order_that_differ_are_refused(self) -> None:
         how = Sealing(("id", "v", "w"), ("id",), order=("v",), duplicates=Duplicates.LAST)
         assert refusal(Change(row(1, 2, "x")), Change(row(1, 2, "y")), how=how) == "stage.duplicate_key"

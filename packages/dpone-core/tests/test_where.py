@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
-from dpone.where import ORDERED, Compare, Condition, matches
+from dpone.errors import UsageError
+from dpone.where import ORDERED, Compare, Condition, lies_within, matches
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,38 @@ from dpone.where import ORDERED, Compare, Condition, matches
 def test_a_condition_is_true_of(op: Compare, value: object, true_of: list[object]) -> None:
     found = [v for v in (None, 1, 2, 3) if matches({"c": v}, (Condition("c", op, value),))]
     assert found == true_of
+
+
+@pytest.mark.parametrize("nan", [float("nan"), Decimal("NaN")], ids=["float", "decimal"])
+def test_nan_has_no_place_in_an_order_and_is_unlike_every_number(nan: object) -> None:
+    of = type(nan)
+    for op in ORDERED:
+        assert not matches({"c": nan}, (Condition("c", op, of(2)),))
+    true = {
+        op.value
+        for op, value in (
+            (Compare.EQ, of(2)),
+            (Compare.NE, of(2)),
+            (Compare.IN, (of(2),)),
+            (Compare.NOT_IN, (of(2),)),
+            (Compare.IS_NULL, None),
+            (Compare.NOT_NULL, None),
+        )
+        if matches({"c": nan}, (Condition("c", op, value),))
+    }
+    assert true == {"!=", "not_in", "not_null"}
+    assert not lies_within(nan, of("-inf"), of("inf"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), Decimal("NaN"), (1.5, float("nan"))], ids=str)
+def test_nothing_is_compared_with_nan(value: object) -> None:
+    with pytest.raises(UsageError, match="c: ") as caught:
+        Condition("c", Compare.IN if isinstance(value, tuple) else Compare.EQ, value)
+    assert caught.value.code == "manifest.invalid_value"
+
+
+def test_a_range_is_half_open_and_null_lies_in_none() -> None:
+    assert [v for v in (None, 1, 2, 3) if lies_within(v, 1, 3)] == [1, 2]
 
 
 def test_a_row_matches_when_every_condition_is_true() -> None:

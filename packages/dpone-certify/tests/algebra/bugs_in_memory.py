@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from algebra.seams import Bug, around, each, everywhere, of_stage, program, put
-from dpone import oracle, stage
+from dpone import oracle, stage, where
 from dpone.ops import (
     Absent,
     Append,
@@ -30,6 +31,7 @@ from dpone.ops import (
 )
 from dpone.stage import Change, ChangeKind, Sealed, Sealing
 from dpone.strategies import Load
+from dpone.where import lies_within
 
 LAX = Guard(1.0, allow_empty=True)
 
@@ -106,7 +108,7 @@ def _whole(honest: Callable[..., Sealed], entries: list[Change], how: Sealing) -
 
 
 def _least_last(honest: Callable[..., Any], row: object, order: object) -> Any:
-    return tuple((not known, -(v if isinstance(v, int) else v.toordinal())) for known, v in honest(row, order))
+    return tuple((-place, -(v.toordinal() if isinstance(v, date) else v)) for place, v in honest(row, order))
 
 
 IN_SEALING = (
@@ -144,6 +146,13 @@ IN_SEALING = (
     ),
     Bug("rows outside the filter are let through", ("replace",), put(stage, "matches", lambda *_: True)),
     Bug("present keys are lost", ("xmin",), of_stage(lambda s: replace(s, present=())), without_sql=True),
+    Bug(
+        "NaN is the greatest",
+        ("snapshot_diff", "xmin"),
+        around(stage, "standing", lambda h, v: (3, 0) if h(v)[0] == 1 else h(v)),
+        without_sql=True,
+        nan=True,
+    ),
     Bug("NaN is not NaN", ("snapshot_diff",), put(stage, "canonical", lambda v: v), without_sql=True, nan=True),
 )
 
@@ -154,7 +163,7 @@ def _bounds_inclusive(honest: Callable[..., Any], op: ReplaceSlice, sealed: Seal
     if op.bounds is None:
         return honest(op, sealed)
     lo, hi = op.bounds
-    return lambda row: row[op.column] is not None and lo <= row[op.column] <= hi
+    return lambda row: row[op.column] == hi or lies_within(row[op.column], lo, hi)
 
 
 def _unledgered(honest: Callable[..., Any], op: Append, table: oracle.Table, sealed: Sealed) -> Any:
@@ -200,6 +209,20 @@ IN_ORACLE = (
         ("scd2",),
         around(oracle, "_guard_expiry", _all_open),
         without_sql=True,
+    ),
+    Bug(
+        "NaN is newer than any number",
+        ("xmin",),
+        around(oracle, "standing", lambda h, v: (3, 0) if h(v)[0] == 1 else h(v)),
+        without_sql=True,
+        nan=True,
+    ),
+    Bug(
+        "NaN passes a comparison of order",
+        ("replace",),
+        around(where, "_true", lambda h, found, c: where.is_nan(found) or h(found, c)),
+        without_sql=True,
+        nan=True,
     ),
     Bug("the upper bound is inside", ("backfill",), around(oracle, "_in_slice", _bounds_inclusive), without_sql=True),
     Bug(

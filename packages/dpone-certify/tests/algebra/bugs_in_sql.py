@@ -146,7 +146,7 @@ IN_RENDERED_SEALING = (
     Bug(
         "SQL: the least of duplicates is the last",
         ("snapshot_diff",),
-        around(SqliteDialect, "greatest_first", lambda _h, _s, e: e),
+        around(SqliteDialect, "greatest_first", lambda _h, _s, e, _of: e),
     ),
     Bug("SQL: duplicates take any row", ("snapshot_diff",), put(seal, "_tied", lambda *_: "SELECT 0")),
     Bug("SQL: duplicate keys are let through", ("snapshot_diff",), put(seal, "_doubled", lambda *_: "SELECT 0")),

@@ -21,7 +21,7 @@ from dpone.oracle import Counts, Table
 from dpone.sql.rehearsal import Rehearsal, Rehearsed
 from dpone.stage import Change, Sealed, Sealing
 from dpone.strategies import Load
-from dpone.where import matches
+from dpone.where import lies_within, matches
 from dpone_certify.postconditions.judge import refusal, violations
 from dpone_certify.postconditions.options import Key, Options
 from dpone_certify.postconditions.rows import mark, marks
@@ -221,7 +221,7 @@ def _is_asked_for(scenario: Scenario, step: Step, row: Row) -> bool:
         return True
     value = row[scenario.slice_column]
     lo, hi = step.bounds
-    return value is not None and lo <= value < hi  # type: ignore[operator]  # one ordered column
+    return lies_within(value, lo, hi)
 
 
 def _is_in_window(value: object, since: object, upto: object) -> bool:

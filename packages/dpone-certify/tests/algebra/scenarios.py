@@ -19,6 +19,7 @@ from algebra.rows import (
     DELETED_AT,
     FLAG,
     FLOAT,
+    FLOATS,
     ID,
     LOAD_ID,
     MOMENT,
@@ -104,9 +105,10 @@ _GRAINS: dict[str, tuple[Grain, ...]] = {
     WALL: tuple(Grain),
     CUR: (Grain.VALUE,),
     MONEY: (Grain.VALUE,),
+    FLOAT: (Grain.VALUE,),
     TEXT: (Grain.VALUE,),
 }
-_LIMITS: dict[str, Sequence[object]] = {DAY: DAYS, MOMENT: MOMENTS, CUR: CURS, MONEY: MONEYS}
+_LIMITS: dict[str, Sequence[object]] = {DAY: DAYS, MOMENT: MOMENTS, CUR: CURS, MONEY: MONEYS, FLOAT: FLOATS}
 
 _CONDITIONS: tuple[Condition, ...] = (
     Condition(CUR, Compare.GE, 2),
@@ -126,6 +128,12 @@ _CONDITIONS: tuple[Condition, ...] = (
     Condition(TEXT, Compare.IN, (*TEXTS[:3], "naïve ☂ 😀")),
     Condition(FLAG, Compare.EQ, True),
     Condition(FLOAT, Compare.NE, 1.5),
+    Condition(FLOAT, Compare.GE, -2.25),
+    Condition(FLOAT, Compare.GT, 0.0),
+    Condition(FLOAT, Compare.LT, 1.5),
+    Condition(FLOAT, Compare.LE, float("inf")),
+    Condition(FLOAT, Compare.NOT_IN, (0.1, None)),
+    Condition(MONEY, Compare.LT, MONEYS[1]),
     Condition(MONEY, Compare.EQ, MONEYS[1]),
     Condition(MONEY, Compare.GE, MONEYS[2]),
     Condition(ID, Compare.GE, 3),
@@ -172,8 +180,8 @@ def scenario(strategy: str, dice: Dice, *, nan: bool = False) -> Scenario:
     names_deletes = strategy == "incremental_merge" and dice.either()
     logged = strategy == "cdc" or names_deletes
     unique = logged or not dice.rarely(3)
-    ordered = [DAY, MOMENT, CUR] if nan else [DAY, MOMENT, CUR, MONEY]  # NaN has no place in an order
-    slice_column = pick(ordered if strategy == "backfill" else [DAY, MOMENT, MOMENT, WALL, CUR, TEXT])
+    ordered = [DAY, MOMENT, CUR, MONEY, FLOAT]
+    slice_column = pick(ordered if strategy == "backfill" else [DAY, MOMENT, MOMENT, WALL, CUR, TEXT, FLOAT, MONEY])
     kinds = Kinds(null_keys=dice.rarely(9), null_slices=strategy not in SLICED or dice.rarely(7), nan=nan)
     pools = pools_of(kinds, key, slice_column)
     source = dice.rows(pools, 4, 5, 3, 6, 7, 0)
@@ -181,7 +189,7 @@ def scenario(strategy: str, dice: Dice, *, nan: bool = False) -> Scenario:
         source = list({key_of(row, key): row for row in source}.values())
     where: Where = ()
     if strategy in FILTERED and not logged and dice.either():
-        where = dice.some([c for c in _CONDITIONS if not nan or c.column != MONEY], 1, 2)
+        where = dice.some(_CONDITIONS, 1, 2)
     lax = Guard(1.0, allow_empty=True)
     return Scenario(
         strategy=strategy,
@@ -199,7 +207,7 @@ def scenario(strategy: str, dice: Dice, *, nan: bool = False) -> Scenario:
         compare=pick([(), (), (TEXT, CUR), (FLOAT,)]),
         absent=pick(list(Absent)),
         duplicates=pick(list(Duplicates)),
-        order=pick([(CUR,), (CUR, DAY), (), (ordered[-1],)]),
+        order=pick([(CUR,), (CUR, DAY), (), (MONEY,), (FLOAT, CUR)]),
         on_truncate=OnTruncate.STOP if dice.rarely(9) else OnTruncate.APPLY,
         reconcile=dice.either(),
         tagged_changes=dice.either(),

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from algebra.loads import run
 from algebra.scenarios import Dice, scenario
-from dpone.schema import Field, Type
+from dpone.schema import Field, Kind, Type
 from dpone.sql.dialect import Dialect
 from dpone.sql.rehearsal import Rehearsal
 from dpone.strategies import STRATEGIES
@@ -28,10 +28,14 @@ SEEDS = 400 if os.environ.get("DPONE_HYPOTHESIS_PROFILE") == "full" else 40
 
 
 class PlainDialect(Dialect):
-    """The default but for the length of names."""
+    """The default but for the length of names and the place of NaN."""
 
     name = "plain"
     max_identifier = 63
+    orders_nan = True
+
+    def is_nan(self, expression: str, of: Type | None) -> str | None:
+        return f"{expression} = 'NaN'" if of is not None and of.kind in {Kind.FLOAT, Kind.DECIMAL} else None
 
 
 class OnPostgres(Rehearsal):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -60,6 +61,14 @@ class TestExchange:
         source = [row(1, t=1), row(2, t=2), row(3, t=3)]
         check("backfill", [], source, target, options, row(1, t=1), row(2, t=2), target[0], target[2], target[3])
 
+    @pytest.mark.parametrize("nan", [float("nan"), Decimal("NaN")], ids=["float", "decimal"])
+    def test_nan_lies_in_no_range_and_passes_no_comparison_of_order(self, nan: object) -> None:
+        options = replace(PLAIN, slice_column="t", bounds=(Decimal(1), Decimal(3)))
+        check("backfill", [], [row(1, t=nan)], [row(9, t=nan)], options, row(9, t=nan))
+        for sign in ("<", "<=", ">", ">="):
+            options = replace(PLAIN, where=(("t", sign, Decimal(1)),))
+            check("replace", [], [row(1, t=nan)], [row(9, t=nan)], options, row(9, t=nan))
+
 
 class TestAppend:
     def test_the_window_is_added_to_what_was_there(self) -> None:
@@ -98,6 +107,12 @@ class TestMerge:
         target = [row(1, "old", 2), row(2, "old", 2), row(3, "old", 1), row(4, "old", None)]
         kept = [target[0], row(2, "new", 2), target[2], row(4, "new", 1)]
         check("incremental_merge", [], source, target, options, *kept)
+
+    def test_nan_is_newer_than_null_alone(self) -> None:
+        options, nan = replace(KEYED, newer="t"), Decimal("NaN")
+        source = [row(1, "new", nan), row(2, "new", nan), row(3, "new", Decimal(1)), row(4, "new", None)]
+        target = [row(1, "old", Decimal(1)), row(2, "old", None), row(3, "old", nan), row(4, "old", nan)]
+        check("incremental_merge", [], source, target, options, target[0], source[1], source[2], target[3])
 
     def test_a_log_names_what_is_gone(self) -> None:
         options = replace(KEYED, names_deletes=True)

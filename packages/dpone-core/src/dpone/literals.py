@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from math import isnan
 from typing import Any
 
 from dpone.errors import UsageError
@@ -35,11 +36,16 @@ def _int(value: object) -> int | None:
 
 
 def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
+        return None
+    return float(value)
 
 
 def _decimal(value: object) -> Decimal | None:
-    return Decimal(str(value)) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    number = Decimal(str(value))
+    return None if number.is_nan() else number  # nothing is compared with it
 
 
 def _text(value: object) -> str | None:

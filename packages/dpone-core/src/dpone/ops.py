@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from dpone.where import Where
+from dpone.where import Where, refuse_nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class Append:
 class Upsert:
     """Rows whose key is staged and whose content differs are exchanged, missing ones inserted, equal ones untouched.
 
-    With `newer`, a staged row that is older in that column than the stored one is left out. `flag` names the column
-    that marks deleted rows: a returning key clears it.
+    With `newer`, a staged row that is older in that column than the stored one is left out; NULL is the oldest, and NaN
+    older than every number. `flag` names the column that marks deleted rows: a returning key clears it.
     """
 
     key: tuple[str, ...]
@@ -120,12 +120,18 @@ class DeleteAbsent:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceSlice:
-    """A range [lo, hi), or with no bounds the slices that the stage contains, is exchanged for the staged rows."""
+    """A range [lo, hi), or with no bounds the slices that the stage contains, is exchanged for the staged rows.
+
+    NULL and NaN lie in no range. NULL lies in no slice; of grain `value`, NaN is a slice of its own.
+    """
 
     column: str
     grain: Grain = Grain.VALUE
     bounds: tuple[object, object] | None = None
     guard: Guard = Guard()
+
+    def __post_init__(self) -> None:
+        refuse_nan(self.column, self.bounds or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,19 @@ from dpone.ops import (
     Version,
 )
 from dpone.ops import domain as domain_of
-from dpone.stage import Key, Live, Sealed, canonical, key_of, outside_domain, partial_without_base, same, slice_of
-from dpone.where import Row, matches
+from dpone.stage import (
+    Key,
+    Live,
+    Sealed,
+    canonical,
+    key_of,
+    outside_domain,
+    partial_without_base,
+    same,
+    slice_of,
+    standing,
+)
+from dpone.where import Row, lies_within, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +181,10 @@ def _upsert(op: Upsert, table: Table, stage: Sealed) -> tuple[Table, Counts]:
 
 
 def _supersedes(entry: Live, stored: Row, op: Upsert) -> bool:
-    """Equal or newer wins, as does a row that keeps the stored value; NULL is the oldest."""
-    if op.newer is None or op.newer in entry.kept or stored[op.newer] is None:
+    """Equal or newer wins, as does a row that keeps the stored value."""
+    if op.newer is None or op.newer in entry.kept:
         return True
-    staged = entry.row[op.newer]
-    return staged is not None and staged >= stored[op.newer]  # type: ignore[operator]  # one ordered column
+    return standing(entry.row[op.newer]) >= standing(stored[op.newer])
 
 
 def _unchanged(entry: Live, row: Row, op: Upsert, table: Table) -> bool:
@@ -227,7 +237,7 @@ def _in_slice(op: ReplaceSlice, stage: Sealed) -> Callable[[Row], bool]:
     column = op.column
     if op.bounds is not None:
         lo, hi = op.bounds
-        return lambda row: row[column] is not None and lo <= row[column] < hi  # type: ignore[operator]  # ordered column
+        return lambda row: lies_within(row[column], lo, hi)
     staged = {slice_of(e.row[column], op.grain) for e in stage.live}
     return lambda row: row[column] is not None and slice_of(row[column], op.grain) in staged
 

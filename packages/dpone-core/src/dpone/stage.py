@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import assert_never
+from typing import Any, assert_never
 
 from dpone.errors import DataError
 from dpone.ops import Domain, Grain
-from dpone.where import Row, matches
+from dpone.where import Row, is_nan, lies_within, matches
 
 Key = tuple[object, ...]
 
@@ -150,9 +150,16 @@ def _last(key: Key, group: list[Row], how: Sealing) -> Row:
     return last
 
 
-def _rank(row: Row, order: Sequence[str]) -> tuple[tuple[bool, object], ...]:
-    """NULL is the least; rows without a declared order all rank alike."""
-    return tuple((row[c] is not None, canonical(row[c]) if row[c] is not None else 0) for c in order)
+def _rank(row: Row, order: Sequence[str]) -> tuple[tuple[int, Any], ...]:
+    """Rows without a declared order all rank alike."""
+    return tuple(standing(row[c]) for c in order)
+
+
+def standing(value: object) -> tuple[int, Any]:
+    """Where a value stands in an ordered column: NULL is the least, then comes NaN, then what has an order."""
+    if value is None:
+        return 0, 0
+    return (1, 0) if is_nan(value) else (2, canonical(value))
 
 
 def duplicate_key(key: Key, names: Sequence[str]) -> DataError:
@@ -245,7 +252,7 @@ def outside_domain(sealed: Sealed, bound: Domain) -> dict[str, int]:
             broken["stage.outside_where"] += 1
         elif bound.bounds is not None:
             column, lo, hi = bound.bounds
-            if not lo <= row[column] < hi:  # type: ignore[operator]  # bounds are of the column's own ordered type
+            if not lies_within(row[column], lo, hi):
                 broken["stage.outside_bounds"] += 1
     broken["stage.null_key"] += sum(None in key for key in (*sealed.dead, *sealed.present))
     return {code: rows for code, rows in broken.items() if rows}

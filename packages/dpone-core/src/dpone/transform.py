@@ -99,10 +99,14 @@ def _holds(values: pa.Array[Any], condition: Condition) -> pa.Array[Any]:
             return pc.is_null(values)
         case Compare.NOT_NULL:
             return pc.is_valid(values)
+        case Compare.NE if condition.value is None:  # as `dpone.where` has it: nothing equals NULL
+            return pc.is_valid(values)
         case Compare.IN | Compare.NOT_IN:
             assert isinstance(condition.value, tuple)
-            found = pc.is_in(values, pa.array(condition.value, values.type))
-            found = pc.and_(found, pc.is_valid(values))
+            listed = pa.array(condition.value, values.type)
+            if pa.types.is_floating(values.type):  # is_in compares bits, and zero has two signs
+                values, listed = (pc.add(pc.cast(part, pa.float64()), 0.0) for part in (values, listed))
+            found = pc.and_(pc.is_in(values, listed), pc.is_valid(values))
             return found if condition.op is Compare.IN else pc.and_(pc.invert(found), pc.is_valid(values))
         case _:
             return _ORDER[condition.op](values, pa.scalar(condition.value, values.type))

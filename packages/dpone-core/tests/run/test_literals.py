@@ -7,7 +7,7 @@ import pytest
 
 from dpone.errors import UsageError
 from dpone.literals import cut, literal_of
-from dpone.schema import parse_type
+from dpone.schema import decimal, parse_type
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,10 @@ def test_a_range_is_cut_without_gap_or_overlap() -> None:
     assert len(cut((datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)), 6, "hour")) == 4
     with pytest.raises(UsageError):
         cut((0, 10**9), 1, "value")
+
+
+@pytest.mark.parametrize("value", ["NaN", "-nan", "sNaN"])
+def test_a_decimal_that_is_no_number_is_no_value_to_compare_with(value: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        literal_of(value, decimal(), "where: c")
+    assert caught.value.code == "manifest.invalid_value"

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dpone.arrow import record_batch
 from dpone.batch import ARROW, Batch
 from dpone.connector import Column
 from dpone.errors import DataError
 from dpone.plan import ChangeKind, ColumnChange, PlannedColumn
-from dpone.schema import INT64, STRING, Field, Landing, parse_type
-from dpone.transform import through_core
-from dpone.where import Compare, Condition, Where
+from dpone.schema import FLOAT64, INT64, STRING, Field, Landing, Type, parse_type
+from dpone.transform import mask_of, through_core
+from dpone.where import ORDERED, Compare, Condition, Where, is_nan, matches
 
 FIELDS = (Field("id", INT64), Field("v", STRING))
 CHANGES = (Field("_dpone_seq", INT64), Field("_dpone_change", STRING), Field("_dpone_kept", STRING))
@@ -43,6 +46,43 @@ def test_a_mask_and_a_hash_hide_values_and_keep_null() -> None:
     assert [r["v"] for r in rows] == ["***", None]
     rows = through({"id": [1, 2], "v": ["a", None]}, v=ColumnChange(ChangeKind.HASH, "sha256"))
     assert [r["v"] for r in rows] == [hashlib.sha256(b"a").hexdigest(), None]
+
+
+_VALUES: dict[Type, list[Any]] = {
+    FLOAT64: [None, float("nan"), float("-inf"), -0.0, 0.0, 1.5, float("inf")],
+    INT64: [None, -1, 0, 7],
+    parse_type("decimal(9,2)"): [None, Decimal("-1.50"), Decimal(0), Decimal("1.5")],
+    STRING: [None, "", "a", "NaN"],
+}
+_ASKED = st.sampled_from(list(_VALUES)).flatmap(
+    lambda of: st.tuples(
+        st.just(of),
+        st.sampled_from(list(Compare)).flatmap(
+            lambda op: st.builds(
+                Condition,
+                st.just("c"),
+                st.just(op),
+                st.none()
+                if op in {Compare.IS_NULL, Compare.NOT_NULL}
+                else st.lists(st.sampled_from(_numbers(of)), max_size=3).map(tuple)
+                if op in {Compare.IN, Compare.NOT_IN}
+                else st.sampled_from([v for v in _numbers(of) if v is not None or op not in ORDERED]),
+            )
+        ),
+    )
+)
+
+
+def _numbers(of: Type) -> list[Any]:
+    """What a filter may compare with."""
+    return [v for v in _VALUES[of] if not is_nan(v)]
+
+
+@given(_ASKED)
+def test_rows_are_filtered_in_arrow_as_the_algebra_says(asked: tuple[Type, Condition]) -> None:
+    of, condition = asked
+    data = record_batch({"c": _VALUES[of]}, (Field("c", of),))
+    assert mask_of(data, (condition,)).to_pylist() == [matches({"c": v}, (condition,)) for v in _VALUES[of]]
 
 
 def test_a_cast_that_loses_is_an_error_that_names_the_column() -> None:

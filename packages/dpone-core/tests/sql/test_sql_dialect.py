@@ -195,6 +195,41 @@ class TestConditions:
         assert ANSI.differs("a", "b") == "a IS DISTINCT FROM b"
 
 
+class TestNan:
+    """Numbers that have no order: what an engine would put somewhere is left out, and comes right after NULL."""
+
+    class Somewhere(Dialect):
+        orders_nan = True
+
+        def is_nan(self, expression: str, of: Type | None) -> str | None:
+            return f"IS_NAN({expression})" if of is not None and of.kind is Kind.FLOAT else None
+
+    SOMEWHERE = Somewhere()
+
+    def test_an_engine_that_orders_nan_leaves_it_out(self) -> None:
+        above = Condition("c", Compare.GE, 1.5)
+        assert ANSI.condition("t.c", above, FLOAT64) == "t.c >= 1.5E0"
+        assert self.SOMEWHERE.condition("t.c", above, FLOAT64) == "(t.c >= 1.5E0 AND NOT IS_NAN(t.c))"
+        assert self.SOMEWHERE.condition("t.c", Condition("c", Compare.GE, 1), INT64) == "t.c >= 1"
+        assert self.SOMEWHERE.condition("t.c", Condition("c", Compare.NE, 1.5), FLOAT64) == "NOT (t.c = 1.5E0)"
+
+    def test_only_floats_may_be_nan_unless_an_engine_knows_better(self) -> None:
+        assert ANSI.is_nan("t.c", FLOAT64) == "t.c <> t.c"
+        assert [ANSI.is_nan("t.c", of) for of in (INT64, decimal(9, 2), STRING, None)] == [None] * 4
+
+    def test_the_greatest_number_is_first_then_nan_then_null(self) -> None:
+        assert ANSI.greatest_first("t.c", INT64) == "CASE WHEN t.c IS NULL THEN 1 ELSE 0 END, t.c DESC"
+        assert self.SOMEWHERE.greatest_first("t.c", FLOAT64) == (
+            "CASE WHEN t.c IS NULL THEN 2 WHEN IS_NAN(t.c) THEN 1 ELSE 0 END, t.c DESC"
+        )
+
+    def test_a_value_that_is_not_older(self) -> None:
+        assert ANSI.not_older("s.c", "t.c", INT64) == "t.c IS NULL OR s.c >= t.c"
+        assert self.SOMEWHERE.not_older("s.c", "t.c", FLOAT64) == (
+            "t.c IS NULL OR (IS_NAN(t.c) AND s.c IS NOT NULL) OR (s.c >= t.c AND NOT IS_NAN(s.c))"
+        )
+
+
 class TestSlices:
     def test_instants_are_cut_in_utc(self) -> None:
         assert ANSI.truncate("t.c", Grain.DAY, timestamptz()) == "DATE_TRUNC('day', t.c AT TIME ZONE 'UTC')"

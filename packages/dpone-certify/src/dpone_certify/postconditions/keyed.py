@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dpone_certify.postconditions.exchange import landed, refuse_loss
 from dpone_certify.postconditions.options import Key, Options, Refused, Row
 from dpone_certify.postconditions.reading import changed, inside, keys, one_per_key, scanned, since
-from dpone_certify.postconditions.rows import alike, by_key, holds_null, key_of
+from dpone_certify.postconditions.rows import alike, by_key, holds_null, is_nan, key_of
 
 
 def incremental_merge(old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
@@ -107,9 +107,9 @@ def _overwritten(stored: Row, new: Row, unsent: frozenset[str], options: Options
 
 
 def _is_older(new: object, stored: object) -> bool:
-    if stored is None:
-        return False
-    return new is None or bool(new < stored)  # type: ignore[operator]  # one ordered column
+    if stored is None or is_nan(stored):
+        return stored is not None and new is None
+    return new is None or is_nan(new) or bool(new < stored)  # type: ignore[operator]  # one ordered column
 
 
 def _is_flagged(row: Row, options: Options) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dpone_certify.postconditions.options import Condition, Key, Options, Refused, Row
-from dpone_certify.postconditions.rows import by_key, has_null, key_of, mark, marks
+from dpone_certify.postconditions.rows import by_key, has_null, is_nan, key_of, mark, marks
 
 _TESTS: Mapping[str, Callable[..., bool]] = {
     "=": lambda found, value: found == value,
@@ -20,21 +20,24 @@ _TESTS: Mapping[str, Callable[..., bool]] = {
 }
 
 
+_BY_ORDER = frozenset({"<", "<=", ">", ">="})
+
+
 def inside(row: Row, where: Sequence[Condition]) -> bool:
-    """Every condition is true of the row; of NULL only is_null is."""
+    """Every condition is true of the row; of NULL only is_null is, of NaN none that asks for an order."""
     for column, name, value in where:
         found = row.get(column)
         if name == "is_null":
             if found is not None:
                 return False
-        elif found is None or not _TESTS[name](found, value):
+        elif found is None or (name in _BY_ORDER and is_nan(found)) or not _TESTS[name](found, value):
             return False
     return True
 
 
 def between(value: object, lo: object, hi: object) -> bool:
-    """True for lo <= value < hi, where None leaves an end open; NULL lies only between two open ends."""
-    if value is None:
+    """True for lo <= value < hi, where None leaves an end open; NULL and NaN lie only between two open ends."""
+    if value is None or is_nan(value):
         return lo is None and hi is None
     return (lo is None or lo <= value) and (hi is None or value < hi)  # type: ignore[operator]  # one ordered column
 
@@ -84,13 +87,15 @@ def one_per_key(rows: Sequence[Row], options: Options) -> list[Row]:
 
 
 def _follows(left: Row, right: Row, order: Sequence[str]) -> bool:
-    """`left` comes after `right`; NULL comes before everything."""
+    """`left` comes after `right`; NULL comes before everything, NaN before every number."""
     for column in order:
         mine, other = left.get(column), right.get(column)
         if mark(mine) == mark(other):
             continue
         if mine is None or other is None:
             return other is None
+        if is_nan(mine) or is_nan(other):
+            return is_nan(other)
         return bool(mine > other)  # type: ignore[operator]  # one ordered column
     return False
 

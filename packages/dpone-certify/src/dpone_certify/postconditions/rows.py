@@ -17,7 +17,7 @@ def mark(value: object) -> object:
     """Something hashable that is equal for values that are the same: NULL is NULL, NaN is NaN, 1.50 is 1.5."""
     if value is None:
         return _NULL
-    if isinstance(value, float | Decimal) and value != value:  # noqa: PLR0124 - NaN is unequal to itself
+    if is_nan(value):
         return _NAN
     if isinstance(value, datetime) and value.tzinfo is not None:
         return "instant", value.astimezone(UTC).replace(tzinfo=None)
@@ -28,6 +28,10 @@ def mark(value: object) -> object:
     if isinstance(value, dict):
         return "map", frozenset((str(name), mark(item)) for name, item in value.items())
     return value
+
+
+def is_nan(value: object) -> bool:
+    return isinstance(value, float | Decimal) and value != value  # noqa: PLR0124 - NaN is unequal to itself
 
 
 def marks(row: Row, columns: Iterable[str]) -> Key:

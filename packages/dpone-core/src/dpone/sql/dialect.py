@@ -41,6 +41,7 @@ class Dialect:
 
     name: ClassVar[str] = "ansi"
     max_identifier: ClassVar[int] = 128  # in the units of `identifier_length`
+    orders_nan: ClassVar[bool] = False  # NaN is less or greater than numbers; by IEEE 754 it is neither
 
     # ------------------------------------------------------------------- names
 
@@ -197,7 +198,23 @@ class Dialect:
             case Compare.NE:
                 return f"NOT ({self.equals(expression, self.literal(condition.value, of), of)})"
             case Compare.LT | Compare.LE | Compare.GT | Compare.GE as order:
-                return f"{expression} {order.value} {self.literal(condition.value, of)}"
+                return self.ordered(expression, f"{expression} {order.value} {self.literal(condition.value, of)}", of)
+
+    def is_nan(self, expression: str, of: Type | None) -> str | None:
+        """True when the value is NaN, unknown for NULL, by IEEE 754; None where the type has no NaN."""
+        return f"{expression} <> {expression}" if of is not None and of.kind is Kind.FLOAT else None
+
+    def ordered(self, expression: str, comparison: str, of: Type | None) -> str:
+        """The comparison of the expression by order, which is not true of NaN."""
+        nan = self.is_nan(expression, of) if self.orders_nan else None
+        return comparison if nan is None else f"({comparison} AND NOT {nan})"
+
+    def not_older(self, staged: str, stored: str, of: Type | None) -> str:
+        """True when the staged value is not before the stored one: NULL is the least, then NaN, then the numbers."""
+        terms = [f"{stored} IS NULL"]
+        if (nan := self.is_nan(stored, of)) is not None:
+            terms.append(f"({nan} AND {staged} IS NOT NULL)")
+        return " OR ".join([*terms, self.ordered(staged, f"{staged} >= {stored}", of)])
 
     def among(self, expression: str, values: tuple[object, ...], of: Type | None, *, inside: bool) -> str:
         """True when a value is not NULL and is, or is not, one of `values`; a NULL in the list is nothing's equal."""
@@ -214,9 +231,11 @@ class Dialect:
             or "1 = 1"
         )
 
-    def greatest_first(self, expression: str) -> str:
-        """The terms of ORDER BY that put the greatest value first and NULL, which is the least, last."""
-        return f"CASE WHEN {expression} IS NULL THEN 1 ELSE 0 END, {expression} DESC"
+    def greatest_first(self, expression: str, of: Type | None = None) -> str:
+        """The terms of ORDER BY that put the greatest value first, NaN after all numbers, and NULL last."""
+        nan = self.is_nan(expression, of)
+        last = f"{expression} IS NULL THEN 1" if nan is None else f"{expression} IS NULL THEN 2 WHEN {nan} THEN 1"
+        return f"CASE WHEN {last} ELSE 0 END, {expression} DESC"
 
     # ------------------------------------------------------------- definitions
 

@@ -198,7 +198,7 @@ def superseded(op: Upsert, load: SqlLoad, dialect: Dialect) -> str:
     if op.newer is None:
         return condition
     column = dialect.quote(op.newer)
-    wins = f"t.{column} IS NULL OR s.{column} >= t.{column}"
+    wins = dialect.not_older(f"s.{column}", f"t.{column}", load.type_of(op.newer))
     if load.partial:
         wins = f"{kept(op.newer, load, dialect)} OR {wins}"
     return f"({wins}) AND {condition}"

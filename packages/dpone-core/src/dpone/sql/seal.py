@@ -240,7 +240,8 @@ def _after_truncate(raw: RawStage, found: Survey, dialect: Dialect) -> str:
 
 def _greatest_first(raw: RawStage, how: Sealing, alias: str, dialect: Dialect) -> str:
     """A window that puts the row with the greatest order first; without an order, all rows of a key are peers."""
-    order = [dialect.greatest_first(f"{alias}.{dialect.quote(c)}") for c in how.order]
+    types = {f.name: f.type for f in raw.columns}
+    order = [dialect.greatest_first(f"{alias}.{dialect.quote(c)}", types.get(c)) for c in how.order]
     key = _keys(raw, how, alias, dialect)
     return f"PARTITION BY {key} ORDER BY {', '.join(order) or key}"
 

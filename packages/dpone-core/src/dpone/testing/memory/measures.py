@@ -20,7 +20,7 @@ from dpone.probes import (
     Total,
 )
 from dpone.stage import canonical, key_of
-from dpone.where import Row, matches
+from dpone.where import Row, lies_within, matches
 
 # Python's own context rounds to 28 digits, which is fewer than decimal(38) has
 EXACT = Context(prec=10_000, traps=[])
@@ -44,7 +44,7 @@ def _answer(rows: Sequence[Row], asked: Measure) -> object:
             allowed = {canonical(v) for v in values}
             return sum(row.get(column) is not None and canonical(row[column]) not in allowed for row in rows)
         case Beyond(column=column, lo=lo, hi=hi):
-            return sum(not _within(row.get(column), lo, hi) for row in rows)
+            return sum(not lies_within(row.get(column), lo, hi) for row in rows)
         case Least(column=column):
             return min(_values(rows, column), default=None)
         case Greatest(column=column):
@@ -59,10 +59,6 @@ def _answer(rows: Sequence[Row], asked: Measure) -> object:
 def _sum(numbers: Sequence[Decimal]) -> Decimal:
     with localcontext(EXACT):
         return sum(numbers, Decimal(0))
-
-
-def _within(value: Any, lo: Any, hi: Any) -> bool:
-    return value is not None and lo <= value < hi
 
 
 def _values(rows: Sequence[Row], column: str) -> list[Any]:

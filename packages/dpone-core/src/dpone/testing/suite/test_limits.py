@@ -27,6 +27,7 @@ from dpone.testing.suite.refusals import refused
 from dpone.testing.suite.rig import SinkRig
 from dpone.testing.suite.shapes import DAY_ZERO, FREE, MIXED, NORTH, changed, gone, row, rows
 from dpone.testing.suite.streams import Stream, stream, stream_of, tagged
+from dpone.where import ORDERED, Compare, Condition
 
 NULLABLE = Schema(MIXED.fields)
 
@@ -140,3 +141,14 @@ def test_a_guard_of_an_empty_target_lets_an_empty_load_pass(sink: SinkRig) -> No
     s = stream_of(sink, (ReplaceAll(),), NULLABLE)
     s.load([])
     s.load([])
+
+
+@pytest.mark.parametrize("sign", sorted(ORDERED, key=str))
+def test_a_comparison_of_order_is_not_true_of_nan(sink: SinkRig, sign: Compare) -> None:
+    sink.require(ReplaceAll)
+    s = stream_of(sink, (ReplaceAll((), FREE),), NULLABLE)
+    s.load([row(1, score=float("nan")), row(2, score=1.5), row(3, score=None), row(4, score=-2.5), row(5, score=0.5)])
+    where = (Condition("score", sign, 0.5),)
+    s.job = stream_of(sink, (ReplaceAll(where, FREE),), NULLABLE, target=s.job.target).job
+    s.load([])
+    _refuse(s, (ReplaceAll(where, FREE),), [row(6, score=float("nan"))], "stage.outside_where")

@@ -87,6 +87,14 @@ def test_upsert_with_newer_leaves_out_older_rows(sink: SinkRig) -> None:
     )
 
 
+def test_upsert_with_newer_holds_nan_newer_than_null_alone(sink: SinkRig) -> None:
+    ages = (None, float("nan"), -1e300, 0.5)
+    pairs = [(stored, staged) for stored in ages for staged in ages]
+    s = stream(sink, "incremental_merge", MIXED, newer="score")
+    s.load([row(n, score=stored) for n, (stored, _) in enumerate(pairs)])
+    s.load([row(n, score=staged, region="came later") for n, (_, staged) in enumerate(pairs)])
+
+
 def test_upsert_keeps_stored_values_of_a_partial_row(sink: SinkRig) -> None:
     require_partial(sink)
     s = stream(sink, "cdc", MIXED)
