@@ -282,7 +282,7 @@ def _superseded(op: Upsert, load: SqlLoad) -> str:
     if op.newer is None:
         return condition
     stored, staged = f"t.{CLICKHOUSE.quote(op.newer)}", f"t.{_partner(op.newer, load)}"
-    wins = f"{stored} IS NULL OR {_sure(f'{staged} >= {stored}')}"
+    wins = _sure(CLICKHOUSE.not_older(staged, stored, load.type_of(op.newer)))
     if load.partial:
         wins = f"{_kept(op.newer, load)} OR {wins}"
     return f"({wins}) AND {condition}"
