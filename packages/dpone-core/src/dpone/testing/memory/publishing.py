@@ -85,9 +85,7 @@ class ShadowPublication:
     def commit(self) -> None:
         self._store.transact(self._target, self._exchanged)
         hit(EXCHANGE)
-        if self._saved is not None:
-            saved = self._saved
-            self._store.transact(self._target, lambda cell: cell.with_commit(self._spec.pipeline, saved))
+        self._store.transact(self._target, self._recorded)
         hit(RECORD)
         self.drop()
         hit(DROP)
@@ -104,6 +102,12 @@ class ShadowPublication:
             raise concurrent_writer(self._target)
         table = cell.shadows[self._shadow].committed(self._begun.xid, cell.xid)
         return replace(cell, xid=cell.xid + 1, table=table).with_shadow(self._shadow, self._base)
+
+    def _recorded(self, cell: Cell) -> Cell:
+        saved = self._saved
+        if saved is None or saved.new.load_id in cell.loads:
+            return cell
+        return cell.with_commit(self._spec.pipeline, saved)
 
     def _refuse_conflict(self, cell: Cell) -> None:
         if self._saved is not None:

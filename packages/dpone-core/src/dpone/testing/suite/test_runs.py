@@ -6,17 +6,20 @@ What must be in the target follows from what was seeded, not from a strategy's p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from dpone.events import OpApplied, StateCommitted
+from dpone.failpoints import RUN
 from dpone.plan import Plan
 from dpone.schema import Field, timestamptz
 from dpone.stage import key_of
 from dpone.strategies import STRATEGIES
 from dpone.testing.suite.compare import normal
+from dpone.testing.suite.places import at, passed
 from dpone.testing.suite.plain import NOON, many
 from dpone.testing.suite.refusals import refused
 from dpone.testing.suite.rig import Seeded, SinkRig, SourceRig
@@ -142,3 +145,52 @@ def test_chunks_of_a_backfill_arrive_once(memory_source: SourceRig, sink: SinkRi
     plan = replace(plan, chunks=((0, 4), (4, 8), (8, 12)), workers=2)
     run(plan, seeded, sink)
     _check(sink, plan, seeded.rows, "backfill", "target of three chunks")
+
+
+# ------------------------------------------------------------------------- cut off
+
+CUT_OFF = pytest.mark.parametrize("strategy", ["full_refresh", "incremental_merge", "xmin", "cdc"])
+
+
+class CutError(Exception):
+    """The run ends here."""
+
+
+def _cut() -> None:
+    raise CutError
+
+
+@CUT_OFF
+def test_runs_from_the_source_that_fail_at_any_step_are_run_again(
+    source: SourceRig, memory_sink: SinkRig, strategy: str
+) -> None:
+    """Nothing is settled before it is committed, and what was not settled in time is settled by the next run."""
+    _fail_everywhere(source, memory_sink, strategy)
+
+
+@CUT_OFF
+def test_runs_into_the_sink_that_fail_at_any_step_are_run_again(
+    memory_source: SourceRig, sink: SinkRig, strategy: str
+) -> None:
+    _fail_everywhere(memory_source, sink, strategy)
+
+
+def _fail_everywhere(source: SourceRig, sink: SinkRig, strategy: str) -> None:
+    sink.require(*STRATEGIES[strategy].emits)
+    seeded = _seed(source, strategy)
+    plan = plan_of(seeded, sink, sink.target(), strategy)
+    places = passed(lambda: run(plan, seeded, sink))
+    assert set(RUN) <= set(places), f"a run does not pass {sorted(set(RUN) - set(places))}"
+    for place in places:
+        seeded = _seed(source, strategy)
+        plan = plan_of(seeded, sink, sink.target(), strategy)
+        run(plan, seeded, sink)
+        seeded.change(*CHANGES)
+        with suppress(CutError), at(place, _cut):  # a place that only a first run passes cuts nothing
+            run(plan, seeded, sink)
+        run(plan, seeded, sink)
+        _check(sink, plan, _expected(strategy), strategy, f"target after a run that failed at {place}, and the next")
+        seeded.change(Insert({"id": 60, "name": "after", "updated_at": LATER + timedelta(days=1)}))
+        run(plan, seeded, sink)
+        new = {"id": 60, "name": "after", "amount": None, "updated_at": LATER + timedelta(days=1)}
+        _check(sink, plan, [*_expected(strategy), new], strategy, f"target two runs after one that failed at {place}")
