@@ -129,7 +129,9 @@ class TestGuard:
         op = Version(KEY, at(5), ("v",), guard=Guard(0.5))
         before = table(*(version(i, "a", 1) for i in range(1, 5)), version(5, "a", 1, 2), version(6, "a", 1, 2))
         assert refusal(op, before, stage(row(1, "a"))) == "guard.removed_share"
-        assert leaves(op, before, stage(row(1, "b"), row(2, "b")), *_expired(before, 3, 4, closed=(1, 2), to="b"))
+        staged = stage(row(1, "b"), row(2, "b"))
+        counts = leaves(op, before, staged, *_expired(before, 3, 4, closed=(1, 2), to="b"))
+        assert counts == Counts(inserted=2, updated=4)
         assert refusal(op, before, stage()) == "guard.empty"
         assert refusal(replace(op, guard=Guard(1.0)), before, stage()) == "guard.empty"
         leaves(replace(op, guard=LAX), before, stage(), *_expired(before, 1, 2, 3, 4))

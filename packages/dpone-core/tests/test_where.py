@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_condition_is_true_of(op: Compare, value: object, true_of: list[object
 
 @pytest.mark.parametrize("nan", [float("nan"), Decimal("NaN")], ids=["float", "decimal"])
 def test_nan_has_no_place_in_an_order_and_is_unlike_every_number(nan: object) -> None:
-    of = type(nan)
+    of: Any = type(nan)
     for op in ORDERED:
         assert not matches({"c": nan}, (Condition("c", op, of(2)),))
     true = {
