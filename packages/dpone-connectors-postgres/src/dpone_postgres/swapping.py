@@ -162,14 +162,16 @@ def older_transactions(connection: Connection, oid: int) -> bool:
     Who waits for a lock on the table has not read it yet.
     """
     query = (
-        "SELECT array_agg(l.virtualtransaction) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a "
+        "SELECT array_agg(l.virtualtransaction) FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a "
         "ON a.pid = l.pid WHERE l.locktype = 'virtualxid' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() "
-        "AND a.datname = pg_catalog.current_database() AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks w "
+        "AND coalesce(a.datname = pg_catalog.current_database(), a.pid IS NULL) "
+        "AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks w "
         f"WHERE w.pid = l.pid AND NOT w.granted AND w.relation = {oid})"
     ).encode()
     until = monotonic() + PATIENCE
     waiting: set[str] | None = None
     while True:
+        connection.execute("SELECT pg_catalog.pg_stat_clear_snapshot()")  # else who came since is not in the view
         row = connection.execute(query).fetchone()
         now = set(row[0] or ()) if row else set()
         waiting = now if waiting is None else waiting & now
