@@ -89,7 +89,7 @@ class _Picky(sink.MemorySink):
                     raise RemoteError("an empty token", code="planted.refused")
                 real(commit)
 
-            publication.save_position = save_position  # type: ignore[method-assign]
+            publication.save_position = save_position  # type: ignore[method-assign]  # a bug is planted
             yield publication
 
 
