@@ -132,7 +132,7 @@ def test_a_negative_scale_becomes_digits() -> None:
         ("BIGDECIMAL", "decimal(76,38)"),
         ("decimal(10, 2)", "decimal(10,2)"),
         ("INTEGER", "int64"),
-        ("array<struct<x float64, `y z` bytes(3)>>", "list<struct<x:float64,y z:binary(3)>>"),
+        ("array<struct<x float64, `y z` bytes(3)>>", 'list<struct<x:float64,"y z":binary(3)> not null>'),
         ("STRUCT<INT64, STRING>", "struct<_1:int64,_2:string>"),
         ("RANGE<DATE>", "opaque"),
         ("GEOGRAPHY", "opaque"),

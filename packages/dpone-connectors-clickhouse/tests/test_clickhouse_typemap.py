@@ -118,7 +118,7 @@ def test_a_nested_column_that_admits_null_is_lossy(nested: Type) -> None:
 
 
 def test_a_tuple_has_distinct_names_that_are_not_null() -> None:
-    for wrong in (("a", "a"), ("null",), ("",), ()):
+    for wrong in (("a", "a"), ("null",), ("",)):
         struct = Type(Kind.STRUCT, items=tuple(Field(name, parse_type("int8")) for name in wrong))
         assert TYPES.land(Field("c", struct, nullable=False)).native == "String"
 
@@ -132,12 +132,15 @@ def test_a_tuple_has_distinct_names_that_are_not_null() -> None:
         ("DateTime64(3, 'Europe/Berlin')", "timestamptz(3)"),
         ("DateTime", "timestamptz(0)"),
         ("FixedString(16)", "binary(16)"),
-        ("Nested(a Int8, b Array(String))", "list<struct<a:int8,b:list<string>>>"),
-        ("Tuple(Int8, String)", "struct<1:int8,2:string>"),
-        ("Map(LowCardinality(String), Array(UInt8))", "map<string,list<uint8>>"),
+        (
+            "Nested(a Int8, b Array(Nullable(String)))",
+            "list<struct<a:int8 not null,b:list<string> not null> not null>",
+        ),
+        ("Tuple(Int8, Nullable(String))", 'struct<"1":int8 not null,"2":string>'),
+        ("Map(LowCardinality(String), Array(UInt8))", "map<string,list<uint8 not null> not null>"),
         ("SimpleAggregateFunction(anyLast, Nullable(Decimal(9, 2)))", "decimal(9,2)"),
         ("Enum8('a, b' = 1, 'it\\'s)' = -2)", "string"),
-        ("Polygon", "list<list<struct<1:float64,2:float64>>>"),
+        ("Polygon", 'list<list<struct<"1":float64 not null,"2":float64 not null> not null> not null>'),
     ],
 )
 def test_a_native_type_is_read_as_what_it_holds(native: str, type_: str) -> None:

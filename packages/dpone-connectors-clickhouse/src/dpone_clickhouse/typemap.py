@@ -179,7 +179,7 @@ def _read(of: Native) -> Type:
             return Type(Kind.LIST, items=(_item("item", inner),))
         case "Map", (key, value):
             return Type(Kind.MAP, items=(_item("key", key), _item("value", value)))
-        case "Tuple", elements:
+        case "Tuple", elements if elements:
             return _struct(elements)
         case "Nested", elements if elements:
             return _array(_struct(elements))

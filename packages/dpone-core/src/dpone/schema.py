@@ -1,7 +1,8 @@
 """Types, fields and schemas in core's own words, and the verdict on what happens to each on its way.
 
 A type is printed and parsed as text (`decimal(38,9)`, `list<timestamptz(6)>`), because manifests, plans and evidence
-hold it so. Arrow is derived from it in `dpone.arrow`; nothing here imports it.
+hold it so; every type reads back as itself, and what could not be spelled is none. Arrow is derived from it in
+`dpone.arrow`; nothing here imports it.
 """
 
 from __future__ import annotations
@@ -40,27 +41,63 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """One type: `size` is bits, length or fractional digits by kind; `items` are the nested fields."""
+    """One type: `size` is bits, length or fractional digits by kind; `items` are the nested fields.
+
+    A scale may be negative, or beyond the precision, as some engines have it. Items of lists, values of maps and fields
+    of structs may be NULL unless spelled `not null`; keys of maps may not unless spelled `null`.
+    """
 
     kind: Kind
     size: int | None = None
     scale: int | None = None
     items: tuple[Field, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not _is_sized(self) or not _is_nested(self):
+            raise _bad_type(f"{self.kind.value} of {self.size}, {self.scale}, {[f.name for f in self.items]}")
+
     def __str__(self) -> str:
         match self.kind:
             case Kind.INT | Kind.UINT | Kind.FLOAT:
                 return f"{self.kind.value}{self.size}"
             case Kind.DECIMAL if self.size is not None:
-                return f"decimal({self.size},{self.scale or 0})"
+                return f"decimal({self.size},{self.scale})"
             case Kind.LIST:
-                return f"list<{self.items[0].type}>"
+                return f"list<{_spelled(self.items[0])}>"
             case Kind.MAP:
-                return f"map<{self.items[0].type},{self.items[1].type}>"
+                key, value = self.items
+                return f"map<{key.type}{' null' if key.nullable else ''},{_spelled(value)}>"
             case Kind.STRUCT:
-                return f"struct<{','.join(f'{f.name}:{f.type}' for f in self.items)}>"
+                return f"struct<{','.join(f'{_quoted(f.name)}:{_spelled(f)}' for f in self.items)}>"
             case _:
                 return self.kind.value if self.size is None else f"{self.kind.value}({self.size})"
+
+
+_BITS = {Kind.INT: {8, 16, 32, 64, 128, 256}, Kind.UINT: {8, 16, 32, 64, 128, 256}, Kind.FLOAT: {16, 32, 64}}
+_CLOCKS = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+_NESTED: dict[Kind, tuple[str, ...]] = {Kind.LIST: ("item",), Kind.MAP: ("key", "value")}
+
+
+def _is_sized(of: Type) -> bool:
+    """Size and scale are such as the kind has."""
+    if of.kind is Kind.DECIMAL:
+        return (of.size is None) is (of.scale is None) and (of.size is None or of.size > 0)
+    if of.scale is not None:
+        return False
+    if of.kind in _BITS:
+        return of.size in _BITS[of.kind]
+    if of.kind in _CLOCKS:
+        return of.size is not None and of.size >= 0
+    return of.size is None or (of.size >= 0 and not of.items)
+
+
+def _is_nested(of: Type) -> bool:
+    """The items are such as the kind has, and hold nothing that is not spelled."""
+    if any(f.native is not None for f in of.items):
+        return False
+    if of.kind is Kind.STRUCT:
+        return bool(of.items)
+    return tuple(f.name for f in of.items) == _NESTED.get(of.kind, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,24 +243,24 @@ def struct_of(**fields: Type) -> Type:
     return Type(Kind.STRUCT, items=tuple(Field(n, t) for n, t in fields.items()))
 
 
-_TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z_][A-Za-z_0-9]*)|([<>(),:]))")
-_SIZED = re.compile(r"(int|uint|float)(\d+)")
-_BITS = {"int": {8, 16, 32, 64, 128, 256}, "uint": {8, 16, 32, 64, 128, 256}, "float": {16, 32, 64}}
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_TOKEN = re.compile(rf'\s*(-?[0-9]+|{_WORD.pattern}|"(?:[^"]|"")*"|[<>(),:])')
+_SIZED = re.compile(r"(int|uint|float)([0-9]+)")
 _PLAIN = {k.value: k for k in Kind if k not in {Kind.INT, Kind.UINT, Kind.FLOAT, Kind.LIST, Kind.MAP, Kind.STRUCT}}
 
 
 def parse_type(text: str) -> Type:
-    """The type that `text` spells; `str(parse_type(t)) == t` for every canonical spelling."""
+    """The type that `text` spells: `parse_type(str(t)) == t` for every type."""
     tokens: list[str] = []
     at = 0
     while at < len(text.rstrip()):
         if not (found := _TOKEN.match(text, at)):
             raise _bad_type(text)
-        tokens.append(found.group(0).strip())
+        tokens.append(found[1])
         at = found.end()
     try:
         parsed, rest = _parse(tokens)
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, UsageError):
         raise _bad_type(text) from None
     if rest:
         raise _bad_type(text)
@@ -238,57 +275,69 @@ def _bad_type(text: str) -> UsageError:
     )
 
 
+def _spelled(field: Field) -> str:
+    return str(field.type) + ("" if field.nullable else " not null")
+
+
+def _quoted(name: str) -> str:
+    return name if _WORD.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
 def _parse(tokens: list[str]) -> tuple[Type, list[str]]:
     word, rest = tokens[0], tokens[1:]
     if sized := _SIZED.fullmatch(word):
-        bits = int(sized[2])
-        if bits not in _BITS[sized[1]]:
-            raise ValueError(word)
-        return Type(Kind(sized[1]), bits), rest
+        return Type(Kind(sized[1]), int(sized[2])), rest
     if word in {"list", "map", "struct"}:
-        return _parse_nested(word, rest)
+        return _parse_nested(Kind(word), rest)
     kind = _PLAIN.get(word)
     if kind is None:
         raise ValueError(word)
     numbers: list[int] = []
     if rest and rest[0] == "(":
         close = rest.index(")")
-        numbers = [int(t) for t in rest[1:close] if t != ","]
-        rest = rest[close + 1 :]
-    if kind is Kind.DECIMAL:
-        if len(numbers) > 2:  # noqa: PLR2004 -- precision and scale
+        numbers = [int(t) for t in rest[1:close:2]]
+        if not numbers or rest[2:close:2] != [","] * (len(numbers) - 1):
             raise ValueError(word)
-        return decimal(*numbers), rest
-    if len(numbers) > 1:
+        rest = rest[close + 1 :]
+    if len(numbers) > (2 if kind is Kind.DECIMAL else 1):
         raise ValueError(word)
-    if kind in {Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}:
-        return Type(kind, numbers[0] if numbers else 6), rest
-    return Type(kind, numbers[0] if numbers else None), rest
+    if kind is Kind.DECIMAL:
+        return decimal(*numbers), rest
+    return Type(kind, numbers[0] if numbers else 6 if kind in _CLOCKS else None), rest
 
 
-def _parse_nested(word: str, tokens: list[str]) -> tuple[Type, list[str]]:
+def _parse_nested(kind: Kind, tokens: list[str]) -> tuple[Type, list[str]]:
     _expect(tokens, "<")
     rest = tokens[1:]
-    types: list[tuple[str, Type]] = []
+    items: list[Field] = []
+    names = iter(_NESTED.get(kind, ()))
     while True:
-        name = ""
-        if word == "struct":
-            name = rest[0]
+        if kind is Kind.STRUCT:
+            name = _unquoted(rest[0])
             _expect(rest[1:], ":")
             rest = rest[2:]
-        parsed, rest = _parse(rest)
-        types.append((name, parsed))
-        if rest[0] == ",":
-            rest = rest[1:]
-            continue
-        _expect(rest, ">")
+        else:
+            name = next(names, "")  # one too many, which no type has
+        of, rest = _parse(rest)
+        nullable = (kind, name) != (Kind.MAP, "key")
+        if rest[0] == "null" and not nullable:
+            nullable, rest = True, rest[1:]
+        elif rest[:2] == ["not", "null"] and nullable:
+            nullable, rest = False, rest[2:]
+        items.append(Field(name, of, nullable))
+        if rest[0] != ",":
+            break
         rest = rest[1:]
-        break
-    if word == "struct":
-        return Type(Kind.STRUCT, items=tuple(Field(n, t) for n, t in types)), rest
-    if len(types) != (1 if word == "list" else 2):
-        raise ValueError(word)
-    return (list_of(types[0][1]) if word == "list" else map_of(types[0][1], types[1][1])), rest
+    _expect(rest, ">")
+    return Type(kind, items=tuple(items)), rest[1:]
+
+
+def _unquoted(token: str) -> str:
+    if token.startswith('"'):
+        return token[1:-1].replace('""', '"')
+    if not _WORD.fullmatch(token):
+        raise ValueError(token)
+    return token
 
 
 def _expect(tokens: list[str], sign: str) -> None:

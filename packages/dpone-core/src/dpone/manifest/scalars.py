@@ -214,7 +214,7 @@ StepField = Annotated[
 # ----------------------------------------------------------------------- types
 
 _FLAT = (
-    r"(?:u?int(?:8|16|32|64|128|256)|float(?:16|32|64)|decimal(?:\( *[0-9]+ *(?:, *[0-9]+ *)?\))?"
+    r"(?:u?int(?:8|16|32|64|128|256)|float(?:16|32|64)|decimal(?:\( *[0-9]+ *(?:, *-?[0-9]+ *)?\))?"
     r"|(?:time|timestamp|timestamptz|string|binary)(?:\( *[0-9]+ *\))?|bool|date|uuid|json|interval|opaque)"
 )
 TYPE_PATTERN = rf"^ *(?:{_FLAT}|(?:list|map|struct) *<.+>) *$"
