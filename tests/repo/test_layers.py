@@ -57,6 +57,11 @@ def sources(distribution: str = "*") -> dict[str, ast.Module]:
     return {module_name(path): ast.parse(path.read_text()) for path in PACKAGES.glob(f"{distribution}/src/**/*.py")}
 
 
+def test_nothing_is_imported_that_only_comes_along_with_another_package() -> None:
+    users = {name for name, tree in sources().items() if any(i.startswith("typing_extensions") for i in imports(tree))}
+    assert not users, "the standard library of 3.11 has what is needed of typing_extensions"
+
+
 def graph(modules: dict[str, ast.Module]) -> Graph:
     """Which of these modules each of them imports; a name inside a module counts as that module."""
     found: Graph = {}

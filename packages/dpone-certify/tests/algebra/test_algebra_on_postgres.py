@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pytest
-from typing_extensions import override
 
 from algebra.loads import run
 from algebra.scenarios import Dice, scenario
@@ -44,30 +43,24 @@ class OnPostgres(Rehearsal):
     dialect: Dialect = PlainDialect()
     connection: ClassVar[Any]
 
-    @override
     def open(self) -> None:
         for statement in ("DROP SCHEMA IF EXISTS r CASCADE", "CREATE SCHEMA r", "SET search_path = r"):
             self.run(statement)
 
-    @override
     def close(self) -> None:
         pass
 
-    @override
     def run(self, text: str) -> int:
         return int(self.connection.execute(text.encode()).rowcount)
 
-    @override
     def query(self, text: str) -> list[tuple[Any, ...]]:
         return list(self.connection.execute(text.encode()).fetchall())
 
-    @override
     def fill(self, table: str, fields: Sequence[Field], rows: Sequence[Sequence[object]]) -> None:
         for row in rows:
             values = ", ".join(self.dialect.literal(value, f.type) for value, f in zip(row, fields, strict=True))
             self.run(f"INSERT INTO {table} VALUES ({values})")
 
-    @override
     def value(self, stored: object, of: Type) -> object:
         return stored
 

@@ -8,8 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
 
-from typing_extensions import override
-
 from dpone.errors import PlanError
 from dpone.ops import Grain, Upsert
 from dpone.schema import Field, Kind, Type
@@ -41,7 +39,6 @@ class BigQueryDialect(Dialect):
     name: ClassVar[str] = ENGINE
     max_identifier: ClassVar[int] = 300
 
-    @override
     def quote(self, identifier: str) -> str:
         """Quoting does not help against what BigQuery never takes: it is refused here, before a job is sent."""
         if found := _FORBIDDEN.search(identifier):
@@ -58,12 +55,10 @@ class BigQueryDialect(Dialect):
             )
         return super().quote(identifier)
 
-    @override
     def quoted(self, identifier: str) -> str:
         """Backquotes; what would need an escape between them is in no name."""
         return f"`{identifier}`"
 
-    @override
     def table(self, parts: Sequence[str]) -> str:
         """A project of a domain has a dot and a colon in its name: `example.com:project`."""
         *project, dataset, name = parts if len(parts) > 1 else (None, *parts)
@@ -79,7 +74,6 @@ class BigQueryDialect(Dialect):
 
     # ---------------------------------------------------------------- literals
 
-    @override
     def literal(self, value: object, as_type: Type | None = None) -> str:
         """Numbers that are exact: a bare 1.5 is a FLOAT64, and an integer beyond 64 bits is nothing at all."""
         match value:
@@ -105,48 +99,40 @@ class BigQueryDialect(Dialect):
         word = "NUMERIC" if len(whole) <= NUMERIC_WHOLE and len(behind) <= NUMERIC_SCALE else "BIGNUMERIC"
         return f"{word} '{digits}'"
 
-    @override
     def text(self, value: str) -> str:
         """A backslash escapes, so it is escaped itself; so are quotes and whatever would end the line."""
         return "'" + _CONTROL.sub(lambda found: _ESCAPES.get(found[0], f"\\u{ord(found[0]):04x}"), value) + "'"
 
-    @override
     def binary(self, value: bytes) -> str:
         return "b'" + "".join(f"\\x{byte:02x}" for byte in value) + "'"
 
-    @override
     def special(self, spelled: str, as_type: Type) -> str:
         """FLOAT64 alone has them."""
         if as_type.kind is not Kind.FLOAT:
             raise PlanError(f"NUMERIC has no {spelled}", code="plan.no_literal", hint="change the filter's value")
         return f"CAST('{spelled}' AS FLOAT64)"
 
-    @override
     def instant(self, value: datetime, as_type: Type | None) -> str:
         return f"TIMESTAMP '{value.replace(tzinfo=None).isoformat(' ', 'microseconds')}+00:00'"
 
-    @override
     def wall_clock(self, value: datetime, as_type: Type | None) -> str:
         """What others call a timestamp without zone is a DATETIME; TIMESTAMP is an instant."""
         return f"DATETIME '{value.isoformat(' ', 'microseconds')}'"
 
     # ------------------------------------------------------------- comparisons
 
-    @override
     def equals(self, left: str, right: str, of: Type | None = None) -> str:
         """A NaN equals itself in dpone, and not in BigQuery."""
         if of is not None and of.kind is Kind.FLOAT:
             return f"({left} = {right} OR (IS_NAN({left}) AND IS_NAN({right})))"
         return super().equals(left, right, of)
 
-    @override
     def differs(self, left: str, right: str, of: Type | None = None) -> str:
         """JSON, ARRAY and STRUCT have no equality of their own, and are compared by their text."""
         if of is not None and of.kind in _BY_JSON:
             left, right = f"TO_JSON_STRING({left})", f"TO_JSON_STRING({right})"
         return super().differs(left, right, of)
 
-    @override
     def truncate(self, expression: str, grain: Grain, of: Type) -> str:
         """One function per type; an instant is cut in UTC."""
         if grain is Grain.VALUE or (grain is Grain.DAY and of.kind is Kind.DATE):
@@ -154,36 +140,30 @@ class BigQueryDialect(Dialect):
         zone = ", 'UTC'" if of.kind is Kind.TIMESTAMPTZ else ""
         return f"{_TRUNC[of.kind]}({expression}, {grain.value.upper()}{zone})"
 
-    @override
     def one_character(self, expression: str, position: int) -> str:
         return f"SUBSTR({expression}, {position}, 1)"
 
-    @override
     def total(self, expression: str, of: Type) -> str:
         """As BIGNUMERIC: NUMERIC has 29 digits before the point."""
         return f"SUM(CAST({expression} AS BIGNUMERIC))"
 
     # ------------------------------------------------------------- definitions
 
-    @override
     def spell(self, field: Field) -> str:
         return field.native_of(self.name) or TYPES.land(field).native
 
-    @override
     def definition(self, field: Field) -> str:
         """An ARRAY takes no NOT NULL: it never is."""
         definition = f"{self.quote(field.name)} {self.spell(field)}"
         is_array = parse_native(self.spell(field)).word == "ARRAY"
         return definition if field.nullable or is_array else f"{definition} NOT NULL"
 
-    @override
     def create_table(self, table: str, fields: Sequence[Field], key: Sequence[str] = ()) -> str:
         """Without a primary key: it would not be enforced, and the optimizer would believe it."""
         return super().create_table(table, fields)
 
     # -------------------------------------------------------------- operations
 
-    @override
     def upsert(self, op: Upsert, load: SqlLoad) -> Statements:
         """MERGE: one statement reads the target once, and what is read is what is paid for.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StringConstraints, model_validator
-from typing_extensions import override
 
 from dpone.connector import Dataset, SinkOptions, SourceOptions, Target
 from dpone.manifest.options import Pattern, Template
@@ -62,7 +61,6 @@ class KafkaSource(SourceOptions):
             raise refused("a raw value has no fields: leave out `columns`")
         return self
 
-    @override
     def dataset(self) -> Dataset:
         return Dataset((self.topic,), None, self.model_dump(mode="json", exclude={"topic"}, exclude_none=True))
 
@@ -94,6 +92,5 @@ class KafkaSink(SinkOptions):
         "found; false allows appending alone",
     )
 
-    @override
     def target(self) -> Target:
         return Target((self.topic,), self.model_dump(mode="json", exclude={"topic"}, exclude_none=True))

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import ClassVar
 
-from typing_extensions import override
-
 from dpone.errors import PlanError
 from dpone.ops import Grain, Upsert
 from dpone.schema import Field, Kind, Type
@@ -39,19 +37,16 @@ class MssqlDialect(Dialect):
     name: ClassVar[str] = ENGINE
     max_identifier: ClassVar[int] = 128
 
-    @override
     def identifier_length(self, identifier: str) -> int:
         """Names are nvarchar: a character beyond the first plane counts twice."""
         return _units(identifier)
 
-    @override
     def quoted(self, identifier: str) -> str:
         """Brackets, since quotes depend on a setting of the session."""
         return "[" + identifier.replace("]", "]]") + "]"
 
     # ---------------------------------------------------------------- literals
 
-    @override
     def literal(self, value: object, as_type: Type | None = None) -> str:
         """Dates and times in ISO form under a CAST: T-SQL has no typed literals, and reads others by language."""
         match value:
@@ -64,12 +59,10 @@ class MssqlDialect(Dialect):
             case _:
                 return super().literal(value, as_type)
 
-    @override
-    def boolean(self, value: bool) -> str:
+    def boolean(self, value: bool) -> str:  # noqa: FBT001 - the value itself
         """A bit: there are no booleans."""
         return str(int(value))
 
-    @override
     def text(self, value: str) -> str:
         """National, so that no code page comes between; cut where a backslash would swallow the end of a line."""
         if "\0" in value:
@@ -84,28 +77,23 @@ class MssqlDialect(Dialect):
             return f"N'{first}'"
         return " + ".join([f"(CAST(N'{first}' AS nvarchar(max))", *(f"N'{part}'" for part in rest)]) + ")"
 
-    @override
     def binary(self, value: bytes) -> str:
         return f"0x{value.hex().upper()}"
 
-    @override
     def special(self, spelled: str, as_type: Type) -> str:
         """No column holds one, so nothing can be compared with it."""
         raise PlanError(
             f"SQL Server has no {spelled}", code="plan.no_literal", hint="change the filter's value, or leave it out"
         )
 
-    @override
     def instant(self, value: datetime, as_type: Type | None) -> str:
         return f"CAST('{value.replace(tzinfo=None).isoformat('T', 'microseconds')}+00:00' AS datetimeoffset(6))"
 
-    @override
     def wall_clock(self, value: datetime, as_type: Type | None) -> str:
         return f"CAST('{value.isoformat('T', 'microseconds')}' AS datetime2(6))"
 
     # ------------------------------------------------------------- comparisons
 
-    @override
     def equals(self, left: str, right: str, of: Type | None = None) -> str:
         """Text by code points and length, bytes by value and length: see the module."""
         match of:
@@ -118,7 +106,6 @@ class MssqlDialect(Dialect):
             case _:
                 return f"{left} = {right}"
 
-    @override
     def differs(self, left: str, right: str, of: Type | None = None) -> str:
         """By CASE: there is no IS DISTINCT FROM before 2022, and EXISTS (... EXCEPT ...) would take a window function
         of the outer query over a single row of its own.
@@ -130,7 +117,6 @@ class MssqlDialect(Dialect):
         same = self.equals(left, right, Type(Kind.STRING) if of is not None and of.kind in _TEXT else of)
         return f"CASE WHEN {same} OR ({left} IS NULL AND {right} IS NULL) THEN 0 ELSE 1 END = 1"
 
-    @override
     def among(self, expression: str, values: tuple[object, ...], of: Type | None, *, inside: bool) -> str:
         """Text one by one, since IN compares by the column's collation."""
         known = [value for value in values if value is not None]
@@ -139,7 +125,6 @@ class MssqlDialect(Dialect):
         found = " OR ".join(self.equals(expression, self.literal(value, of), of) for value in known)
         return f"({found})" if inside else f"NOT ({found})"
 
-    @override
     def truncate(self, expression: str, grain: Grain, of: Type) -> str:
         """From parts: there is no DATETRUNC before 2022, and the usual DATEDIFF from day zero begins in 1753.
 
@@ -162,17 +147,14 @@ class MssqlDialect(Dialect):
             case Grain.HOUR:
                 return f"DATETIME2FROMPARTS({year}, {month}, {day}, DATEPART(hour, {expression}), 0, 0, 0, 0)"
 
-    @override
     def concatenate(self, expressions: Sequence[str]) -> str:
         return " + ".join(expressions)
 
     # ------------------------------------------------------------- definitions
 
-    @override
     def spell(self, field: Field) -> str:
         return field.native_of(self.name) or TYPES.land(field).native
 
-    @override
     def definition(self, field: Field) -> str:
         """NULL is written out: whether it is the default depends on a setting of the session."""
         return self._definition(field, "")
@@ -181,7 +163,6 @@ class MssqlDialect(Dialect):
         null = "NULL" if field.nullable else "NOT NULL"
         return f"{self.quote(field.name)} {self.spell(field)}{collation} {null}"
 
-    @override
     def create_table(self, table: str, fields: Sequence[Field], key: Sequence[str] = ()) -> str:
         """Text of the key gets the binary collation, without which the index would refuse `A` beside `a`.
 
@@ -202,27 +183,22 @@ class MssqlDialect(Dialect):
             parts.append(f"PRIMARY KEY {kind} ({', '.join(map(self.quote, key))})")
         return f"CREATE TABLE {table} ({', '.join(parts)})"
 
-    @override
     def create_as(self, table: str, query: str) -> str:
         """SELECT INTO: CREATE TABLE AS is another product's."""
         return f"SELECT * INTO {table} FROM ({query}) AS q"  # noqa: S608 - quoted identifiers and encoded literals
 
-    @override
     def add_column(self, table: str, field: Field) -> str:
         """ADD without COLUMN."""
         return f"ALTER TABLE {table} ADD {self.definition(field)}"
 
-    @override
     def widen_column(self, table: str, field: Field) -> str:
         """The whole definition, since what is left out would fall back to a default."""
         return f"ALTER TABLE {table} ALTER COLUMN {self.definition(field)}"
 
-    @override
     def relax_column(self, table: str, field: Field) -> str:
         """The whole definition, since there is no DROP NOT NULL."""
         return f"ALTER TABLE {table} ALTER COLUMN {self.quote(field.name)} {self.spell(field)} NULL"
 
-    @override
     def rename(self, table: str, name: str) -> str:
         """sp_rename: there is no ALTER TABLE ... RENAME. The new name is a value there, and not quoted."""
         self.quote(name)  # which refuses one that is too long
@@ -230,12 +206,10 @@ class MssqlDialect(Dialect):
 
     # ------------------------------------------------------ changes of content
 
-    @override
     def delete(self, table: str, alias: str, condition: str) -> str:
         """An alias stands in FROM alone."""
         return f"DELETE {alias} FROM {table} AS {alias} WHERE {condition}"
 
-    @override
     def update(
         self, table: str, alias: str, assignments: Sequence[tuple[str, str]], source: str | None, condition: str
     ) -> str:
@@ -249,7 +223,6 @@ class MssqlDialect(Dialect):
         joined = f" CROSS JOIN {source}" if source else ""
         return f"UPDATE {alias} SET {sets} FROM {target}{joined} WHERE {condition}"  # noqa: S608 - as in the class above
 
-    @override
     def upsert(self, op: Upsert, load: SqlLoad) -> Statements:
         """UPDATE and INSERT under range locks, so that no other writer's row of the same key comes between the two.
 

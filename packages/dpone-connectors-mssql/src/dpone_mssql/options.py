@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from typing_extensions import override
 
 from dpone.connector import Dataset, Target
 from dpone.manifest.options import TableSink, TableSource
@@ -39,7 +38,6 @@ class MssqlSource(TableSource):
             qualified(self.table)
         return self
 
-    @override
     def dataset(self) -> Dataset:
         found = super().dataset()
         return found if self.table is None else replace(found, name=qualified(self.table))
@@ -61,7 +59,6 @@ class MssqlSink(TableSink):
         qualified(self.table)
         return self
 
-    @override
     def target(self) -> Target:
         return replace(super().target(), name=qualified(self.table))
 

@@ -16,7 +16,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from typing_extensions import override
 
 from dpone.connector import Dataset, SourceOptions
 from dpone.manifest.options import Pattern
@@ -180,7 +179,6 @@ class RestSource(SourceOptions):
                 raise refused(f"{name} is no time zone: write one like UTC or Europe/Berlin") from None
         return name
 
-    @override
     def dataset(self) -> Dataset:
         return Dataset((self.path,), None, self.model_dump(mode="json", exclude={"path"}, exclude_none=True))
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from typing_extensions import override
 
 from dpone.errors import RemoteError
 from dpone_rest.faults import refuse_elsewhere
@@ -74,9 +73,11 @@ class PinnedAdapter(HTTPAdapter):
         self._address = address
         super().__init__(max_retries=0)
 
-    @override
     def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str,
+        cert: Any = None,  # noqa: FBT001 - as its base has it
     ) -> Any:
         if origin_of(request.url or "") != self._origin:
             raise refuse_elsewhere(str(self._origin))
@@ -87,7 +88,6 @@ class PinnedAdapter(HTTPAdapter):
             how |= {"server_hostname": self._origin.host, "assert_hostname": self._origin.host}
         return where, how
 
-    @override
     def add_headers(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
         request.headers["Host"] = self._origin.header
 
@@ -95,7 +95,6 @@ class PinnedAdapter(HTTPAdapter):
 class _WithoutQueries(logging.Filter):
     """Takes the query out of what urllib3 logs of a request: an API key may be in it."""
 
-    @override
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
@@ -107,7 +106,6 @@ for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
 
 
 class _Session(requests.Session):
-    @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None, so that redirections are left to us: requests would prepare the next one even where it follows none."""
 

@@ -9,9 +9,12 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from typing_extensions import Buffer, override
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 class Spool:
@@ -46,12 +49,10 @@ class _Reader(io.RawIOBase):
         self._handle = handle
         self._at = 0
 
-    @override
     def readable(self) -> bool:
         return True
 
-    @override
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
         data = os.pread(self._handle, len(view), self._at)
         view[: len(data)] = data

@@ -18,8 +18,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from typing_extensions import override
-
 from dpone_rest.mock.faults import Fault, Plan, Wrong
 from dpone_rest.mock.guard import Credentials, Guard
 from dpone_rest.mock.tables import Tables, listed
@@ -87,7 +85,6 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a client that keeps its connection would hold us up
 
-    @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is none of our business."""
 
@@ -100,8 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     timeout = 60
 
-    @override
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that its base gives it
         """Nothing is logged: a query may hold a key."""
 
     def do_GET(self) -> None:

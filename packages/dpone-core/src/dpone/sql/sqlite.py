@@ -12,8 +12,6 @@ from decimal import Context, Decimal, Inexact
 from typing import ClassVar
 from uuid import UUID
 
-from typing_extensions import override
-
 from dpone.ops import Grain
 from dpone.schema import Field, Kind, Type
 from dpone.sql.dialect import Dialect
@@ -30,31 +28,24 @@ class SqliteDialect(Dialect):
 
     name: ClassVar[str] = "sqlite"
 
-    @override
     def literal(self, value: object, as_type: Type | None = None) -> str:
         return super().literal(encode(value), as_type)
 
-    @override
-    def boolean(self, value: bool) -> str:
+    def boolean(self, value: bool) -> str:  # noqa: FBT001 - the value itself
         return str(int(value))
 
-    @override
     def special(self, spelled: str, as_type: Type) -> str:
         return {"Infinity": "9e999", "-Infinity": "-9e999"}.get(spelled, "NULL")  # SQLite stores NaN as NULL
 
-    @override
     def differs(self, left: str, right: str, of: Type | None = None) -> str:
         return f"{left} IS NOT {right}"
 
-    @override
     def truncate(self, expression: str, grain: Grain, of: Type) -> str:
         return expression if grain is Grain.VALUE else f"SUBSTR({expression}, 1, {_LENGTH[grain]})"
 
-    @override
     def total(self, expression: str, of: Type) -> str:
         return f"DPONE_TOTAL({expression})"
 
-    @override
     def spell(self, field: Field) -> str:
         of = field.type
         if of.kind is Kind.INT and of.size is not None:
