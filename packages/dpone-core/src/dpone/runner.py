@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 from dpone import events
+from dpone.again import carried_through, was_stopped_for_another
 from dpone.batch import Batch
 from dpone.checks import Checksum, probe_of, run_checks
 from dpone.connector import (
@@ -354,7 +355,33 @@ def _outside(code: str, message: str) -> DataError:
 
 
 def _publish(run: Run, ready: Ready, expected: Stored | None, chunk: Chunk | None) -> Stored:
-    """The stage is in the target together with its position, or nothing changed."""
+    """The stage is in the target together with its position, or nothing changed.
+
+    A transaction that the server stopped for the sake of another one is carried out anew: the stage is still there.
+    """
+
+    def attempt() -> Stored:
+        said: list[events.Event] = []
+        try:
+            return _carry_out(run, ready, expected, chunk, said)
+        except BaseException as error:
+            if not was_stopped_for_another(error):
+                _tell(run, said)
+            raise
+
+    return carried_through(attempt, run.stop.check)
+
+
+def _tell(run: Run, said: list[events.Event]) -> None:
+    for event in said:
+        run.notify(event)
+    said.clear()
+
+
+def _carry_out(
+    run: Run, ready: Ready, expected: Stored | None, chunk: Chunk | None, said: list[events.Event]
+) -> Stored:
+    """One attempt at the final act; `said` is what to tell of it unless there is another one."""
     prepared = ready.prepared
     # a chunk was staged before its predecessor was published, perhaps before there was a target at all
     changes = prepared.changes if chunk is None else _changes_now(run, prepared, expected)
@@ -366,20 +393,20 @@ def _publish(run: Run, ready: Ready, expected: Stored | None, chunk: Chunk | Non
     with run.sink.publication(prepared.spec, prepared.load) as publication:
         publication.ensure(prepared.spec.layout, changes)
         hit("after_ensure")
-        run.notify(events.LayoutEnsured(prepared.spec.layout, changes))
+        said.append(events.LayoutEnsured(prepared.spec.layout, changes))
         created = any(isinstance(c, CreateTarget) for c in changes)
         before = 0 if created else _rows(publication)
         applied = publication.apply(prepared.program, ready.stage)
-        for op, counts in zip(prepared.program, applied.counts, strict=True):
-            run.notify(events.OpApplied(op, counts))
+        said += [events.OpApplied(op, c) for op, c in zip(prepared.program, applied.counts, strict=True)]
         after = _reconcile(run, publication, ready, before, applied)
         hit("after_reconcile")
-        run.notify(events.Reconciled(run.plan.reconcile.value, before, after))
+        said.append(events.Reconciled(run.plan.reconcile.value, before, after))
         with run.stop.shield():  # a signal waits until it is known whether the commit happened
             publication.save_position(Commit(expected, new, run.id, chunk))
             hit("after_save_position")
             publication.commit()
             hit("after_commit")
+            _tell(run, said)
             run.notify(events.StateCommitted(new.load_id, new.generation, new.position))
     hit("before_settle")
     if ready.upto is not None:
