@@ -100,27 +100,28 @@ def _fit(
 ) -> tuple[list[SchemaChange], Field]:
     steps: list[SchemaChange] = []
     fitted = stored
-    old, new = stored.native or str(stored.type), field.native or str(field.type)
+    old, new = _spelling(stored), _spelling(field)
     if old != new and not widens(new, old):  # a column that is already wider takes the values as it is
         if not widens(old, new):
             raise PlanError(
-                f"column {field.name}: the target has {_plain(old)}, the source now gives {_plain(new)}, "
+                f"column {field.name}: the target has {old}, the source now gives {new}, "
                 "and not every stored value would survive the change",
                 code="plan.incompatible_column",
                 hint="cast the column under `columns:`, or rebuild the target by full_refresh",
             )
         if policy.widened is Widened.REFUSE:
-            raise _refused(f"column {field.name} would widen from {_plain(old)} to {_plain(new)}", "widened: widen")
+            raise _refused(f"column {field.name} would widen from {old} to {new}", "widened: widen")
         fitted = replace(field, nullable=stored.nullable)
-        steps.append(WidenColumn(fitted, _plain(old)))
+        steps.append(WidenColumn(fitted, old))
     if field.nullable and not stored.nullable:
         fitted = replace(fitted, nullable=True)
         steps.append(RelaxColumn(field.name))
     return steps, fitted
 
 
-def _plain(native: str) -> str:
-    return native.partition(":")[2] or native
+def _spelling(field: Field) -> str:
+    """The native type as its engine spells it, without the engine's name; core's own spelling where none is known."""
+    return str(field.type) if field.native is None else field.native.partition(":")[2] or field.native
 
 
 def _refused(found: str, cure: str) -> PlanError:

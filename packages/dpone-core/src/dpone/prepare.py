@@ -97,8 +97,8 @@ def prepare(
 
 def _landed(column: PlannedColumn, layout: Layout) -> Landing:
     """The landing in the column that is really there, which may be wider than the one that would be made."""
-    native = layout.schema[column.field.name].native or column.landing.native
-    return replace(column.landing, native=native.partition(":")[2] or native)
+    native = layout.schema[column.field.name].native
+    return column.landing if native is None else replace(column.landing, native=native.partition(":")[2] or native)
 
 
 def _passes_core(columns: Sequence[PlannedColumn], core_where: Where) -> str | None:

@@ -186,7 +186,8 @@ class TypeMap:
     """How one engine's types are read and how fields of any engine land in it.
 
     `natives` holds one spelling of each native type, for tables and tests. `widens(old, new)` is true when an existing
-    column may take the type `new` without any stored value changing.
+    column may take the type `new` without any stored value changing; both are native spellings, without the name of
+    the engine.
     """
 
     natives: tuple[str, ...]

@@ -11,7 +11,6 @@ SIZES = ["int16", "int32", "int64"]
 
 
 def widens(old: str, new: str) -> bool:
-    old, new = old.partition(":")[2], new.partition(":")[2]
     return old in SIZES and new in SIZES and SIZES.index(old) < SIZES.index(new)
 
 
@@ -34,6 +33,20 @@ def test_an_absent_target_is_created_as_wanted() -> None:
     found = evolve(None, wanted, Policy(), widens)
     assert found.changes == (CreateTarget(),)
     assert found.layout == wanted
+
+
+def test_natives_are_compared_as_the_engine_spells_them() -> None:
+    asked = []
+
+    def record(old: str, new: str) -> bool:
+        asked.append((old, new))
+        return True
+
+    nested = Layout(Schema((Field("v", parse_type("struct<a:int64>")),)))  # as a target that names no natives has it
+    evolve(layout("v struct<a:int32>"), layout("v struct<a:int64>"), Policy(), record)
+    evolve(nested, layout("v struct<a:int64>"), Policy(), record)
+    evolve(nested, layout("v struct<b:int64>"), Policy(), record)
+    assert asked == [("struct<a:int64>", "struct<a:int32>"), ("struct<b:int64>", "struct<a:int64>")]
 
 
 def test_an_equal_target_needs_nothing() -> None:
