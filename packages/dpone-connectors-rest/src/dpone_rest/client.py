@@ -13,12 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from threading import local
 from time import monotonic, sleep
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import requests
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from urllib3.exceptions import (
     DecodeError,
     HTTPError,
@@ -76,25 +75,37 @@ class Client:
 
     def __init__(self, config: RestConfig, wait: Callable[[float], None] = sleep, dice: Dice = random.random) -> None:
         self._config = config
-        self._wait = wait
         self._dice = dice
         self._origin = _origin(config.url)
         self._addresses = {self._origin: resolve(self._origin)}
-        self._local = local()  # a session for each thread, since requests promises nothing to threads that share one
-        self._sessions: list[requests.Session] = []
+        self._idle: list[requests.Session] = []  # one thread at a time has a session: requests promises nothing to more
         self._pace = Pace(config.rate_limit, wait)
         self._login: Login = login_of(config, self._ask_token)
+        self._retrying = Retrying(
+            sleep=wait,
+            wait=self._due,
+            stop=lambda state: state.attempt_number > config.retries,
+            retry=retry_if_exception_type(_Refused),
+            reraise=True,
+        )
 
     def close(self) -> None:
-        for session in self._sessions:
-            session.close()
+        while self._idle:
+            self._idle.pop().close()
 
-    def _session(self) -> requests.Session:
-        found: requests.Session | None = getattr(self._local, "session", None)
-        if found is None:
-            found = self._local.session = _session(self._config, self._origin, self._addresses[self._origin])
-            self._sessions.append(found)
-        return found
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        """A session that nobody else has meanwhile."""
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = _session(self._config, self._origin, self._addresses[self._origin])
+        try:
+            yield session
+        except BaseException:
+            session.close()  # whatever is wrong with it, nobody else meets it
+            raise
+        self._idle.append(session)
 
     @property
     def address_now(self) -> str:
@@ -121,22 +132,15 @@ class Client:
 
     # -------------------------------------------------------------------- attempts
 
-    def _repeated(self, url: str, attempt: Callable[[], Answer]) -> Answer:
-        def waits(state: RetryCallState) -> float:
-            refused = state.outcome.exception() if state.outcome else None
-            asked = refused.wait if isinstance(refused, _Refused) else None
-            chosen = backoff(state.attempt_number, self._dice)
-            return asked or chosen
+    def _due(self, state: RetryCallState) -> float:
+        """Seconds until the next attempt: what the API asks for, or what we choose."""
+        refused = state.outcome.exception() if state.outcome else None
+        asked = refused.wait if isinstance(refused, _Refused) else None
+        return asked or backoff(state.attempt_number, self._dice)
 
-        retrying = Retrying(
-            sleep=self._wait,
-            wait=waits,
-            stop=lambda state: state.attempt_number > self._config.retries,
-            retry=retry_if_exception(lambda error: isinstance(error, _Refused)),
-            reraise=True,
-        )
+    def _repeated(self, url: str, attempt: Callable[[], Answer]) -> Answer:
         try:
-            answer: Answer = retrying(attempt)
+            answer: Answer = self._retrying(attempt)
         except _Refused as refused:
             error = refused.error
         else:
@@ -181,8 +185,8 @@ class Client:
         config = self._config
         whole = config.answer_timeout if within is None else min(config.answer_timeout, within)
         part = min(config.timeout, whole)
-        with _named(url, part):
-            answer = self._session().get(
+        with _named(url, part), self._session() as session:
+            answer = session.get(
                 with_params(url, self._login.params()),
                 headers=headers,
                 timeout=(config.connect_timeout, part),

@@ -30,7 +30,7 @@ from dpone_rest.config import RestConfig
 from dpone_rest.filtering import matching
 from dpone_rest.narrowing import narrowing
 from dpone_rest.options import RestSource, options_of
-from dpone_rest.paging import Page, first_request, pages
+from dpone_rest.paging import Page, first_request, pages_ahead
 from dpone_rest.shape import Shape, declared, inferred, shape_of
 from dpone_rest.spool import Spool
 from dpone_rest.windows import Course, Mark, Window, course_of, within
@@ -136,7 +136,7 @@ class ApiSource:
         self, request: ReadRequest, options: RestSource, schema: Schema, course: Course | None, hi: Mark | None
     ) -> Iterator[Page]:
         seconds = None if request.timeout is None else request.timeout.total_seconds()
-        return pages(self._client, options, narrowing(request, options, schema, course, hi), within=seconds)
+        return pages_ahead(self._client, options, narrowing(request, options, schema, course, hi), within=seconds)
 
     # -------------------------------------------------------------------- reading
 

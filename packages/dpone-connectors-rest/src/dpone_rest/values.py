@@ -71,11 +71,13 @@ def _only(values: Values, *allowed: type) -> None:
 
 
 def _each(values: Values, turn: Callable[[Any], Any]) -> list[Any]:
+    if type(None) not in set(map(type, values)):  # asked so, since a Decimal compared with None costs 0.4 us
+        return list(map(turn, values))
     return [None if v is None else turn(v) for v in values]
 
 
-def _text_array(texts: Iterable[str | None]) -> pa.StringArray:
-    return pa.array(list(texts), pa.string())
+def _text_array(texts: Sequence[str | None]) -> pa.StringArray:
+    return pa.array(texts, pa.string())
 
 
 # --------------------------------------------------------------------------- kinds
@@ -119,6 +121,11 @@ def _floats(values: Values, of: Type) -> pa.Array[Any]:
     _only(values, int, Decimal, str)
     bits = of.size or 64
     sure = _SURE_CHARACTERS[bits]
+    if bits == 64 and set(map(type, values)) <= {Decimal, type(None)}:  # noqa: PLR2004 - what most APIs give
+        texts = _each(values, str)
+        said = [text for text in texts if text is not None]
+        if max(map(len, said), default=0) <= sure and "E" not in "".join(said):
+            return _text_array(texts).cast(pa.float64())
 
     def number(value: int | Decimal | str) -> float:
         text = str(value)
@@ -148,7 +155,7 @@ def _nearest(value: Decimal, bits: int) -> float:
 
 def _decimals(values: Values, of: Type) -> pa.Array[Any]:
     _only(values, int, Decimal, str)
-    if any(type(v) is str and not _NUMBER.fullmatch(v) for v in values):
+    if str in set(map(type, values)) and any(type(v) is str and not _NUMBER.fullmatch(v) for v in values):
         if of.size is None and all(v in _SPECIAL or _NUMBER.fullmatch(v) for v in values if type(v) is str):
             return _text_array(_each(values, _written_out))
         raise Unfit("")
