@@ -66,7 +66,8 @@ class PostgresSource:
         snapshot = str(split.payload["snapshot"])
         own = self._held.connections.pop(snapshot, None) if split.payload["alone"] else None
         if own is not None:
-            yield from _batches(own, request, split)
+            with translated("source", self._connections.label):  # here, or the sink, which asks, takes it for its own
+                yield from _batches(own, request, split)
             return
         with self._connections.session(timeout=request.timeout) as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
