@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Context, Decimal
 
-from dpone.errors import UsageError
-from dpone.schema import Field, Kind, Landing, Type, TypeMap, Verdict, decimal, map_of, parse_type
+from dpone.schema import Field, Kind, Landing, Type, TypeMap, Verdict, decimal, parse_type
 
 _MICROSECONDS = 6
 _NANOSECONDS = 9
@@ -26,29 +25,13 @@ def read(native: str) -> Type:
 
 
 def land(field: Field) -> Landing:
-    """The same type wherever it has a spelling that is read back; the reason where it has none."""
+    """The same type, as finely as a store keeps times; a decimal of tens or hundreds as one of ones."""
     of = field.type
     if of.kind is Kind.DECIMAL and of.size is not None and (of.scale or 0) < 0:
-        return Landing(str(decimal(of.size - (of.scale or 0))), Verdict.WIDENED, "a negative scale has no spelling")
+        return Landing(str(decimal(of.size - (of.scale or 0))), Verdict.WIDENED, "it is kept to the last digit")
     if of.kind in _TIMES and _size(of) > _NANOSECONDS:
         return Landing(str(replace(of, size=_NANOSECONDS)), Verdict.LOSSY, "it is finer than a nanosecond")
-    try:
-        spelled = read(str(of))
-    except UsageError:
-        return Landing("json", Verdict.LOSSY, "its members have names that a type cannot spell")
-    if spelled == of:
-        return Landing(str(of))
-    if spelled == _loose(of):
-        return Landing(str(of), Verdict.WIDENED, "its members may be NULL")
-    return Landing("json", Verdict.LOSSY, "its members have names that a type cannot spell")
-
-
-def _loose(of: Type) -> Type:
-    """The same type, its members nullable: a spelling says nothing of that."""
-    if of.kind is Kind.MAP:
-        key, value = of.items
-        return map_of(_loose(key.type), _loose(value.type))
-    return replace(of, items=tuple(Field(f.name, _loose(f.type)) for f in of.items))
+    return Landing(str(of))
 
 
 def widens(old: str, new: str) -> bool:
