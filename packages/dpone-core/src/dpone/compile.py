@@ -30,16 +30,13 @@ from dpone.manifest.modes import Strategy as Mode
 from dpone.manifest.problems import did_you_mean
 from dpone.ops import Absent, DeletePolicy, Flag, Grain, Guard, Hard, Ignore
 from dpone.plan import ChangeKind, ColumnChange, End, Limits, Plan, PlannedColumn, Reconcile, refuse_loss
-from dpone.prepare import refuse_filter
+from dpone.prepare import WITH_ORDER, refuse_filter
 from dpone.schema import STRING, Field, Kind, Schema, parse_type
 from dpone.stage import Duplicates, OnTruncate
 from dpone.strategies import STRATEGIES, Load
 from dpone.where import Compare, Where
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # a plan has no clock; the runner gives each load its own time
-_ORDERED = frozenset(
-    {Kind.INT, Kind.UINT, Kind.FLOAT, Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
-)
 
 
 def compile_plan(stream: Stream, found: Schema) -> Plan:
@@ -173,6 +170,7 @@ def _load(stream: Stream, fields: Schema) -> Load:
         _refuse_grain(grain, fields[column])
     if (given := mode.setting("bounds")) is not None:
         assert column is not None  # every mode with bounds has a column
+        _refuse_unordered(column, fields, "strategy.column")
         kind = fields[column].type
         bounds = (literal_of(given.lo, kind, "strategy.bounds.from"), literal_of(given.hi, kind, "strategy.bounds.to"))
     guard = mode.setting("guard")
@@ -220,7 +218,7 @@ def _refuse_grain(grain: Grain, field: Field) -> None:
 
 def _refuse_unordered(name: str, fields: Schema, where: str) -> None:
     _known((name,), fields, where)
-    if fields[name].type.kind not in _ORDERED:
+    if fields[name].type.kind not in WITH_ORDER:
         raise PlanError(
             f"{where}: {name} is {fields[name].type}, on whose order engines do not agree",
             code="plan.unordered_column",
@@ -259,11 +257,12 @@ def _cursor(mode: Mode, fields: Schema, columns: Sequence[PlannedColumn]) -> Cur
         )
     calendar = planned.found.type.kind in {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
     lag = given.lag
-    if lag and calendar is not isinstance(lag, timedelta):
+    of_day = planned.found.type.kind is Kind.TIME  # whose midnight no lag reaches over
+    if lag and (of_day or calendar is not isinstance(lag, timedelta)):
         raise PlanError(
             f"strategy.cursor.lag: {given.column} is {planned.found.type}",
             code="plan.wrong_lag",
-            hint="a column of times takes a duration like 5m; a column of numbers takes a number",
+            hint="dates and timestamps take a duration like 5m, numbers take a number, times of day take none",
         )
     idempotent = mode.mode != "incremental_append" or bool(mode.setting("key"))
     late = Late(given.late) if given.late else Late.OVERLAP if idempotent else Late.HOLD_BACK

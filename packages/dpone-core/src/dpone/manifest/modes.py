@@ -29,7 +29,7 @@ MODES = {
 class Cursor(Model):
     """The column that orders incremental reading."""
 
-    column: Name = Field(description="the column that grows with each change")
+    column: Name = Field(description="the column that grows with each change: a number, date or time")
     lag: Lag = Field(
         default=0, description="how far behind the greatest value, or the clock, reading begins: `5m`, `2 days`, 1000"
     )
@@ -169,7 +169,9 @@ class _KeyedOnRequest(Strategy):
 class _Duplicates(Strategy):
     duplicates: Literal["fail", "last"] = Field(default="fail", description="what several rows of one key mean")
     order: Names = Field(
-        default=(), description="the columns whose greatest values make a duplicate the last; by default the cursor"
+        default=(),
+        description="the columns, numbers, dates or times, whose greatest values make a duplicate the last; by default "
+        "the cursor",
     )
 
 
@@ -203,7 +205,8 @@ class IncrementalMerge(_Deleting, _Duplicates, _Keyed):
     mode: Literal["incremental_merge"]
     cursor: Cursor = Field(description="the column that orders reading")
     newer: Name | None = Field(
-        default=None, description="a column: a row that is older in it than the stored one is left out"
+        default=None,
+        description="a number, date or time: a row that is older in this column than the stored one is left out",
     )
 
 
