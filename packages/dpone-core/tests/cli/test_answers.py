@@ -85,6 +85,11 @@ def test_errors_are_json_where_the_command_speaks_json(shop: Shop, dpone: Dpone)
     assert json.loads(answer.err)["error"]["code"] == "manifest.unknown_key"
 
 
+def test_check_names_each_end_once(shop: Shop, dpone: Dpone) -> None:
+    answer = dpone("check", "orders.yaml")
+    assert answer.out == 'orders: incremental_merge, memory connection "shop" -> memory connection "dwh": ok\n'
+
+
 def test_groups_of_packages_that_are_not_installed_say_how_to_get_them(
     dpone: Dpone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

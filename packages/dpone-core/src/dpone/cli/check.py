@@ -27,8 +27,8 @@ def check(*, manifest: Path, select: tuple[str, ...], output_format: str) -> Non
             {
                 "name": stream.name,
                 "strategy": stream.strategy.mode,
-                "source": f"{stream.source.type} {stream.source.connection}",
-                "sink": f"{stream.sink.type} {stream.sink.connection}",
+                "source": str(stream.source.connection),
+                "sink": str(stream.sink.connection),
             }
         )
     if output_format == "json":
