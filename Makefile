@@ -12,7 +12,7 @@ demo: .venv/.synced  ## move rows between two ends on this machine, and show the
 	@$(BIN)/python -m dpone.testing.demo
 
 test: .venv/.synced  ## lint, types, unit tests, conformance suite, one mock case per strategy and end
-	@$(NOX) lint types test contract
+	@$(NOX) lint types test "contract(memory)" "contract(memory_publish)" "contract(postgres)"
 
 lint: .venv/.synced  ## ruff, shellcheck, lock, workflows, compose file
 	@$(NOX) lint

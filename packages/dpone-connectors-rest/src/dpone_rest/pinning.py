@@ -76,8 +76,8 @@ class PinnedAdapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self,
         request: requests.PreparedRequest,
-        verify: bool | str,
-        cert: Any = None,  # noqa: FBT001 - as its base has it
+        verify: bool | str,  # noqa: FBT001 -- as its base has it
+        cert: Any = None,
     ) -> Any:
         if origin_of(request.url or "") != self._origin:
             raise refuse_elsewhere(str(self._origin))
