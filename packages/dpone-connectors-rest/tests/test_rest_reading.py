@@ -124,6 +124,14 @@ def test_numbers_are_cursors_too(serve: Any, reader: Any, spelled: str, values: 
     assert ids(one.since(Cursor("id", Late.HOLD_BACK, 0), upto)[0]) == values[2:]
 
 
+def test_a_record_at_the_very_bound_is_held_back_and_read_once(serve: Any, reader: Any) -> None:
+    options = {**NARROWED, "columns": {"id": {"type": "int64", "nullable": False}}, "params": {"by": "id"}}
+    one = reader(serve(*(f'{{"id":{v}}}' for v in (1, 6, 9))), options)
+    rows, upto = one.since(Cursor("id", Late.HOLD_BACK, 4))
+    assert ids(rows) == [1]
+    assert ids(one.since(Cursor("id", Late.HOLD_BACK, 0), upto)[0]) == [6, 9]
+
+
 def test_young_records_are_held_back_by_the_clock_of_the_server(serve: Any, reader: Any) -> None:
     now = datetime.now(UTC)
     api = serve(row(1, now - timedelta(hours=3)), row(2, now - timedelta(minutes=30)), row(3, now + timedelta(hours=1)))
@@ -340,6 +348,23 @@ def test_digits_survive(serve: Any, reader: Any) -> None:
     assert found["b"] == Decimal("0.10")
     assert found["c"] == 2**64 - 1
     assert found["d"] == f'{{"x":{exact},"y":12345678901234567890123}}'
+
+
+@pytest.mark.parametrize("spelled", ["int64", "float64", "decimal(18,4)", "decimal", "int256"])
+@pytest.mark.parametrize("number", ["1e999999999999999999999", "1e-999999999999999999999", "1e999999"])
+def test_a_number_that_nobody_can_hold_is_refused(serve: Any, reader: Any, spelled: str, number: str) -> None:
+    one = reader(serve(f'{{"id":{number}}}'), {**INFERRED, "columns": {"id": spelled}})
+    assert code_of(one.rows) == "source.value_unfit"
+
+
+def test_a_path_may_compute_with_numbers(serve: Any, reader: Any) -> None:
+    api = serve('{"id":1,"x":0.5}', '{"id":2,"x":10.25}', '{"id":3,"x":9.75}')
+    options = {"path": "tables/orders", "columns": {"id": "int64", "x": "decimal(9,4)"}}
+    found = reader(api, {**options, "records": "[?x > `9.5`]"}).rows()
+    assert [(r["id"], r["x"]) for r in found] == [(2, Decimal("10.2500")), (3, Decimal("9.7500"))]
+    ordered = reader(api, {**options, "records": "reverse(sort_by(@, &id))"}).rows()
+    assert [r["id"] for r in ordered] == [3, 2, 1]
+    assert code_of(reader(api, {**options, "records": "sort_by(@, &x)"}).rows) == "rest.invalid_path"
 
 
 def test_it_examines_itself(serve: Any, reader: Any) -> None:

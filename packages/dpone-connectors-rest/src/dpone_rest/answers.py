@@ -10,9 +10,12 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from dpone_rest.client import Answer
-from dpone_rest.faults import bad_expression, bad_total, no_records, not_json
+from dpone_rest.faults import bad_expression, bad_total, inapplicable, no_records, not_json
 
 Record = dict[str, Any]
+# A number with a fraction or an exponent is kept as the bytes of its text, which no other value of JSON is: every digit
+# stays, and Arrow reads it without a Python number in between. Where a path computes with records it is a Decimal.
+Fraction = bytes | Decimal
 
 
 class Place:
@@ -21,6 +24,7 @@ class Place:
     def __init__(self, name: str, expression: str) -> None:
         self.name = name
         self.expression = expression
+        self.computes = any(sign in expression for sign in "?(&")  # compares or sorts, and needs numbers
         try:
             self._compiled = jmespath.compile(expression)
         except (JMESPathError, ValueError):
@@ -31,7 +35,7 @@ class Place:
         try:
             return self._compiled.search(document)
         except (JMESPathError, ValueError, TypeError):
-            raise bad_expression(self.name, self.expression) from None
+            raise inapplicable(self.name, self.expression) from None
 
 
 def place_at(name: str, expression: str | None) -> Place | None:
@@ -42,10 +46,11 @@ def _no_number(_: str) -> Never:
     raise ValueError  # NaN and Infinity, which are none of JSON
 
 
-def document_of(answer: Answer) -> Any:
-    """The answer as Python values: whole numbers of any size, decimals with all their digits."""
+def document_of(answer: Answer, place: Place | None = None) -> Any:
+    """The answer as Python values: whole numbers of any size, fractions with all their digits."""
+    fraction = Decimal if place is not None and place.computes else str.encode
     try:
-        return json.loads(answer.body, parse_float=Decimal, parse_constant=_no_number)
+        return json.loads(answer.body, parse_float=fraction, parse_constant=_no_number)
     except (ValueError, RecursionError, InvalidOperation):
         raise not_json(answer.url) from None
 
@@ -79,7 +84,7 @@ def kind_of(value: Any) -> str:
             return "nothing"
         case bool():
             return "a boolean"
-        case int() | Decimal() | float():
+        case int() | Decimal() | bytes():
             return "a number"
         case str():
             return "a text"
@@ -98,6 +103,8 @@ def text_of(value: Any) -> str:
             return "true" if value else "false"
         case str():
             return json.dumps(value, ensure_ascii=False)
+        case bytes():
+            return value.decode("ascii")
         case int() | Decimal():
             return str(value)
         case list():

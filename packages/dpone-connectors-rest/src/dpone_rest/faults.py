@@ -192,6 +192,14 @@ def bad_expression(name: str, expression: str) -> DponeError:
     )
 
 
+def inapplicable(name: str, expression: str) -> DponeError:
+    return PlanError(
+        f"`{name}: {expression}` cannot be carried out on what the answer holds",
+        code="rest.invalid_path",
+        hint="functions of JMESPath know no exact fractions: compare with them, and sort by other fields",
+    )
+
+
 # ----------------------------------------------------------------------- the pages
 
 

@@ -55,7 +55,7 @@ def _native_of(value: Any) -> str:
             return "boolean"
         case int():
             return "integer" if _LEAST <= value <= _GREATEST else "decimal"
-        case Decimal():
+        case bytes() | Decimal():  # with a fraction
             return "number"
         case str():
             return _text(value)

@@ -77,7 +77,7 @@ def _pages(
     wait = begin(ask)
     while follower is not None:
         ask, answer = follower, wait()
-        document = document_of(answer)
+        document = document_of(answer, records)
         page = Page(answer, document, records_of(answer, document, records), number := number + 1, seen)
         body = hash(answer.body)  # 64 bits, ten times as fast as a digest; nobody gains by a collision
         if page.records and (body in bodies or page.records == previous):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -40,19 +41,14 @@ class Shape:
         """The records as a batch of the wanted columns; one that does not fit is refused."""
         if self.separator is not None:
             records = [flattened(record, self.separator) for record in records]
-        shapes = set(map(tuple, records))  # most APIs give every record the same fields in the same order
-        if self.known is not None and (new := set[str]().union(*shapes) - self.known):
+        if self.known is not None and (new := set[str]().union(*set(map(tuple, records))) - self.known):
             raise drifted(
                 f"a record has the field {min(new)}, which none of the sample had",
                 "declare `columns:`, raise `sample`, or say `drift: evolve`",
             )
         fields = self.schema.fields
-        whole = _columns(records, shapes)
         arrays = []
-        for field in fields:
-            values = whole.get(field.name)
-            if values is None:  # a field that is left out is NULL
-                values = [record.get(field.name) for record in records]
+        for field, values in zip(fields, _columns(records, self.schema.names), strict=True):
             if not field.nullable and type(None) in set(map(type, values)):
                 raise field_missing(field.name)
             arrays.append(column_of(values, field, inferred=self.known is not None))
@@ -74,14 +70,14 @@ def shape_of(plain: Json) -> Shape:
     return Shape(Schema(fields), None if known is None else frozenset(known), plain["separator"])
 
 
-def _columns(records: Sequence[Record], shapes: set[tuple[str, ...]]) -> Mapping[str, Sequence[Any]]:
-    """Each field's values, where all records have the same fields in the same order; this is five times as fast as
-    asking each record for each field.
-    """
-    if len(shapes) != 1:
-        return {}
-    (names,) = shapes
-    return dict(zip(names, zip(*map(dict.values, records), strict=True), strict=True))
+def _columns(records: Sequence[Record], names: Sequence[str]) -> Sequence[Sequence[Any]]:
+    """The values of each field; one that a record leaves out is NULL."""
+    try:
+        if len(names) > 1 and records:  # four times as fast as asking each record for each field
+            return list(zip(*map(itemgetter(*names), records), strict=True))
+    except KeyError:
+        pass
+    return [[record.get(name) for record in records] for name in names]
 
 
 def declared(options: RestSource) -> Shape | None:

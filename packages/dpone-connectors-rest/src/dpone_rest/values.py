@@ -51,7 +51,7 @@ def column_of(values: Values, field: Field, *, inferred: bool = False) -> pa.Arr
         return array_of(values, field.type)
     except Unfit as error:
         found = error.found
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeError, RecursionError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ArithmeticError, UnicodeError, RecursionError):
         found = f"{kind_of(next((v for v in values if v is not None), None))} beyond its bounds"
     raise unfit(field.name, str(field.type), found, inferred=inferred)
 
@@ -83,6 +83,11 @@ def _text_array(texts: Sequence[str | None]) -> pa.StringArray:
 # --------------------------------------------------------------------------- kinds
 
 
+def _digits(value: int | bytes | Decimal | str) -> str:
+    """A number as it is written."""
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+
+
 def _bools(values: Values, _: Type) -> pa.Array[Any]:
     _only(values, bool)
     return pa.array(values, pa.bool_())
@@ -94,8 +99,10 @@ def _whole(value: Any) -> int:
             raise Unfit(value)
         case int():
             return value
-        case Decimal() if value.adjusted() < _MOST_DIGITS and value == value.to_integral_value():
-            return int(value)
+        case bytes() | Decimal():
+            number = Decimal(_digits(value))
+            if abs(number.adjusted()) < _MOST_DIGITS and number == number.to_integral_value():
+                return int(number)
         case str() if _WHOLE.fullmatch(value) and len(value) < 1000:  # noqa: PLR2004 - far beyond 256 bits
             return int(value)
     raise Unfit(value)
@@ -118,24 +125,25 @@ def _integers(values: Values, of: Type) -> pa.Array[Any]:
 
 
 def _floats(values: Values, of: Type) -> pa.Array[Any]:
-    _only(values, int, Decimal, str)
+    _only(values, int, bytes, Decimal, str)
     bits = of.size or 64
     sure = _SURE_CHARACTERS[bits]
-    if bits == 64 and set(map(type, values)) <= {Decimal, type(None)}:  # noqa: PLR2004 - what most APIs give
-        texts = _each(values, str)
-        said = [text for text in texts if text is not None]
-        if max(map(len, said), default=0) <= sure and "E" not in "".join(said):
-            return _text_array(texts).cast(pa.float64())
+    if bits == 64 and set(map(type, values)) <= {bytes, type(None)}:  # noqa: PLR2004 - what most APIs give
+        texts = pa.array(values, pa.string())
+        longest: Any = pc.max(pc.utf8_length(texts))
+        powers: Any = pc.match_substring(texts, "e", ignore_case=True)
+        if (longest.as_py() or 0) <= sure and not pc.any(powers).as_py():
+            return texts.cast(pa.float64())
 
-    def number(value: int | Decimal | str) -> float:
-        text = str(value)
+    def number(value: int | bytes | Decimal | str) -> float:
+        text = _digits(value)
         if isinstance(value, str):
             if value not in _SPECIAL:
                 raise Unfit(value)
             return float(value)
-        if len(text) <= sure and "E" not in text:
+        if len(text) <= sure and "e" not in text.lower():
             return float(text)
-        return _nearest(Decimal(value), bits)
+        return _nearest(Decimal(text), bits)
 
     found = pa.array(_each(values, number), pa.float64())
     return found if bits == 64 else found.cast(arrow_type(of), safe=False)  # noqa: PLR2004 - looked at above
@@ -154,21 +162,25 @@ def _nearest(value: Decimal, bits: int) -> float:
 
 
 def _decimals(values: Values, of: Type) -> pa.Array[Any]:
-    _only(values, int, Decimal, str)
-    if str in set(map(type, values)) and any(type(v) is str and not _NUMBER.fullmatch(v) for v in values):
-        if of.size is None and all(v in _SPECIAL or _NUMBER.fullmatch(v) for v in values if type(v) is str):
-            return _text_array(_each(values, _written_out))
-        raise Unfit("")
-    if of.size is None or of.size > _DECIMAL256:
+    kinds = set(map(type, values)) - {type(None)}
+    if others := kinds - {int, bytes, Decimal, str}:
+        raise Unfit(next(v for v in values if type(v) in others))
+    bounded = of.size is not None and of.size <= _DECIMAL256
+    if str in kinds:
+        for value in values:
+            if type(value) is str and not _NUMBER.fullmatch(value) and (bounded or value not in _SPECIAL):
+                raise Unfit(value)
+    if not bounded:
         return _text_array(_each(values, _written_out))
     # as text, since Arrow takes 200 us for each Decimal whose scale it has to change, and 0.1 for its text
-    return _text_array(_each(values, str)).cast(arrow_type(of))
+    texts = values if kinds <= {bytes} else _each(values, _digits)
+    return pa.array(texts, pa.string()).cast(arrow_type(of))
 
 
-def _written_out(value: int | Decimal | str) -> str:
+def _written_out(value: int | bytes | Decimal | str) -> str:
     if value in _SPECIAL:
         return str(value)
-    number = Decimal(value)
+    number = Decimal(_digits(value))
     if abs(number.adjusted()) > _MOST_DIGITS:
         raise Unfit(number)
     return f"{number:f}"
