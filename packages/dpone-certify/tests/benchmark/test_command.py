@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 import pytest
-from benchmark_golden import benchmark
 from click.testing import CliRunner, Result
 
+from benchmark.benchmark_golden import benchmark
 from dpone.errors import UsageError
 from dpone.testing.memory.testkit import testkit as memory
 from dpone_certify.benchmark import bench, control

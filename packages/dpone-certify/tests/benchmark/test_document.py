@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmark_golden import ENVIRONMENT, SUBJECT, benchmark
 from pydantic import ValidationError
 
+from benchmark.benchmark_golden import ENVIRONMENT, SUBJECT, benchmark
 from dpone_certify.benchmark.artifact import write_artifact
 from dpone_certify.benchmark.document import BenchmarkMetrics, document_of
 from dpone_certify.benchmark.markdown import markdown_of

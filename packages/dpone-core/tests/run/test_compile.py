@@ -59,7 +59,7 @@ def refusal(folder: Path, strategy: str, of: str, *more: str) -> str:
 @pytest.mark.parametrize("of", ORDERED)
 @pytest.mark.parametrize("place", PLACES)
 def test_numbers_dates_and_times_have_an_order(tmp_path: Path, place: str, of: str) -> None:
-    assert plan(tmp_path, PLACES[place], of)
+    plan(tmp_path, PLACES[place], of)
 
 
 @pytest.mark.parametrize("of", UNORDERED)
@@ -70,7 +70,7 @@ def test_engines_do_not_agree_on_any_other_order(tmp_path: Path, place: str, of:
 
 @pytest.mark.parametrize("of", ORDERED)
 def test_a_filter_asks_order_of_the_same_types(tmp_path: Path, of: str) -> None:
-    assert plan(tmp_path, "mode: replace", of, f"where: [{{column: c, op: '>=', value: {ORDERED[of]}}}]")
+    plan(tmp_path, "mode: replace", of, f"where: [{{column: c, op: '>=', value: {ORDERED[of]}}}]")
 
 
 @pytest.mark.parametrize("of", ["string", "uuid", "json", "interval", "opaque"])
@@ -84,8 +84,8 @@ def test_a_filter_asks_no_order_of_others(tmp_path: Path, of: str) -> None:
 def test_a_range_has_an_order(tmp_path: Path, mode: str, of: str) -> None:
     bounds = "bounds: {from: 2026-01-01, to: 2026-02-01}"
     assert refusal(tmp_path, f"mode: {mode}, column: c, {bounds}", of) == "plan.unordered_column"
-    assert plan(tmp_path, f"mode: {mode}, column: c, {bounds}", "date")
-    assert plan(tmp_path, "mode: partition_replace, column: c", of), "slices of equal values need none"
+    plan(tmp_path, f"mode: {mode}, column: c, {bounds}", "date")
+    plan(tmp_path, "mode: partition_replace, column: c", of)  # slices of equal values need none
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,6 @@ def test_a_range_has_an_order(tmp_path: Path, mode: str, of: str) -> None:
 def test_a_lag_is_of_the_cursors_kind(tmp_path: Path, of: str, lag: str, fits: bool) -> None:  # noqa: FBT001 - a case
     strategy = f"mode: incremental_merge, key: [id], cursor: {{column: c, lag: {lag}}}"
     if fits:
-        assert plan(tmp_path, strategy, of)
+        plan(tmp_path, strategy, of)
     else:
         assert refusal(tmp_path, strategy, of) == "plan.wrong_lag"

@@ -1,0 +1,1 @@
+"""Services that tests run against, launched and found again."""
