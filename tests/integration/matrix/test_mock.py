@@ -201,7 +201,7 @@ def test_case(case: Case, services: Services, tmp_path: Path, monkeypatch: pytes
     two = load(BEFORE, AFTER, one, first=False)
     report = api.run(manifest)
     assert report.succeeded, report.streams[0].error
-    order = lambda r: (r["id"], str(r.get("valid_from")))  # noqa: E731 -- a key of three words
+    order = lambda r: (r["id"], r["updated_at"], str(r.get("valid_from")))  # noqa: E731 -- a few words
     assert sorted(landed(case, services), key=order) == sorted(two, key=order)
 
 
