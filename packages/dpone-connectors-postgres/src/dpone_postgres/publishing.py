@@ -264,6 +264,8 @@ class PostgresPublication:
         with translated("sink", self._label):
             if self._swap is not None:
                 self._carry_out_swap(self._swap)
+            if self._becoming is not None and self._becoming.is_private and self._measured is None:
+                self._run(POSTGRES.drop(self._becoming.raw))  # its rows were copied, and no ledger names it
             self._run("COMMIT")
             self.is_committed = True
             hit(COMMITTED)
