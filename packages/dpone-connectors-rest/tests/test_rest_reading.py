@@ -143,6 +143,16 @@ def test_young_records_are_held_back_by_the_clock_of_the_server(serve: Any, read
     assert ids(rows) == [2]
 
 
+def test_a_server_whose_clock_is_late_is_believed(serve: Any, reader: Any) -> None:
+    now = datetime.now(UTC)
+    api = serve(row(1, now - timedelta(hours=3)), row(2, now - timedelta(minutes=30)))
+    api.behind = 7200.0  # it may still write rows of an hour ago
+    rows, upto = reader(api, NARROWED).since(Cursor("at", Late.HOLD_BACK, timedelta(minutes=1)))
+    assert ids(rows) == [1]
+    api.behind = 0.0
+    assert ids(reader(api, NARROWED).since(Cursor("at", Late.HOLD_BACK, timedelta(minutes=1)), upto)[0]) == [2]
+
+
 def test_another_connection_reads_the_same_window(serve: Any, reader: Any) -> None:
     one = reader(serve(*(row(n) for n in range(25))), NARROWED)
     request = one.request(Read.SINCE, cursor=Cursor("at"))
@@ -159,6 +169,14 @@ def test_a_cursor_that_may_be_null_is_not_left_to_an_api(serve: Any, reader: Any
     columns = {"id": "int64", "at": "timestamptz(6)"}
     one = reader(serve(row(1)), {**NARROWED, "columns": columns})
     assert code_of(lambda: one.since(Cursor("at", late))) == "rest.unseen_nulls"
+    assert ids(one.since(Cursor("at", late, skip_nulls=True))[0]) == [1]
+
+
+@pytest.mark.parametrize("late", list(Late))
+def test_a_record_without_a_cursor_is_refused_or_left_out_as_declared(serve: Any, reader: Any, late: Late) -> None:
+    options = {**WHOLE, "columns": {"id": "int64", "at": "timestamptz(6)"}}
+    one = reader(serve(row(1), '{"id":2,"at":null}', '{"id":3}'), options)
+    assert code_of(lambda: one.since(Cursor("at", late))) == "source.null_cursor"
     assert ids(one.since(Cursor("at", late, skip_nulls=True))[0]) == [1]
 
 

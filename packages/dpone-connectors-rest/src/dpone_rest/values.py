@@ -155,6 +155,8 @@ def _nearest(value: Decimal, bits: int) -> float:
         rounded: float = struct.unpack(_PACKED[bits], struct.pack(_PACKED[bits], float(value)))[0]
     except OverflowError:
         raise Unfit(value) from None
+    if Decimal(rounded) == value or (bits == 64 and Decimal(repr(rounded)) == value):  # noqa: PLR2004 - a Python float
+        return rounded
     digits = len(value.normalize().as_tuple().digits)
     if digits > 17 or Decimal(f"{rounded:.{digits}g}") != value:  # noqa: PLR2004 - more than a double ever has
         raise Unfit(value)

@@ -53,6 +53,7 @@ class MockApi:
         self.guard = Guard(credentials or Credentials())
         self.asked: list[Asked] = []
         self.url = ""
+        self.behind = 0.0  # seconds that the server's clock is late
 
     def fail(self, wrong: Wrong, **how: Any) -> None:
         self.plan.add(Fault(wrong, **how))
@@ -99,6 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that its base gives it
         """Nothing is logged: a query may hold a key."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((time.time() if timestamp is None else timestamp) - self.service.behind)
 
     def do_GET(self) -> None:
         self._answer("GET")
