@@ -14,7 +14,6 @@ from dpone.schema import Field, Schema, parse_type
 from dpone.sql.probe import read_probe, render_probe
 from dpone.strategies import Read
 from dpone_postgres.catalog import describe_query, readable_relation
-from dpone_postgres.changes import open_changes, read_changes, settle_changes
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.connections import Connections
 from dpone_postgres.copying import copy_out
@@ -53,12 +52,16 @@ class PostgresSource:
 
     def open(self, request: ReadRequest) -> AbstractContextManager[OpenReading]:
         if request.read is Read.CHANGES:
+            from dpone_postgres.changes import open_changes  # 8 ms, which others need not wait for
+
             return open_changes(self._connections, request, self._held)
         return open_rows(self._connections, request, self._held)
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         """The rows of one part, on the reading's own connection when it is the only one."""
         if "slot" in split.payload:
+            from dpone_postgres.changes import read_changes
+
             return read_changes(self._connections, request, split)
         return self._read_rows(request, split)
 
@@ -76,6 +79,8 @@ class PostgresSource:
 
     def settle(self, request: ReadRequest, position: Position) -> None:
         if position.kind is Read.CHANGES:
+            from dpone_postgres.changes import settle_changes
+
             settle_changes(self._connections, request, position)
 
     def measure(self, request: ReadRequest, probe: Probe) -> Measurement:

@@ -298,9 +298,13 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What each operation of a program did, by the engine's own counts."""
+    """What each operation of a program did, by the engine's own counts.
+
+    With `adopted` the stage itself is the target, or will be at the commit: to compare the two would prove nothing.
+    """
 
     counts: tuple[Counts, ...]
+    adopted: bool = False
 
 
 class Publication(Protocol):

@@ -398,9 +398,9 @@ def _carry_out(
         before = 0 if created else _rows(publication)
         applied = publication.apply(prepared.program, ready.stage)
         said += [events.OpApplied(op, c) for op, c in zip(prepared.program, applied.counts, strict=True)]
-        after = _reconcile(run, publication, ready, before, applied)
+        level, after = _reconcile(run, publication, ready, before, applied)
         hit("after_reconcile")
-        said.append(events.Reconciled(run.plan.reconcile.value, before, after))
+        said.append(events.Reconciled(level.value, before, after))
         with run.stop.shield():  # a signal waits until it is known whether the commit happened
             publication.save_position(Commit(expected, new, run.id, chunk))
             hit("after_save_position")
@@ -425,19 +425,23 @@ def _rows(publication: Publication) -> int:
     return rows
 
 
-def _reconcile(run: Run, publication: Publication, ready: Ready, before: int, applied: Applied) -> int:
+def _reconcile(
+    run: Run, publication: Publication, ready: Ready, before: int, applied: Applied
+) -> tuple[Reconcile, int]:
+    """How much was compared, and the rows of the target; raises when something does not add up."""
     prepared = ready.prepared
     whole = reflects_stage(prepared.program) and not ready.staged.present  # present rows are there, and not staged
-    if run.plan.reconcile is Reconcile.PROFILE and whole:
+    if run.plan.reconcile is Reconcile.PROFILE and whole and not applied.adopted:
+        level = Reconcile.PROFILE
         probe = profile_of(prepared.spec.layout, prepared.load.columns)
         landed = publication.measure(probe)
         refuse_difference(ready.stage.measure(probe), landed)
         after = landed[Rows()]
         assert isinstance(after, int)
     else:
-        after = _rows(publication)
+        level, after = Reconcile.COUNTS, _rows(publication)
     refuse_wrong_count(before, applied.counts, after)
-    return after
+    return level, after
 
 
 # -------------------------------------------------------------------- chunks
