@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,8 +14,9 @@ from dpone.ops import Upsert
 from dpone.schema import FLOAT64, INT64, Field, Schema, Type, decimal, parse_type
 from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
+from dpone.sql.statement import Counted
 from dpone.where import Compare, Condition
-from dpone_postgres.dialect import POSTGRES
+from dpone_postgres.dialect import MERGING, POSTGRES
 from dpone_postgres.layouts import statements
 from dpone_postgres.selecting import Subject, copy_statement, select
 
@@ -60,6 +62,21 @@ def test_an_upsert_touches_only_what_differs_and_compares_json_by_its_text() -> 
             'WHERE NOT EXISTS (SELECT 1 FROM t.t AS t WHERE t."id" = s."id")'
         ),
     ]
+
+
+def test_a_merge_is_one_statement_that_answers_what_it_did() -> None:
+    fields = tuple(Field(n, parse_type("int64")) for n in ("id", "v"))
+    load = SqlLoad(target="t", live="s", columns=fields, stamps={"at": 1})
+    (merge,) = render(Upsert(("id",), flag="gone"), load, MERGING)
+    assert merge.counts is Counted.ANSWERED
+    assert merge.text == (
+        'WITH done AS (INSERT INTO t AS t ("id", "v", "at") SELECT s."id", s."v", 1 FROM s AS s ON CONFLICT ("id") '
+        'DO UPDATE SET "v" = excluded."v", "at" = excluded."at", "gone" = NULL WHERE t."v" IS DISTINCT FROM '
+        'excluded."v" OR t."gone" IS NOT NULL RETURNING t.xmax = 0 AS is_new) '
+        "SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM done"
+    )
+    for op, of in ((Upsert(("id",), newer="v"), load), (Upsert(("id",)), replace(load, partial=True))):
+        assert render(op, of, MERGING) == render(op, of, POSTGRES)
 
 
 def test_changes_of_a_layout() -> None:

@@ -9,11 +9,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from dpone.connector import Cursor, Late
+from dpone.connector import Cursor, Late, Layout
 from dpone.errors import DponeError
 from dpone.ops import Absent, Grain, Guard
 from dpone.plan import ChangeKind, ColumnChange
+from dpone.schema import Schema
 from dpone_postgres import PostgresConfig
+from dpone_postgres.catalog import find_relation
+from dpone_postgres.dialect import MERGING, POSTGRES
+from dpone_postgres.layouts import dialect_for
 
 pytestmark = pytest.mark.integration_postgres
 Db = psycopg.Connection[Any]
@@ -240,3 +244,35 @@ def test_a_masked_column_goes_through_arrow(db: Db, make: Make) -> None:
     assert make("full_refresh", plan={"changes": changes}).run().format == "arrow"
     assert rows(db, "SELECT DISTINCT v FROM tgt") == [("***",)]
     assert rows(db, "SELECT id, n, day, c FROM src EXCEPT SELECT id, n, day, c FROM tgt") == []
+
+
+@pytest.mark.parametrize(
+    "beside, merges",
+    [
+        ("SELECT 1", True),
+        ("CREATE TRIGGER t BEFORE INSERT ON tgt EXECUTE FUNCTION suppress_redundant_updates_trigger()", False),
+        ("CREATE RULE r AS ON DELETE TO tgt WHERE old.id < 0 DO INSTEAD NOTHING", False),
+        ("ALTER TABLE tgt DROP CONSTRAINT tgt_pkey, ADD PRIMARY KEY (id) DEFERRABLE", False),
+        ("ALTER TABLE tgt DROP CONSTRAINT tgt_pkey", False),
+        ("ALTER TABLE tgt ADD computed int GENERATED ALWAYS AS (id + 1) STORED", False),
+    ],
+    ids=["plain", "trigger", "rule", "deferrable", "keyless", "generated"],
+)
+def test_one_statement_merges_where_nothing_else_would_notice(
+    db: Db,
+    make: Make,
+    beside: str,
+    merges: bool,  # noqa: FBT001 - a case
+) -> None:
+    pipeline = make("snapshot_diff")
+    pipeline.run()
+    db.execute(beside.encode())
+    relation = find_relation(db, pipeline.target_table)
+    assert relation is not None
+    layout = Layout(Schema(tuple(a.field for a in relation.attributes if a.field.name != "computed"), ("id",)))
+    assert dialect_for(db, relation, layout, ("id",)) is (MERGING if merges else POSTGRES)
+    if merges:
+        change(db)
+        assert pipeline.run().counts == (5, 10, 5)
+        assert pipeline.run().counts == (0, 0, 0)
+        assert same(db)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dpone.connector import AddColumn, CreateTarget, Layout, RelaxColumn, SchemaChange, WidenColumn
 from dpone.errors import PlanError
 from dpone.schema import Schema
-from dpone_postgres.catalog import Relation, find_relation
-from dpone_postgres.dialect import POSTGRES
+from dpone_postgres.catalog import TABLE, Relation, find_relation
+from dpone_postgres.dialect import MERGING, POSTGRES, PostgresDialect
 from dpone_postgres.session import Connection
 from dpone_postgres.typemap import ENGINE
 
@@ -66,6 +66,23 @@ def remodel(table: str, relation: Relation, layout: Layout) -> Iterator[str]:
             )
         elif not stored.nullable and field.nullable and name not in relation.key:
             yield POSTGRES.relax_column(table, field)
+
+
+def dialect_for(
+    connection: Connection, relation: Relation | None, layout: Layout, key: Sequence[str]
+) -> PostgresDialect:
+    """How the operations of a load with that key are spelled for a target."""
+    if relation is None or relation.kind != TABLE or not key or set(relation.key) != set(key):
+        return POSTGRES
+    written = {*layout.schema.names, *(c.field.name for c in layout.system)}
+    if any(a.field.name not in written or a.generated for a in relation.attributes):
+        return POSTGRES
+    row = connection.execute(
+        "SELECT c.relhasrules OR c.relhastriggers OR NOT i.indimmediate OR NOT i.indisvalid FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE c.oid = %s",
+        (relation.oid,),
+    ).fetchone()
+    return MERGING if row is not None and not row[0] else POSTGRES
 
 
 def rewrites(relation: Relation, layout: Layout) -> bool:

@@ -11,7 +11,7 @@ import psycopg
 from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import RemoteError, StateError
 from dpone.failpoints import hit
-from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, domain
+from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, Upsert, domain
 from dpone.oracle import Counts, guard_against
 from dpone.probes import Measurement, Probe, Rows
 from dpone.reconcile import profile_of, refuse_difference
@@ -23,7 +23,7 @@ from dpone_postgres.catalog import Relation
 from dpone_postgres.connections import Connections
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
-from dpone_postgres.layouts import find_target, key_statement, remodel, rewrites, statements
+from dpone_postgres.layouts import dialect_for, find_target, key_statement, remodel, rewrites, statements
 from dpone_postgres.session import Connection
 from dpone_postgres.staging import PostgresStage, adoption
 from dpone_postgres.state import books_of, enter_load, save, stored_position
@@ -148,7 +148,7 @@ class PostgresPublication:
                     return self._adopt(stage)
                 if self._may_swap(program, stage):
                     hit("after_each_op")
-                    return Applied((Counts(inserted=stage.received_rows, deleted=self._count()),))
+                    return Applied((Counts(inserted=stage.received_rows, deleted=self._count()),), adopted=True)
             return Applied(self._exchange(program, stage, self._after))
 
     def _exchange(self, program: Program, stage: PostgresStage, after_each: Callable[[Op], None]) -> tuple[Counts, ...]:
@@ -158,7 +158,11 @@ class PostgresPublication:
             self._lay_out()
         if load.partial or domain(program) != Domain():
             validate(program, load, POSTGRES, self._ask)
-        counts = carry_out(program, load, POSTGRES, self._run, self._ask, after_each)
+        dialect = POSTGRES
+        if any(isinstance(op, Upsert) for op in program):
+            relation = find_target(self._connection, self._books.name)
+            dialect = dialect_for(self._connection, relation, self._layout, load.key)
+        counts = carry_out(program, load, dialect, self._run, self._ask, after_each)
         if self._key_to_add:
             self._run(key_statement(self._table, self._key_to_add))
         if any(isinstance(op, Recreate) for op in program):
@@ -167,13 +171,12 @@ class PostgresPublication:
 
     def _adopt(self, stage: PostgresStage) -> Applied:
         """The stage is the target: nothing was there before, so nothing is guarded and nothing is carried over."""
-        stage.profile()
         for statement in adoption(stage, self._books.name[1]):
             self._run(statement)
         self._measured = stage
-        stage.adopted(self._table)
+        stage.adopted(self._connection, self._table)
         hit("after_each_op")
-        return Applied((Counts(inserted=stage.received_rows),))
+        return Applied((Counts(inserted=stage.received_rows),), adopted=True)
 
     # -------------------------------------------------------------------------- swap
 
@@ -194,7 +197,6 @@ class PostgresPublication:
         kept = frozenset(name for name in stage.spec.columns if _is_alike(relation, self._layout, name))
         if not belonging.indexed <= kept or older_transactions(self._connection, relation.oid):
             return False
-        stage.profile()
         self._measured = stage
         self._swap = Swap(program, stage, relation, belonging, kept, stage.build(belonging.indexes))
         return True

@@ -25,18 +25,17 @@ from dpone_postgres.config import PostgresConfig
 from dpone_postgres.connections import Connections
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.examining import examine_sink, find_books, find_tables
-from dpone_postgres.layouts import find_target, layout_of, statements
+from dpone_postgres.filling import PostgresWriter, writing
+from dpone_postgres.layouts import dialect_for, find_target, layout_of, statements
 from dpone_postgres.lease import PostgresLease, drop_leftovers, lease_if_free, leased
 from dpone_postgres.publishing import PostgresPublication, publishing
 from dpone_postgres.staging import (
     PostgresStage,
-    PostgresWriter,
     content,
     is_tagged,
     stage_name,
     staged,
     why_not_adopted,
-    writing,
 )
 from dpone_postgres.state import Books, books_of, ensure_books, set_position
 
@@ -106,7 +105,10 @@ class PostgresSink:
             ledger=books_of(spec.target).ledger,
             key=spec.sealing.key,
         )
-        program = [s.text for op in spec.program for s in render(op, load, POSTGRES)]
+        with self._connections.brief() as connection:
+            relation = find_target(connection, spec.target.name)
+            dialect = dialect_for(connection, relation, spec.layout, spec.sealing.key)
+        program = [s.text for op in spec.program for s in render(op, load, dialect)]
         return [*self._fate(spec), *statements(table, spec.layout, changes), *program]
 
     def _fate(self, spec: StageSpec) -> list[str]:

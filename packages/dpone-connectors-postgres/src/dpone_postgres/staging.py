@@ -10,12 +10,9 @@ from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Batch
-from dpone.connector import Fate, Json, Staged, StageRef, StageSpec, SystemColumn, Target
-from dpone.errors import DataError
+from dpone.connector import Fate, Json, Staged, StageRef, StageSpec, SystemColumn
 from dpone.ops import Recreate, ReplaceAll
 from dpone.probes import Duplicates, Measure, Measurement, Nulls, Probe
-from dpone.reconcile import profile_of
 from dpone.schema import Field
 from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
@@ -33,16 +30,14 @@ from dpone.sql.seal import (
 from dpone.stage import duplicate_key
 from dpone_postgres.catalog import find_relation
 from dpone_postgres.connections import Connections
-from dpone_postgres.copying import CopyIn
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
 from dpone_postgres.lease import drop_stages
 from dpone_postgres.selecting import CHANGE_COLUMNS
 from dpone_postgres.session import Connection
-from dpone_postgres.state import Books, begin_load, books_of, remember_split, split_writer
+from dpone_postgres.state import Books, begin_load, books_of
 from dpone_postgres.swapping import is_unpublished, obstacles
 
-_FORMATS = {PG_BINARY: "binary", PG_TEXT: "text", ARROW: "csv"}
 _RAW, _LIVE, _DEAD, _PRESENT, _KEY = "raw", "live", "dead", "present", "key"
 _TABLES = (_RAW, _LIVE, _DEAD, _PRESENT)
 _UNJOINED = (Recreate, ReplaceAll)  # operations that read the stage once, whatever its statistics say
@@ -74,6 +69,7 @@ class PostgresStage:
     is_private: bool  # it was made in a transaction that is still open, and is gone with it
     received: int = 0  # by the server's own counts of what private writers brought
     sealed: Sealing | None = None
+    adopted_by: Connection | None = None
     answered: dict[Measure, object] = field(default_factory=dict)
 
     @property
@@ -178,7 +174,9 @@ class PostgresStage:
         if unknown := tuple(m for m in probe if m not in self.answered):
             query = render_probe(unknown, self.sealed.live, self.fields, POSTGRES)
             with translated("sink", self.label):
-                self.answered |= read_probe(unknown, self._ask(query))
+                row = (self.adopted_by or self.connection).execute(query.encode()).fetchone()
+            assert row is not None
+            self.answered |= read_probe(unknown, row)
         return {m: self.answered[m] for m in probe}
 
     @property
@@ -187,9 +185,10 @@ class PostgresStage:
         assert self.sealed is not None  # only sealed stages are published
         return self.sealed.survey.received
 
-    def adopted(self, table: str) -> None:
+    def adopted(self, by: Connection, table: str) -> None:
         """The rows are the target now, which only the adopting transaction sees until it commits."""
         assert self.sealed is not None  # only sealed stages are adopted
+        self.adopted_by = by
         self.sealed = replace(self.sealed, live=table)
 
     def build(self, indexes: Sequence[tuple[str, bool, str]]) -> list[str]:
@@ -199,11 +198,6 @@ class PostgresStage:
             kind = "UNIQUE INDEX" if is_unique else "INDEX"
             self.connection.execute(f"CREATE {kind} {POSTGRES.quote(name)} ON {self.raw} {definition}".encode())
         return names
-
-    def profile(self) -> None:
-        """What a reconciliation will ask is known, by one scan."""
-        assert self.sealed is not None  # only sealed stages are published
-        self.measure(profile_of(self.spec.layout, self.spec.columns))
 
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
@@ -264,8 +258,7 @@ def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]
         stage = PostgresStage(spec, books, connection, connections.label, names, adopts, is_private)
         if is_private:
             # an abandoned transaction leaves nothing, and rows of a table that is new in it can be frozen
-            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-            connection.execute(_creation(stage))
+            begin_private(stage)
             yield stage
             return
         with connection.transaction():
@@ -277,6 +270,13 @@ def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]
         finally:
             if not connection.closed:
                 drop_stages(connection, books, spec.load_id, [names[part] for part in _TABLES])
+
+
+def begin_private(stage: PostgresStage) -> None:
+    """The stage's transaction is open, and the table that writers fill is in it, empty."""
+    stage.connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    stage.connection.execute(_creation(stage))
+    stage.received = 0
 
 
 def why_not_adopted(connection: Connection, spec: StageSpec) -> list[str]:
@@ -334,78 +334,3 @@ def drop_tables(stage: PostgresStage) -> None:
     """What an earlier attempt of the same load left is gone."""
     tables = ", ".join(stage.table(part) for part in _TABLES)
     stage.connection.execute(f"DROP TABLE IF EXISTS {tables}".encode())
-
-
-class PostgresWriter:
-    """One split on its way into the raw stage, in one COPY of one transaction."""
-
-    def __init__(self, copy: CopyIn, natives: list[str]) -> None:
-        self._copy = copy
-        self._natives = natives
-
-    def write(self, batch: Batch) -> None:
-        if batch.format == ARROW:
-            from dpone_postgres.arrow_csv import write_csv
-
-            self._copy.send(write_csv(batch.data, self._natives))
-        else:
-            self._copy.send(batch.data)
-
-
-@contextmanager
-def writing(
-    connections: Connections, ref: StageRef, split: str, stage: PostgresStage | None
-) -> Iterator[PostgresWriter]:
-    """A writer of one split. Rows of an earlier attempt are found by the transaction that wrote them, and replaced.
-
-    With a stage that only this writer writes, its connection is used.
-    """
-    payload = ref.payload
-    target = Target(tuple(payload["target"]), payload["options"])
-    books, load_id = books_of(target), str(payload["load_id"])
-    table = POSTGRES.table((books.name[0], str(payload["table"])))
-    columns = ", ".join(POSTGRES.quote(name) for name, _ in payload["columns"])
-    options = f"FORMAT {_FORMATS[payload['format']]}"
-    natives = [native for _, native in payload["columns"]]
-    if stage is not None and stage.is_private:
-        with _null_keys_named(stage.spec.sealing.key), translated("sink", connections.label):
-            copy = CopyIn(stage.connection, f"COPY {table} ({columns}) FROM STDIN ({options}, FREEZE)")
-            with _finished(copy, natives) as writer:
-                yield writer
-            stage.received += copy.rows
-        return
-    with connections.session() as connection:
-        connection.execute("BEGIN")
-        earlier = split_writer(connection, books, load_id, split)
-        if earlier is not None:
-            connection.execute(f"DELETE FROM {table} WHERE xmin = '{int(earlier)}'::xid".encode())
-        copy = CopyIn(connection, f"COPY {table} ({columns}) FROM STDIN ({options})")
-        with _null_keys_named(stage.spec.sealing.key if stage else ()), _finished(copy, natives) as writer:
-            yield writer
-        remember_split(connection, books, load_id, split)
-        connection.execute("COMMIT")
-
-
-@contextmanager
-def _finished(copy: CopyIn, natives: list[str]) -> Iterator[PostgresWriter]:
-    try:
-        yield PostgresWriter(copy, natives)
-    except BaseException:
-        copy.abandon()
-        raise
-    copy.finish()
-
-
-@contextmanager
-def _null_keys_named(key: Sequence[str]) -> Iterator[None]:
-    """A NULL that a required column of the key refuses is what it would be in a stage without required columns."""
-    try:
-        yield
-    except psycopg.errors.NotNullViolation as error:
-        if error.diag.column_name in key:
-            raise DataError(
-                f"a staged row holds NULL in {error.diag.column_name}",
-                code="stage.null_key",
-                hint="nothing was published; correct the rows at the source, or filter them out",
-            ) from None
-        raise

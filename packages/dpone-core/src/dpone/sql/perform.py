@@ -16,6 +16,7 @@ from dpone.sql.dialect import Dialect
 from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
 from dpone.sql.questions import checks, domain_query, guard_of, guard_query, partial_rows, refuse_outside
+from dpone.sql.statement import Counted
 
 Run = Callable[[str], int]  # executes a statement, answers its row count
 Ask = Callable[[str], Sequence[Any]]  # executes a query, answers its first row
@@ -44,7 +45,11 @@ def carry_out(
         counts = Counts()
         _refuse(op, load, dialect, ask)
         for statement in render(op, load, dialect):
-            counts += statement.tally(run(statement.text))
+            if statement.counts is Counted.ANSWERED:
+                inserted, updated = map(int, ask(statement.text))
+                counts += Counts(inserted=inserted, updated=updated)
+            else:
+                counts += statement.tally(run(statement.text))
         done.append(counts)
         after_each(op)
     return tuple(done)

@@ -16,6 +16,7 @@ class Counted(Enum):
     UPDATED = "updated"
     DELETED = "deleted"
     NOTHING = "nothing"
+    ANSWERED = "answered"  # it is a query that answers one row: how many it inserted, and how many it updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Statement:
 
     def tally(self, rowcount: int) -> Counts:
         """What the statement did, given the row count that the engine reported."""
+        assert self.counts is not Counted.ANSWERED  # which is asked, not run
         return Counts() if self.counts is Counted.NOTHING else Counts(**{self.counts.value: rowcount})
 
 
