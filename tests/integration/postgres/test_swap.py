@@ -299,3 +299,26 @@ def test_several_writers_exchange_in_place(db: Db, make: Make, schema: str) -> N
     assert oid(db) == was
     assert same(db)
     assert PostgresSink(make().config).inspect(Target((schema, "tgt"))) is not None
+
+
+def test_a_second_attempt_of_the_one_writer_replaces_the_first(db: Db, make: Make, schema: str, config: Any) -> None:
+    """In the stage's own transaction: after an attempt that came to its end, and after one that broke off."""
+    from dataclasses import replace
+
+    from dpone.batch import PG_TEXT, Batch
+
+    make().run()
+    spec = replace(next(_specs(make())), writers=1, format=PG_TEXT)
+    sink = PostgresSink(config)
+    with sink.stage(spec) as stage:
+        assert stage.is_private
+        for lines in (b"1\ta\t1\n2\tb\t2\n", b"3\tc\t3\n"):
+            with sink.writer(stage.ref, "0") as writer:
+                writer.write(Batch(PG_TEXT, lines, None, len(lines)))
+        with pytest.raises(RuntimeError), sink.writer(stage.ref, "0") as writer:
+            raise RuntimeError
+        with sink.writer(stage.ref, "0") as writer:
+            writer.write(Batch(PG_TEXT, b"4\td\t4\n5\te\t5\n", None, 12))
+        assert stage.seal().received == 2
+        assert rows(stage.connection, f"SELECT id FROM {stage.raw} ORDER BY 1") == [(4,), (5,)]
+    assert same(db)

@@ -55,11 +55,11 @@ def writing(
     natives = [native for _, native in payload["columns"]]
     if stage is not None and stage.is_private:
         with _null_keys_named(stage.spec.sealing.key), translated("sink", connections.label):
-            _forget_earlier(stage)
+            _forget_earlier(stage, split)
             copy = CopyIn(stage.connection, f"COPY {table} ({columns}) FROM STDIN ({options}, FREEZE)")
             with _finished(copy, natives) as writer:
                 yield writer
-            stage.received = copy.rows
+            stage.written[split] = copy.rows
         return
     with connections.session() as connection:
         connection.execute("BEGIN")
@@ -98,11 +98,11 @@ def _null_keys_named(key: Sequence[str]) -> Iterator[None]:
         raise
 
 
-def _forget_earlier(stage: PostgresStage) -> None:
-    """The private stage is as it was made: an earlier attempt of its one writer came to an end, or to none."""
+def _forget_earlier(stage: PostgresStage, split: str) -> None:
+    """The private stage holds nothing of an earlier attempt of its one writer, which came to an end or to none."""
     if stage.connection.pgconn.transaction_status == pq.TransactionStatus.INERROR:
         stage.connection.execute("ROLLBACK")
         begin_private(stage)
-    elif stage.received:
+    elif split in stage.written:
         stage.connection.execute(f"TRUNCATE {stage.raw}".encode())
-        stage.received = 0
+        stage.written.clear()

@@ -67,7 +67,7 @@ class PostgresStage:
     names: Mapping[str, str]
     becomes_target: bool  # it has all columns of the target, which is not there yet or can be swapped
     is_private: bool  # it was made in a transaction that is still open, and is gone with it
-    received: int = 0  # by the server's own counts of what private writers brought
+    written: dict[str, int] = field(default_factory=dict)  # the server's counts of what each private split brought
     sealed: Sealing | None = None
     adopted_by: Connection | None = None
     answered: dict[Measure, object] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class PostgresStage:
         how = self.spec.sealing
         with translated("sink", self.label):
             if self.is_private:
-                survey = Survey(self.received)
+                survey = Survey(sum(self.written.values()))
             else:
                 survey = read_survey(self._ask(survey_query(raw, how, POSTGRES)))
             if self.adoptable and (key := self.spec.layout.schema.key or how.key):
@@ -276,7 +276,7 @@ def begin_private(stage: PostgresStage) -> None:
     """The stage's transaction is open, and the table that writers fill is in it, empty."""
     stage.connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     stage.connection.execute(_creation(stage))
-    stage.received = 0
+    stage.written.clear()
 
 
 def why_not_adopted(connection: Connection, spec: StageSpec) -> list[str]:
