@@ -3,6 +3,8 @@ PYTHON ?= python3
 SHELL  := /bin/bash
 BIN    := .venv/bin
 NOX    := $(BIN)/nox --non-interactive -s
+# The machine's own certificates, as pip uses them: behind an inspecting proxy uv's built-in list knows no issuer.
+export UV_SYSTEM_CERTS ?= true
 UV_PIN  = $(shell sed -n '/^name = "uv"$$/{n;s/version = "\(.*\)"/\1/p;}' uv.lock)
 
 help:  ## list the verbs
