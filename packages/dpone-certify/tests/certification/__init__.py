@@ -1,0 +1,1 @@
+"""The matrix as it is carried out and reported."""
