@@ -6,7 +6,8 @@ import pytest
 
 from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Profile, carry_out
 from dpone_certify.benchmark.document import document_of
-from dpone_certify.benchmark.surroundings import environment, subject
+from dpone_certify.benchmark.surroundings import environment
+from dpone_certify.documents.subject import subject
 from dpone_postgres.testkit import testkit
 
 pytestmark = pytest.mark.integration_postgres

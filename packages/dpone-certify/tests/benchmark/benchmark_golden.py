@@ -6,6 +6,7 @@ from dpone.testing.testkit import Identity
 from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Measured
 from dpone_certify.benchmark.costs import Cost
 from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, copy_of
+from dpone_certify.documents.document import Distribution, Subject
 
 ENVIRONMENT = {
     "python": "CPython 3.11.7",
@@ -16,7 +17,7 @@ ENVIRONMENT = {
     "memory_gb": 8.2,
     "load_average": [0.5, 0.4, 0.3],
 }
-SUBJECT = {"distributions": {"dpone-core": "0.1.0"}, "commit": "abc", "dirty": False}
+SUBJECT = Subject(distributions={"dpone-core": Distribution(version="0.1.0", digest="a")}, commit="abc", dirty=False)
 
 
 def costs(wall: float, cpu: float, memory: int = 50) -> list[Cost]:

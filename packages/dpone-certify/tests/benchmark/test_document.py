@@ -117,9 +117,9 @@ def test_the_run_artifact_has_every_part_and_its_links_lead_somewhere(tmp_path: 
     found = metrics(million_wall=4.4)
     path = write_artifact(found, "dpone ops benchmark-run", ["x"], [reports / "benchmark_metrics.json"], folder)
     text = path.read_text()
-    assert path.name.startswith(f"{found.created_at[:10]}_benchmark-full-")
+    assert path.name.startswith(f"{found.created_at:%Y-%m-%d}_benchmark-full-")
     parts = [line for line in text.splitlines() if line.startswith("#")]
-    assert parts[0] == f"# benchmark-full, {found.created_at}"
+    assert parts[0] == f"# benchmark-full, {found.created_at.isoformat()}"
     assert parts[1:] == [
         *("## Runner and environment", "## Command", "## Coverage", "## Result", "## Reports and logs"),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from dpone_certify.benchmark.document import BenchmarkMetrics
@@ -16,7 +15,7 @@ def write_artifact(
     metrics: BenchmarkMetrics, command: str, warnings: Sequence[str], linked: Sequence[Path], folder: Path = FOLDER
 ) -> Path:
     """The artifact is in the folder, beside those of earlier runs; links in it are relative to it."""
-    created = datetime.fromisoformat(metrics.created_at)
+    created = metrics.created_at
     name = f"benchmark-{metrics.profile}"
     path = folder / f"{created:%Y-%m-%d}_{name}-{created:%H%M%S}.md"
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +37,7 @@ def _text(
     links = [f"- [{path.name}]({Path(os.path.relpath(path, folder)).as_posix()})" for path in linked]
     return "\n".join(
         [
-            f"# {name}, {metrics.created_at}",
+            f"# {name}, {metrics.created_at.isoformat()}",
             "",
             "## Runner and environment",
             "",
@@ -46,7 +45,7 @@ def _text(
                 f"{machine['python']} on {machine['system']} ({machine['machine']}), {machine['processor']}, "
                 f"{machine['cores']} cores, {machine['memory_gb']} GB, load average {machine['load_average']}; "
                 f"{engine['product']} {engine['version']}, {engine['provider']}, fidelity {engine['fidelity']}; "
-                f"commit {metrics.subject['commit']}{', with changes' if metrics.subject['dirty'] else ''}."
+                f"commit {metrics.subject.commit}{', with changes' if metrics.subject.dirty else ''}."
             ),
             "",
             "## Command",

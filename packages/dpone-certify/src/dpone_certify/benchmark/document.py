@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from dpone_certify.benchmark.bench import CONTROL, DPONE, Benchmark, Measured
 from dpone_certify.benchmark.costs import Cost
 from dpone_certify.benchmark.intervals import Interval, ratio
 from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, TARGETS, Quantity, Target
+from dpone_certify.documents.document import Blocker, Document, Part, Subject, now, verdict
 
 _MB = 1_000_000
 _DIGITS = 4
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Turn(_Part):
+class Turn(Part):
     wall_seconds: float
     cpu_seconds: float
     memory_mb: float
 
 
-class Ratio(_Part):
+class Ratio(Part):
     """A median of ratios round by round, and its 95 % bootstrap interval."""
 
     median: float
@@ -37,7 +30,7 @@ class Ratio(_Part):
     high: float
 
 
-class Contestant(_Part):
+class Contestant(Part):
     """One side of a comparison; it has no ratios when it is the control itself."""
 
     wall_seconds: float  # the median, as the next
@@ -48,14 +41,14 @@ class Contestant(_Part):
     turns: tuple[Turn, ...]
 
 
-class Comparison(_Part):
+class Comparison(Part):
     name: str
     control: str
     rows: int | None
     contestants: Mapping[str, Contestant]
 
 
-class TargetResult(_Part):
+class TargetResult(Part):
     """A target beside what was found; `found` is null where the profile did not measure it."""
 
     name: str
@@ -67,23 +60,14 @@ class TargetResult(_Part):
     met: bool | None
 
 
-class Blocker(_Part):
-    code: str
-    message: str
-    action: str
-
-
-class BenchmarkMetrics(_Part):
+class BenchmarkMetrics(Document):
     """The top-level numbers are dpone's as a whole process, at the largest size that was measured."""
 
     schema_version: Literal["dpone.benchmark_metrics.v1"] = "dpone.benchmark_metrics.v1"
-    created_at: str
-    producer: str
     profile: str
     rounds: int
     engine: Mapping[str, str]
     environment: Mapping[str, Any]
-    subject: Mapping[str, Any]
     throughput_rows_per_second: float
     ratio_to_control: float
     cpu_ratio_to_control: float
@@ -92,16 +76,9 @@ class BenchmarkMetrics(_Part):
     start_up_ratio: float
     comparisons: tuple[Comparison, ...]
     targets: tuple[TargetResult, ...]
-    passed: bool
-    blockers: tuple[Blocker, ...]
-
-    def to_json(self) -> str:
-        """Sorted keys, finite numbers, one newline at the end."""
-        plain = self.model_dump(mode="json")
-        return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def document_of(benchmark: Benchmark, environment: Mapping[str, Any], subject: Mapping[str, Any]) -> BenchmarkMetrics:
+def document_of(benchmark: Benchmark, environment: Mapping[str, Any], subject: Subject) -> BenchmarkMetrics:
     """What was measured, with everything that follows from it computed here."""
     comparisons = {m.name: comparison_of(m) for m in benchmark.measured}
     targets = tuple(judge(target, comparisons) for target in TARGETS)
@@ -112,7 +89,7 @@ def document_of(benchmark: Benchmark, environment: Mapping[str, Any], subject: M
         *(blocker_of(t) for t in targets if t.met is False),
     )
     return BenchmarkMetrics(
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=now(),
         producer="dpone ops benchmark-run",
         profile=benchmark.profile,
         rounds=benchmark.rounds,
@@ -131,8 +108,7 @@ def document_of(benchmark: Benchmark, environment: Mapping[str, Any], subject: M
         start_up_ratio=_wall_ratio(comparisons[START_UP]),
         comparisons=tuple(comparisons.values()),
         targets=targets,
-        passed=not blockers,
-        blockers=blockers,
+        **verdict(blockers),
     )
 
 

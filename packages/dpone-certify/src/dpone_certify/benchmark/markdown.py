@@ -22,7 +22,7 @@ def markdown_of(metrics: BenchmarkMetrics, plot: str) -> str:
         f"# Benchmark, profile {metrics.profile}: {'passed' if metrics.passed else 'not passed'}",
         "",
         (
-            f"{metrics.created_at}; {engine['product']} {engine['version']} "
+            f"{metrics.created_at.isoformat()}; {engine['product']} {engine['version']} "
             f"({engine['provider']}, {engine['fidelity']}); {machine['python']} on {machine['system']}, "
             f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; "
             f"load average {machine['load_average']} at the end."

@@ -5,11 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpone.cli.options import output_format
 from dpone_certify.benchmark.bench import PROFILES
+from dpone_certify.signing.option import signing_key_option
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 JSON, MARKDOWN, PLOT = "benchmark_metrics.json", "benchmark_metrics.md", "benchmark_metrics.svg"
 
@@ -30,8 +35,11 @@ JSON, MARKDOWN, PLOT = "benchmark_metrics.json", "benchmark_metrics.md", "benchm
     help="quick copies 100,000 rows; full also a million.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each comparison, instead of the profile's.")
+@signing_key_option
 @output_format(markdown=True)
-def benchmark_run(*, output_dir: Path, profile: str, rounds: int | None, output_format: str) -> None:
+def benchmark_run(
+    *, output_dir: Path, profile: str, rounds: int | None, signer: CryptoSigner | None, output_format: str
+) -> None:
     """Measure dpone beside a control that does the same work; exit 1 when a target is missed."""
     from dpone_certify.benchmark.artifact import write_artifact
     from dpone_certify.benchmark.bench import carry_out
@@ -39,7 +47,10 @@ def benchmark_run(*, output_dir: Path, profile: str, rounds: int | None, output_
     from dpone_certify.benchmark.document import document_of
     from dpone_certify.benchmark.markdown import markdown_of
     from dpone_certify.benchmark.plot import svg_of
-    from dpone_certify.benchmark.surroundings import environment, subject
+    from dpone_certify.benchmark.surroundings import environment
+    from dpone_certify.documents.canonical import write
+    from dpone_certify.documents.subject import subject
+    from dpone_certify.signing.envelope import write_signed
 
     warnings: list[str] = []
 
@@ -53,13 +64,14 @@ def benchmark_run(*, output_dir: Path, profile: str, rounds: int | None, output_
     testkit = benchmarkable(warn)[0]
     metrics = document_of(carry_out(testkit, PROFILES[profile], rounds, say), environment(), subject())
     markdown = markdown_of(metrics, PLOT)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    for name, text in {JSON: metrics.to_json(), MARKDOWN: markdown, PLOT: svg_of(metrics)}.items():
-        (output_dir / name).write_text(text, encoding="utf-8")
+    written = write_signed(output_dir / JSON, metrics.to_json(), signer)
+    for name, text in {MARKDOWN: markdown, PLOT: svg_of(metrics)}.items():
+        write(output_dir / name, text)
+        written.append(output_dir / name)
     words = ["--output-dir", str(output_dir), "--profile", profile, *(["--rounds", str(rounds)] if rounds else [])]
     command = shlex.join(["dpone", "ops", "benchmark-run", *words])
-    artifact = write_artifact(metrics, command, warnings, [output_dir / n for n in (JSON, MARKDOWN, PLOT)])
-    say(f"written: {output_dir / JSON}, {MARKDOWN}, {PLOT}; {artifact}")
+    artifact = write_artifact(metrics, command, warnings, written)
+    say(f"written: {', '.join(map(str, [*written, artifact]))}")
     match output_format:
         case "json":
             click.echo(metrics.to_json(), nl=False)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpone.cli.options import output_format
+from dpone_certify.signing.option import signing_key_option
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 INDEX = "run_registry_index.json"
 
@@ -23,8 +28,16 @@ INDEX = "run_registry_index.json"
 @click.option(
     "--artifact", "artifacts", multiple=True, metavar="NAME=PATH", help="A file of this run; may be repeated."
 )
+@signing_key_option
 @output_format(markdown=True)
-def run_registry(*, run_result: Path | None, output_dir: Path, artifacts: tuple[str, ...], output_format: str) -> None:
+def run_registry(
+    *,
+    run_result: Path | None,
+    output_dir: Path,
+    artifacts: tuple[str, ...],
+    signer: CryptoSigner | None,
+    output_format: str,
+) -> None:
     """Register a run; exit 1 unless its record shows that it succeeded."""
     from dpone_certify.cli.answers import conclude, file_name, named_paths
     from dpone_certify.documents.canonical import write
@@ -32,14 +45,14 @@ def run_registry(*, run_result: Path | None, output_dir: Path, artifacts: tuple[
     from dpone_certify.documents.subject import subject
     from dpone_certify.registry.document import markdown_of, register
     from dpone_certify.registry.judge import FINAL
+    from dpone_certify.signing.envelope import write_signed
 
     entry = register(run_result, named_paths(artifacts), output_dir, subject(), "dpone ops run-registry")
     path = output_dir / f"{file_name(entry.run_id)}__run_registry.json"
-    written = [path, path.with_suffix(".md")]
-    if entry.status in FINAL:
+    written = [path.with_suffix(".md")]
+    if entry.status in FINAL:  # nothing final can be said of another under its id
         enter(output_dir / INDEX, "run_registry", entry.run_id, entry, path)
         written.append(output_dir / INDEX)
-    else:  # nothing final can be said of it under its id
-        write(path, entry.to_json())
+    written += write_signed(path, entry.to_json(), signer)
     write(path.with_suffix(".md"), markdown_of(entry))
     conclude(entry, markdown_of(entry), output_format, written)

@@ -1,0 +1,1 @@
+"""Signatures of documents: a DSSE envelope around an in-toto statement, Ed25519, made and verified offline."""
