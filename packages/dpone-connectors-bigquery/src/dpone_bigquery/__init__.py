@@ -24,5 +24,6 @@ connector = Connector(
         options=BigQuerySink,
         open=lazy("dpone_bigquery.sink:connect"),
         atomic="transaction",
+        dialect=lazy("dpone_bigquery.dialect:BigQueryDialect"),
     ),
 )

@@ -31,5 +31,6 @@ connector = Connector(
         options=ClickHouseSink,
         open=lazy("dpone_clickhouse.sink:connect"),
         atomic="publish",
+        dialect=lazy("dpone_clickhouse.dialect:ClickHouseDialect"),
     ),
 )

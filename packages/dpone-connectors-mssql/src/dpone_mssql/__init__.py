@@ -31,5 +31,6 @@ connector = Connector(
         options=MssqlSink,
         open=lazy("dpone_mssql.sink:connect"),
         atomic="transaction",
+        dialect=lazy("dpone_mssql.dialect:MssqlDialect"),
     ),
 )

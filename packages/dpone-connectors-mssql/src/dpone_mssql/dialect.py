@@ -35,6 +35,7 @@ class MssqlDialect(Dialect):
     """T-SQL as SQL Server 2016 and every later one reads it."""
 
     name: ClassVar[str] = ENGINE
+    grammar: ClassVar[str | None] = "tsql"
     max_identifier: ClassVar[int] = 128
 
     def identifier_length(self, identifier: str) -> int:

@@ -32,5 +32,6 @@ connector = Connector(
         open=lazy("dpone_postgres.sink:open_sink"),
         atomic="transaction",
         fates=frozenset({Fate.SCRATCH, Fate.ADOPT}),
+        dialect=lazy("dpone_postgres.dialect:PostgresDialect"),
     ),
 )

@@ -420,7 +420,11 @@ class SourceSpec(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class SinkSpec(Generic[C]):
-    """What a sink can do. `keeps_partial` is false when an upsert cannot keep stored values of a partial row."""
+    """What a sink can do. `keeps_partial` is false when an upsert cannot keep stored values of a partial row.
+
+    `dialect` gives the `dpone.sql.dialect.Dialect` that renders its statements, and needs no driver for it; None where
+    there are no statements.
+    """
 
     ops: frozenset[type[Op]]
     accepts: tuple[Wire, ...]
@@ -429,6 +433,7 @@ class SinkSpec(Generic[C]):
     atomic: Literal["transaction", "publish", "log"]
     fates: frozenset[Fate] = frozenset({Fate.SCRATCH})
     keeps_partial: bool = True
+    dialect: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Dialect:
     """The default. A subclass sets `name` to the connector's, so that native types of fields are found by it."""
 
     name: ClassVar[str] = "ansi"
+    grammar: ClassVar[str | None] = None  # what public grammars call the engine's SQL, where it is not `name`
     max_identifier: ClassVar[int] = 128  # in the units of `identifier_length`
     orders_nan: ClassVar[bool] = False  # NaN is less or greater than numbers; by IEEE 754 it is neither
 

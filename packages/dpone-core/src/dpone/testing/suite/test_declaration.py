@@ -17,6 +17,7 @@ from dpone.integration_matrix import SPECIFIED, capabilities
 from dpone.manifest.urls import fields_of_url
 from dpone.ops import OPS
 from dpone.schema import Type
+from dpone.sql.dialect import Dialect
 from dpone.strategies import STRATEGIES
 from dpone.testing.services.endpoint import Fidelity
 from dpone.testing.suite.rig import Rig
@@ -76,6 +77,9 @@ def test_a_sink_says_what_it_carries_out(rig: Rig) -> None:
     assert issubclass(sink.options, SinkOptions)
     assert sink.options.target is not SinkOptions.target
     assert isinstance(rig.kit, SinkTestkit)
+    if sink.dialect is not None:
+        assert isinstance(dialect := sink.dialect(), Dialect)
+        assert dialect.name == rig.connector.name
 
 
 def test_native_types_are_all_read(rig: Rig) -> None:
