@@ -1,0 +1,1 @@
+"""Replay: what has landed is landed again, what stopped is continued."""
