@@ -288,12 +288,16 @@ class Lease(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What is saved together with the rows: a compare-and-set of the position, the ledger entry, the chunk."""
+    """What is saved together with the rows: a compare-and-set of the position, the ledger entry, the chunk.
+
+    A ledger that has no room for the record leaves it out; nothing depends on it.
+    """
 
     expected: Stored | None
     new: Stored
     run_id: str
     chunk: Chunk | None = None
+    record: Mapping[str, Json] = field(default_factory=dict)  # of the load, for the ledger; plain JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +361,36 @@ class Manages(Protocol):
     """A sink whose stored position an operator may look at and change."""
 
     def set_position(self, target: Target, pipeline: str, position: Position | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStage:
+    """A sealed stage that outlives its process; `note` is what the runner wrote beside it, plain JSON."""
+
+    load_id: str
+    pipeline: str
+    note: Mapping[str, Json]
+
+
+@runtime_checkable
+class KeepsStages(Protocol):
+    """A sink whose sealed stages outlive their process, so that a later one publishes them; all within the lease.
+
+    A stage that is kept is there until its load is committed, `drop_stage` or a sweep; leases leave it alone. One that
+    is not kept goes with its context or, after a crash, with the next lease.
+    """
+
+    def keep_stage(self, stage: Stage, note: Mapping[str, Json]) -> bool: ...  # False: this one cannot be kept
+    def kept_stages(self, target: Target) -> Sequence[KeptStage]: ...
+    def adopt_stage(self, spec: StageSpec) -> AbstractContextManager[tuple[Stage, Staged]]: ...  # counted anew
+    def drop_stage(self, target: Target, load_id: str) -> None: ...
+
+
+@runtime_checkable
+class KeepsRecords(Protocol):
+    """A sink whose ledger holds the record that was committed together with each load."""
+
+    def records(self, target: Target, run_id: str | None = None) -> Sequence[Mapping[str, Json]]: ...  # newest first
 
 
 @dataclass(frozen=True, slots=True)

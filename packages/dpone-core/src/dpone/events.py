@@ -53,12 +53,14 @@ class Planned:
     digest: str
     columns: tuple[ColumnFlow, ...] = ()
     decided_by: tuple[str, ...] = ()
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTaken:
     generation: int
     position: Position | None
+    load_id: str | None = None  # of the last load; None where nothing is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,21 @@ class BatchStaged:
 
 @dataclass(frozen=True, slots=True)
 class StageSealed:
+    staged: Staged
+
+
+@dataclass(frozen=True, slots=True)
+class StageKept:
+    """The validated stage of this load is there until it is published, whatever becomes of this process."""
+
+    load_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageAdopted:
+    """The sealed stage of an earlier process is published instead of reading again."""
+
+    load_id: str
     staged: Staged
 
 
@@ -154,6 +171,8 @@ Event = (
     | NothingNew
     | BatchStaged
     | StageSealed
+    | StageKept
+    | StageAdopted
     | CheckPassed
     | LayoutEnsured
     | OpApplied

@@ -17,6 +17,7 @@ RUN = (
     "after_first_batch",
     "before_seal",
     "after_seal",
+    "after_keep",
     "after_ensure",
     "after_each_op",
     "after_reconcile",

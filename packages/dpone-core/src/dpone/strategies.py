@@ -7,7 +7,7 @@ table of strategy × sink exists anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
@@ -61,6 +61,12 @@ class Load:
     compare: tuple[str, ...] = ()  # empty: every column that is not in the key
     absent: Absent = Absent.EXPIRE
     reconcile: bool = False  # xmin: the keys present at the source were read too
+
+
+def at_time(load: Load, at: datetime) -> Load:
+    """The load as of this moment, which is also when its soft deletes happen."""
+    deletes = replace(load.deletes, at=at) if isinstance(load.deletes, Flag) else load.deletes
+    return replace(load, at=at, deletes=deletes)
 
 
 @dataclass(frozen=True, slots=True)

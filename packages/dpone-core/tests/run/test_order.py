@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from dpone import events, failpoints
-from dpone.connector import Layout, Position, Split, Stored
+from dpone.connector import KeptStage, Layout, Position, Split, Stage, Staged, StageSpec, Stored, Target
 from dpone.errors import DataError, StateError
-from dpone.ops import Guard
+from dpone.ops import DeleteKeys, Flag, Guard
 from dpone.plan import Plan
 from dpone.runner import Run, execute
 from dpone.schema import Field, Schema
@@ -23,6 +24,28 @@ AT = Position(Read.SINCE, {"at": 7})
 
 
 Started = tuple[Run, FakeSource, FakeSink, list[events.Event]]
+
+
+@dataclass
+class KeepingSink(FakeSink):
+    """One that keeps every stage, and none for long."""
+
+    kept: list[KeptStage] = field(default_factory=list)
+
+    def keep_stage(self, stage: Stage, note: Mapping[str, Any]) -> bool:
+        assert isinstance(stage, FakeStage)
+        self.log("sink.keep")
+        self.kept.append(KeptStage(stage.ref.id, note["pipeline"], note))
+        return True
+
+    def kept_stages(self, target: Target) -> Sequence[KeptStage]:
+        return tuple(self.kept)
+
+    def adopt_stage(self, spec: StageSpec) -> AbstractContextManager[tuple[Stage, Staged]]:
+        raise AssertionError("nothing is resumed here")
+
+    def drop_stage(self, target: Target, load_id: str) -> None:
+        self.log(f"sink.drop {load_id}")
 
 
 def started(log: Log, the_plan: Plan | None = None, **sink: Any) -> Started:
@@ -164,9 +187,38 @@ def test_a_rerun_does_only_the_chunks_that_are_left() -> None:
     assert [e.chunk for e in told if isinstance(e, events.ChunkSkipped)] == ["0..1", "1..2"]
 
 
+def test_a_stage_is_kept_once_it_is_validated_and_those_of_earlier_runs_go() -> None:
+    log = Log(fails_at="publication.apply")
+    kept = [KeptStage("r0.orders", "orders", {"run_id": "r0"}), KeptStage("r0.others", "others", {"run_id": "r0"})]
+    sink = KeepingSink(log, kept=kept)
+    with pytest.raises(DataError, match="planted"):
+        execute(replace(started(log)[0], sink=sink))
+    asked = [
+        a for a in log.asked if a.startswith(("stage.seal", "stage.measure", "sink.keep", "sink.drop", "publication"))
+    ]
+    assert asked == ["stage.seal", "sink.keep", "sink.drop r0.orders", "publication.ensure", "publication.apply"]
+    note = sink.kept[-1].note
+    assert (note["run_id"], note["load_id"], note["upto"]["token"], note["staged"]["live"]) == (
+        "r1",
+        "r1.orders",
+        {"at": 7},
+        3,
+    )
+
+
+def test_a_stage_that_fails_its_checks_is_not_kept() -> None:
+    log = Log()
+    run, source, _, _ = started(log)
+    source.claimed = 4
+    with pytest.raises(DataError, match="were sent"):
+        execute(replace(run, sink=KeepingSink(log)))
+    assert "sink.keep" not in log.asked
+
+
 def test_each_failpoint_of_the_runner_is_hit() -> None:
     hits: list[str] = []
-    run, _, _, _ = started(Log())
+    log = Log()
+    run = replace(started(log)[0], sink=KeepingSink(log))
     own = [name for name in failpoints.RUN if name != "after_each_op"]  # that one is the sink's
     with ExitStack() as stack:
         for name in own:
@@ -211,3 +263,14 @@ def test_a_new_column_is_added_and_a_dropped_one_asks() -> None:
     execute(run)
     ensured = next(e for e in told if isinstance(e, events.LayoutEnsured))
     assert [type(c).__name__ for c in ensured.changes] == ["AddColumn"]
+
+
+def test_a_soft_delete_happens_when_the_load_does() -> None:
+    soft = plan(
+        strategy="incremental_merge", load=replace(plan().load, key=("id",), deletes=Flag("gone", plan().load.at))
+    )
+    run, _, _, told = started(Log(), soft)
+    execute(run)
+    (how,) = [e.op.how for e in told if isinstance(e, events.OpApplied) and isinstance(e.op, DeleteKeys)]
+    assert isinstance(how, Flag)
+    assert how.at > soft.load.at

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dpone.connector import Chunk, Commit, Layout, Stored
+from dpone.connector import Chunk, Commit, Json, KeptStage, Layout, Stored
 from dpone.errors import UsageError
 from dpone.names import print_name
 from dpone.schema import Schema
@@ -83,6 +83,7 @@ class Leftover:
     id: str
     kind: str  # stage | shadow
     at: datetime
+    kept: KeptStage | None = None  # a sealed stage that outlives its process
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Cell:
     shadows: Mapping[str, Table] = field(default_factory=dict)
     stored: Mapping[str, Stored] = field(default_factory=dict)  # by pipeline
     loads: frozenset[str] = frozenset()
+    records: tuple[Mapping[str, Json], ...] = ()  # of committed loads, the newest first
     chunks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by plan
     slots: Mapping[str, int] = field(default_factory=dict)  # by pipeline
     ledger: tuple[Leftover, ...] = ()
@@ -109,6 +111,10 @@ class Cell:
         """The cell whose ledger names a leftover that is about to be made."""
         return replace(self, ledger=(*self.ledger, entry))
 
+    def keeping(self, leftover: str, kept: KeptStage) -> Cell:
+        """The cell whose ledger says that this stage is kept."""
+        return replace(self, ledger=tuple(replace(e, kept=kept) if e.id == leftover else e for e in self.ledger))
+
     def without(self, leftover: str) -> Cell:
         """The cell without this stage or shadow, nor its entry in the ledger."""
         cell = self.with_shadow(leftover, None)
@@ -120,6 +126,7 @@ class Cell:
             self,
             stored={**self.stored, pipeline: commit.new},
             loads=self.loads | {commit.new.load_id},
+            records=(commit.record, *self.records) if commit.record else self.records,
         )
         if commit.chunk is None:
             return cell

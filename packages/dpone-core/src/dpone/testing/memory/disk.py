@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from dpone.connector import Chunk, Json, Layout, Position, Role, Stored, SystemColumn
+from dpone.connector import Chunk, Json, KeptStage, Layout, Position, Role, Stored, SystemColumn
 from dpone.schema import Field, Schema, parse_type
 from dpone.stage import Change, ChangeKind
 from dpone.strategies import Read
@@ -62,7 +62,8 @@ class Disk:
             loads=frozenset(found["loads"]),
             chunks={plan: frozenset(ids) for plan, ids in found["chunks"].items()},
             slots=found["slots"],
-            ledger=tuple(Leftover(i, k, datetime.fromisoformat(at)) for i, k, at in found["ledger"]),
+            records=tuple(found["records"]),
+            ledger=tuple(map(_leftover_of, found["ledger"])),
         )
 
     def save(self, cell: Cell) -> None:
@@ -77,7 +78,8 @@ class Disk:
             "loads": sorted(cell.loads),
             "chunks": {plan: sorted(ids) for plan, ids in cell.chunks.items()},
             "slots": dict(cell.slots),
-            "ledger": [[e.id, e.kind, e.at.isoformat()] for e in cell.ledger],
+            "records": list(cell.records),
+            "ledger": [[e.id, e.kind, e.at.isoformat(), e.kept and asdict(e.kept)] for e in cell.ledger],
         }
         replace_file(self.path(cell.name), json.dumps(found))
 
@@ -125,6 +127,11 @@ def stored_of(found: Json) -> Stored:
     at = found["position"]
     position = None if at is None else Position(Read(at["kind"]), at["token"])
     return Stored(position, found["generation"], found["load_id"])
+
+
+def _leftover_of(found: Json) -> Leftover:
+    name, kind, at, kept = found
+    return Leftover(name, kind, datetime.fromisoformat(at), KeptStage(**kept) if kept else None)
 
 
 def _field_json(field: Field) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,10 +11,14 @@ from dpone.connector import (
     Dataset,
     Fate,
     Finding,
+    Json,
+    KeptStage,
     Layout,
     Position,
     Publication,
     SchemaChange,
+    Stage,
+    Staged,
     StageRef,
     StageSpec,
     Stored,
@@ -90,9 +94,48 @@ class MemorySink:
         try:
             yield stage
         finally:
-            stage.parts.drop()
-            if spec.fate is not Fate.DIRECT:
-                self.store.transact(spec.target.name, lambda cell: cell.without(stage.ref.id))
+            self._end(stage)
+
+    def _end(self, stage: MemoryStage) -> None:
+        """The stage is gone, unless it is kept for a load that is not committed."""
+        cell = self.store.current(stage.spec.target.name)
+        if stage.is_kept and stage.spec.load_id not in cell.loads:
+            return
+        stage.parts.drop()
+        if stage.spec.fate is not Fate.DIRECT:
+            self.store.transact(cell.name, lambda now: now.without(stage.ref.id))
+
+    def keep_stage(self, stage: Stage, note: Mapping[str, Json]) -> bool:
+        assert isinstance(stage, MemoryStage)  # made by this sink
+        if stage.spec.fate is Fate.DIRECT:
+            return False  # it lives in its transaction alone
+        kept = KeptStage(stage.spec.load_id, stage.spec.pipeline, note)
+        self.store.transact(stage.spec.target.name, lambda cell: cell.keeping(stage.ref.id, kept))
+        stage.is_kept = True
+        return True
+
+    def kept_stages(self, target: Target) -> Sequence[KeptStage]:
+        return [entry.kept for entry in self.store.current(target.name).ledger if entry.kept is not None]
+
+    @contextmanager
+    def adopt_stage(self, spec: StageSpec) -> Iterator[tuple[MemoryStage, Staged]]:
+        stage = MemoryStage(self.store, spec, replace(new_ref(spec), id=self._kept(spec.target, spec.load_id)))
+        stage.is_kept = True
+        try:
+            yield stage, stage.seal()
+        finally:
+            self._end(stage)
+
+    def drop_stage(self, target: Target, load_id: str) -> None:
+        self._remove(target.name, self._kept(target, load_id))
+
+    def _kept(self, target: Target, load_id: str) -> str:
+        """The stage that is kept of this load."""
+        ledger = self.store.current(target.name).ledger
+        return next(e.id for e in ledger if e.kept is not None and e.kept.load_id == load_id)
+
+    def records(self, target: Target, run_id: str | None = None) -> Sequence[Mapping[str, Json]]:
+        return [r for r in self.store.current(target.name).records if run_id in {None, r["run_id"]}]
 
     @contextmanager
     def writer(self, stage: StageRef, split: str) -> Iterator[MemoryWriter]:

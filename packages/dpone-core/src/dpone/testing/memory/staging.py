@@ -112,6 +112,7 @@ class MemoryStage:
         self.spec = spec
         self._ref = ref
         self.parts = Parts(store, ref.id)
+        self.is_kept = False
         self._sealed: Sealed | None = None
 
     @property
