@@ -1,0 +1,38 @@
+"""The broker and the registry as a service of one child process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
+from dpone.testing.services.launched import Launch, LaunchedService
+from dpone.testing.services.launcher import Command, announces
+from dpone.testing.services.ports import LOOPBACK, free_port
+from dpone.testing.services.scratch import Scratch
+
+
+class EmulatedKafka(LaunchedService):
+    """`with EmulatedKafka() as endpoint:` a broker at the port `broker` and a registry at `registry`."""
+
+    kind = "kafka"
+
+    def prepare(self, scratch: Scratch) -> Launch:
+        home = scratch.path / "home"
+        home.mkdir(mode=0o700, exist_ok=True)
+        broker, registry = free_port(), free_port()
+        command = Command(
+            (sys.executable, "-I", "-m", "dpone_kafka.emulator", str(home), str(broker), str(registry)),
+            directory=home,
+            log=scratch.path / "server.log",
+            environment={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            keep=(scratch.lock,),
+        )
+        endpoint = Endpoint(
+            connector="kafka",
+            host=LOOPBACK,
+            ports={"broker": broker, "registry": registry},
+            provider=Provider.EMULATED,
+            fidelity=Fidelity.EMULATED,
+        )
+        return Launch(command, announces("serving "), endpoint)
