@@ -21,7 +21,7 @@ from dpone.running import Run
 from dpone.staging import Ready, adopt_load, stage_load
 from dpone.strategies import Load, at_time
 
-__all__ = ["Run", "carry_out", "chunk_name", "execute", "load_id_of"]
+__all__ = ["Run", "execute"]
 
 
 def execute(run: Run) -> None:
