@@ -8,6 +8,15 @@ ops = CommandTable(
     "ops",
     commands={
         "benchmark-run": ("dpone_certify.cli.benchmark_run:benchmark_run", "Measure dpone beside a control."),
+        "benchmark-baseline": (
+            "dpone_certify.cli.benchmark_baseline:benchmark_baseline",
+            "Hold measured numbers to a baseline.",
+        ),
+        "certification-suite": (
+            "dpone_certify.cli.certification_suite:certification_suite",
+            "Judge all evidence of a certification.",
+        ),
+        "evidence-bundle": ("dpone_certify.cli.evidence_bundle:evidence_bundle", "Bundle the files of a release."),
         "run-registry": ("dpone_certify.cli.run_registry:run_registry", "Register a run by its record."),
         "lineage-export": ("dpone_certify.cli.lineage_export:lineage_export", "Write a run's OpenLineage events."),
         "dbt-lineage": ("dpone_certify.cli.dbt_lineage:dbt_lineage", "Judge a dbt run, stitched to dpone's targets."),
@@ -15,4 +24,13 @@ ops = CommandTable(
     help="Certify, judge evidence, decide releases.",
 )
 
-strategy = CommandTable("strategy", commands={}, help="Bundle the evidence of a strategy.")
+strategy = CommandTable(
+    "strategy",
+    commands={
+        "certification-bundle": (
+            "dpone_certify.cli.certification_bundle:certification_bundle",
+            "Bundle the evidence of strategies.",
+        ),
+    },
+    help="Bundle the evidence of a strategy.",
+)

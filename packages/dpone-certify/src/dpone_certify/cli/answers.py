@@ -47,3 +47,13 @@ def named_paths(values: Sequence[str]) -> dict[str, Path]:
 def file_name(text: str) -> str:
     """A name that is a file's name everywhere."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"
+
+
+def write_document(path: Path, document: Document, markdown: str) -> list[Path]:
+    """The document and its Markdown are written; without a signature, which an older one beside it would pretend."""
+    from dpone_certify.documents.canonical import write
+    from dpone_certify.signing.envelope import write_signed
+
+    written = write_signed(path, document.to_json(), None)
+    write(path.with_suffix(".md"), markdown)
+    return [*written, path.with_suffix(".md")]

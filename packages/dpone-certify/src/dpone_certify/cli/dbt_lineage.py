@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpone.cli.options import output_format
+from dpone_certify.signing.option import signing_key_option
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 
 @click.command("dbt-lineage")
@@ -24,6 +29,7 @@ from dpone.cli.options import output_format
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the documents go.  [default: .dpone/dbt-lineage/<project>]",
 )
+@signing_key_option
 @output_format(markdown=True)
 def dbt_lineage(
     *,
@@ -33,6 +39,7 @@ def dbt_lineage(
     namespace: str,
     dataset_namespace: str | None,
     output_dir: Path | None,
+    signer: CryptoSigner | None,
     output_format: str,
 ) -> None:
     """Judge a dbt run; exit 1 unless every node and test of the project ran and passed."""
@@ -40,6 +47,7 @@ def dbt_lineage(
     from dpone_certify.dbt.document import EVENTS, lineage_of, markdown_of, project_of
     from dpone_certify.documents.canonical import write
     from dpone_certify.documents.subject import subject
+    from dpone_certify.signing.envelope import write_signed
 
     folder = output_dir or Path(".dpone/dbt-lineage") / file_name(project_of(manifest))
     document, events = lineage_of(
@@ -52,6 +60,8 @@ def dbt_lineage(
     )
     path = folder / "dbt_lineage.json"
     markdown = markdown_of(document)
-    for name, text in {path: document.to_json(), path.with_suffix(".md"): markdown, folder / EVENTS: events}.items():
+    written = write_signed(path, document.to_json(), signer)
+    for name, text in {path.with_suffix(".md"): markdown, folder / EVENTS: events}.items():
         write(name, text)
-    conclude(document, markdown, output_format, [path, path.with_suffix(".md"), folder / EVENTS])
+        written.append(name)
+    conclude(document, markdown, output_format, written)

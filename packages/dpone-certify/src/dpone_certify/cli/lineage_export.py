@@ -43,7 +43,7 @@ def lineage_export(
     folder = output_dir or Path(".dpone/lineage") / file_name(pipeline)
     name = file_name(run.run_id)
     events_path, report_path = folder / f"{name}__openlineage.json", folder / f"{name}__openlineage_report.json"
-    report, events = export(run, namespace, events_path.name, subject())
+    report, events = export(run, namespace, events_path, subject())
     write(events_path, events)
     write(report_path, report.to_json())
     conclude(report, markdown_of(report), output_format, [events_path, report_path])

@@ -14,6 +14,7 @@ from dpone_certify.documents.document import Blocker
 
 SCHEMAS = "https://schemas.getdbt.com/dbt"
 MANIFESTS = {f"{SCHEMAS}/manifest/v{n}.json" for n in (11, 12)}
+MOST_BYTES = 400_000_000  # dbt's manifests are large
 RUN_RESULTS = {f"{SCHEMAS}/run-results/v{n}.json" for n in (5, 6)}
 
 

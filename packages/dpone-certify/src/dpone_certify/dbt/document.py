@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from dpone_certify.dbt.artifacts import Kind, Manifest, Result, RunResults, understand
+from dpone_certify.dbt.artifacts import MOST_BYTES, Kind, Manifest, Result, RunResults, understand
 from dpone_certify.dbt.events import Graph, events_of
 from dpone_certify.dbt.judge import executable, judge
 from dpone_certify.dbt.stitch import namespace_of, stitched
@@ -81,7 +81,7 @@ def lineage_of(
     blockers: list[Blocker] = []
     found: dict[Kind, Manifest | RunResults | None] = {}
     for kind, path in files.items():
-        value, digest, wrong = read_json(kind, path)
+        value, digest, wrong = read_json(kind, path, MOST_BYTES)
         if not wrong:
             found[kind], wrong = understand(kind, value)
         inputs.append(Artifact(name=kind, path=relative(path, folder) if path else "", sha256=digest))
@@ -132,7 +132,7 @@ def lineage_of(
 
 def project_of(manifest: Path | None) -> str:
     """What the project calls itself, for the folder of its documents; `unknown` where that cannot be read."""
-    value, _, _ = read_json("dbt_manifest", manifest)
+    value, _, _ = read_json("dbt_manifest", manifest, MOST_BYTES)
     found = understand("dbt_manifest", value)[0] if value is not None else None
     return found.metadata.project_name or "unknown" if isinstance(found, Manifest) else "unknown"
 

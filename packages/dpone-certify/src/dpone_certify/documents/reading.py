@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -12,6 +13,7 @@ from dpone_certify.documents.canonical import parse, sha256
 from dpone_certify.documents.document import Blocker
 
 M = TypeVar("M", bound=BaseModel)
+MOST_BYTES = 50_000_000  # a report of 200 cases has less than one million
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,13 @@ def invalid(name: str, path: Path, reason: str) -> Blocker:
     )
 
 
-def read_json(name: str, path: Path | None) -> tuple[Any, str | None, tuple[Blocker, ...]]:
+def read_json(
+    name: str, path: Path | None, most_bytes: int = MOST_BYTES
+) -> tuple[Any, str | None, tuple[Blocker, ...]]:
     """The JSON object in a file and the file's hash, or the blocker `<name>.missing` or `<name>.invalid`."""
-    if path is None:
-        return None, None, (missing(name, path),)
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None, None, (missing(name, path),)
+    content, blockers = read_bytes(name, path, most_bytes)
+    if content is None or path is None:
+        return None, None, blockers
     try:
         value = parse(content)
     except (ValueError, RecursionError) as error:
@@ -49,6 +50,25 @@ def read_json(name: str, path: Path | None) -> tuple[Any, str | None, tuple[Bloc
     if not isinstance(value, dict):
         return None, sha256(content), (invalid(name, path, "expected an object"),)
     return value, sha256(content), ()
+
+
+def read_bytes(name: str, path: Path | None, most_bytes: int = MOST_BYTES) -> tuple[bytes | None, tuple[Blocker, ...]]:
+    """A plain file's bytes; a link, a device or a file beyond any honest size is not read at all."""
+    if path is None:
+        return None, (missing(name, path),)
+    try:
+        found = path.lstat()
+        if stat.S_ISDIR(found.st_mode):
+            return None, (missing(name, path),)
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no plain file"
+            return None, (invalid(name, path, f"it is {kind}"),)
+        if found.st_size > most_bytes:
+            size = f"it has {found.st_size:,} bytes, at most {most_bytes:,} are read"
+            return None, (invalid(name, path, size),)
+        return path.read_bytes(), ()
+    except OSError:
+        return None, (missing(name, path),)
 
 
 def read_document(name: str, path: Path | None, model: type[M]) -> Read[M]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from dpone.observe.openlineage import ENDS, Identity, Moment, Origin, manifest_event, stream_event
 from dpone.observe.record import StreamReport
-from dpone_certify.documents.canonical import canonical, sha256
+from dpone_certify.documents.canonical import canonical, relative, sha256
 from dpone_certify.documents.document import Artifact, Blocker, Document, Part, Subject, now, verdict
 from dpone_certify.documents.markdown import head, table
 from dpone_certify.documents.reading import invalid, read_document
@@ -35,6 +35,7 @@ class LineageReport(Document):
     run_id: str
     pipeline: str | None
     namespace: str
+    inputs: tuple[Artifact, ...]
     events: Artifact
     event_count: int
     jobs: tuple[JobLineage, ...]
@@ -46,6 +47,9 @@ class Registered(Part):
     run_id: str
     result: RunResult | None
     blockers: tuple[Blocker, ...] = ()
+    name: str = "run_registry_entry"  # what the run was known by
+    path: Path | None = None
+    sha256: str | None = None
 
 
 def of_entry(path: Path) -> Registered:
@@ -54,7 +58,11 @@ def of_entry(path: Path) -> Registered:
     entry = read.found
     if entry is None:
         return Registered(
-            run_id=path.name.removesuffix(".json").removesuffix("__run_registry"), result=None, blockers=read.blockers
+            run_id=path.name.removesuffix(".json").removesuffix("__run_registry"),
+            result=None,
+            blockers=read.blockers,
+            path=path,
+            sha256=read.sha256,
         )
     blockers: list[Blocker] = []
     if not entry.passed:
@@ -65,13 +73,15 @@ def of_entry(path: Path) -> Registered:
     blockers += found.blockers
     if found.sha256 != entry.run_result.sha256 and not found.blockers:
         blockers.append(invalid(NAME, record, "it is not the file that was registered"))
-    return Registered(run_id=entry.run_id, result=found.found, blockers=tuple(blockers))
+    return Registered(run_id=entry.run_id, result=found.found, blockers=tuple(blockers), path=path, sha256=read.sha256)
 
 
 def of_record(path: Path) -> Registered:
     """The run of a record under .dpone/runs."""
     read = read_document(NAME, path, RunResult)
-    return Registered(run_id=path.stem, result=read.found, blockers=read.blockers)
+    return Registered(
+        run_id=path.stem, result=read.found, blockers=read.blockers, name=NAME, path=path, sha256=read.sha256
+    )
 
 
 def events_of(result: RunResult, namespace: str) -> list[Event]:
@@ -126,12 +136,15 @@ def judge_events(events: Sequence[Event]) -> tuple[list[JobLineage], list[Blocke
     return found, blockers
 
 
-def export(run: Registered, namespace: str, events_file: str, subject: Subject) -> tuple[LineageReport, str]:
-    """The report, and the text of the events file that it speaks of."""
+def export(run: Registered, namespace: str, events_path: Path, subject: Subject) -> tuple[LineageReport, str]:
+    """The report as it will lie beside its events, and their text."""
     events = events_of(run.result, namespace) if run.result else []
     text = canonical(events)
     jobs, blockers = judge_events(events)
     own = list(judge(run.result)) if run.result else []
+    inputs: tuple[Artifact, ...] = ()
+    if run.path is not None:
+        inputs = (Artifact(name=run.name, path=relative(run.path, events_path.parent), sha256=run.sha256),)
     report = LineageReport(
         created_at=now(),
         producer="dpone ops lineage-export",
@@ -139,7 +152,8 @@ def export(run: Registered, namespace: str, events_file: str, subject: Subject) 
         run_id=run.run_id,
         pipeline=run.result.pipeline if run.result else None,
         namespace=namespace,
-        events=Artifact(name="openlineage", path=events_file, sha256=sha256(text)),
+        inputs=inputs,
+        events=Artifact(name="openlineage", path=events_path.name, sha256=sha256(text)),
         event_count=len(events),
         jobs=tuple(jobs),
         **verdict([*run.blockers, *own, *blockers]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,12 @@ def write(path: Path, text: str) -> None:
 
 def parse(content: bytes) -> Any:
     """What the bytes say; ValueError where two readers could read them differently."""
-    return json.loads(content.decode("utf-8"), object_pairs_hook=_without_twins, parse_constant=_refuse_constant)
+    return json.loads(
+        content.decode("utf-8"),
+        object_pairs_hook=_without_twins,
+        parse_constant=_refuse_constant,
+        parse_float=_finite,
+    )
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -42,6 +48,13 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key occurs twice")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999 is JSON, and no number that can be compared
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
 
 
 def _refuse_constant(name: str) -> float:

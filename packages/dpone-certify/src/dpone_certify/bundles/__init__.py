@@ -1,0 +1,1 @@
+"""Bundles: files that belong together, hashed and judged in one document."""

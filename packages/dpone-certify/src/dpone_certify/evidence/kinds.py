@@ -1,0 +1,166 @@
+"""The kinds of documents that can be judged: the model of each, what it rests on, and how its verdict is recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpone.replay.evidence import ReplayEvidence
+from dpone_certify.baseline.document import BenchmarkBaseline
+from dpone_certify.benchmark.document import BenchmarkMetrics
+from dpone_certify.bundles.documents import SCHEMAS as BUNDLED
+from dpone_certify.bundles.documents import EvidenceBundle, StrategyBundle
+from dpone_certify.certification.document import BehaviorArtifact, CertificationReport
+from dpone_certify.dbt.artifacts import MOST_BYTES as DBT_MOST_BYTES
+from dpone_certify.dbt.document import DbtLineage
+from dpone_certify.documents.document import Artifact
+from dpone_certify.evidence import recomputing
+from dpone_certify.evidence.tree import Evidence, Flaw, Reference
+from dpone_certify.lineage.document import LineageReport
+from dpone_certify.registry.document import RunRegistryEntry
+from dpone_certify.registry.report import RunResult
+from dpone_certify.suite.document import SCHEMAS, CertificationSuite
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`is_raw`: measured or read by the process that wrote it, so that only its own signature vouches for it."""
+
+    model: type[BaseModel]
+    judge: Callable[[Evidence], Iterator[Flaw]]
+    parts: Callable[[Any], Iterable[Reference]] = lambda _: ()
+    is_raw: bool = False
+    sums_up: Callable[[Any], str] = lambda _: ""
+
+
+def of_artifact(artifact: Artifact, *, is_data: bool = False, most_bytes: int | None = None) -> Reference:
+    return Reference(artifact.name, artifact.path, artifact.sha256, is_data=is_data, most_bytes=most_bytes)
+
+
+def _of_report(report: CertificationReport) -> Iterator[Reference]:
+    for result in report.results:
+        if result.artifact_path is not None:
+            yield Reference(result.case_id, result.artifact_path)
+
+
+def _of_baseline(document: BenchmarkBaseline) -> Iterator[Reference]:
+    if document.metrics is not None:
+        yield of_artifact(document.metrics)
+
+
+def _of_lineage(report: LineageReport) -> Iterator[Reference]:
+    yield of_artifact(report.events, is_data=True)
+    yield from map(of_artifact, report.inputs)
+
+
+def _of_dbt(document: DbtLineage) -> Iterator[Reference]:
+    for artifact in document.inputs:
+        is_dbts = artifact.name != "run_registry_entry"
+        yield of_artifact(artifact, is_data=is_dbts, most_bytes=DBT_MOST_BYTES if is_dbts else None)
+
+
+def _of_run(entry: RunRegistryEntry) -> Iterator[Reference]:
+    yield of_artifact(entry.run_result)
+    yield from map(of_artifact, entry.artifacts)
+
+
+def _of_strategy_bundle(bundle: StrategyBundle) -> Iterator[Reference]:
+    return (Reference(i.name, i.path, i.sha256, expected=BUNDLED[i.kind]) for i in bundle.items)
+
+
+def _of_evidence_bundle(bundle: EvidenceBundle) -> Iterator[Reference]:
+    return (Reference(item.name, item.path, item.sha256) for item in bundle.items)
+
+
+def _of_suite(suite: CertificationSuite) -> Iterator[Reference]:
+    for item in suite.items:
+        if item.path is not None:
+            yield Reference(item.name, item.path, item.sha256, expected=SCHEMAS.get(item.name, frozenset()))
+
+
+KINDS: dict[str, Kind] = {
+    "dpone.certification_report.v1": Kind(
+        CertificationReport,
+        recomputing.of_report,
+        _of_report,
+        is_raw=True,
+        sums_up=lambda r: (
+            f"{sum(x.passed for x in r.results)} of {r.case_count} cases passed, {r.profile}, "
+            f"{r.executed_count} executed, {r.contract_count} by contract"
+        ),
+    ),
+    "dpone.case_behavior.v1": Kind(
+        BehaviorArtifact, recomputing.of_nothing, sums_up=lambda b: f"{b.result.case_id}: {b.result.state}"
+    ),
+    "dpone.benchmark_metrics.v1": Kind(
+        BenchmarkMetrics,
+        recomputing.of_metrics,
+        is_raw=True,
+        sums_up=lambda m: f"{m.throughput_rows_per_second:,.0f} rows/s, {m.ratio_to_control:.2f} × the control",
+    ),
+    "dpone.benchmark_baseline.v1": Kind(
+        BenchmarkBaseline,
+        recomputing.of_baseline,
+        _of_baseline,
+        sums_up=lambda b: f"{sum(i.passed for i in b.items)} of {len(b.items)} metrics hold, {b.provenance}",
+    ),
+    "dpone.openlineage_report.v1": Kind(
+        LineageReport,
+        recomputing.of_lineage,
+        _of_lineage,
+        sums_up=lambda r: f"run {r.run_id}: {len(r.jobs)} jobs, {r.event_count} events",
+    ),
+    "dpone.dbt_lineage.v1": Kind(
+        DbtLineage,
+        recomputing.of_dbt,
+        _of_dbt,
+        is_raw=True,
+        sums_up=lambda d: ", ".join(f"{count} {status}" for status, count in sorted(d.statuses.items())),
+    ),
+    "dpone.run_registry.v1": Kind(
+        RunRegistryEntry,
+        recomputing.of_run,
+        _of_run,
+        is_raw=True,
+        sums_up=lambda e: f"run {e.run_id} of {e.pipeline}: {e.status}",
+    ),
+    "dpone.run_report.v1": Kind(
+        RunResult, recomputing.of_record, is_raw=True, sums_up=lambda r: f"run {r.run_id}: {r.status}"
+    ),
+    "dpone.replay.evidence.v1": Kind(
+        ReplayEvidence,
+        recomputing.of_replay,
+        is_raw=True,
+        sums_up=lambda r: f"{r.action} of {r.target}, {r.mode}, {len(r.operations)} operations",
+    ),
+    "dpone.strategy.certification_bundle.v1": Kind(
+        StrategyBundle,
+        recomputing.of_bundle,
+        _of_strategy_bundle,
+        sums_up=lambda b: f"{sum(i.passed for i in b.items)} of {len(b.items)} items passed",
+    ),
+    "dpone.evidence_bundle.v1": Kind(
+        EvidenceBundle,
+        recomputing.of_bundle,
+        _of_evidence_bundle,
+        sums_up=lambda b: f"{sum(i.passed for i in b.items)} of {len(b.items)} files passed",
+    ),
+    "dpone.certification_suite.v1": Kind(
+        CertificationSuite,
+        recomputing.of_bundle,
+        _of_suite,
+        sums_up=lambda s: f"suite {s.suite_id}: {sum(i.passed for i in s.items)} of {len(s.items)} passed",
+    ),
+}
+
+
+def summary_of(evidence: Evidence) -> str:
+    """One line about what the document holds; about an opaque file, that it is one."""
+    document = evidence.document
+    if document is None:
+        return "not judged: no document of dpone" if evidence.is_opaque else evidence.flaws[0].message
+    return KINDS[getattr(document, "schema_version", "")].sums_up(document)

@@ -1,0 +1,93 @@
+"""What was gathered of a file: its document, the files that this rests on, and what was wrong while reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dpone_certify.documents.document import Blocker
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Fault = Literal["missing", "invalid", "not_passed", "stale", "unsigned", "subject_mismatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Why evidence does not count. `detail` names more closely what its own kind of document knows of."""
+
+    fault: Fault
+    message: str
+    action: str
+    detail: Blocker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A file that a document names, by a path relative to it; `sha256` is what the document says of it, if it does."""
+
+    name: str
+    path: str
+    sha256: str | None = None
+    expected: frozenset[str] | None = None  # the schemas that may stand there; any, or none, if it does not matter
+    is_data: bool = False  # no document of its own: bytes that the document's judge looks at
+    most_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A file as it was found. `value` is what it holds, `document` the same by its model; None for an opaque file."""
+
+    name: str
+    path: Path | None
+    sha256: str | None = None
+    value: Any = None
+    document: BaseModel | None = None
+    flaws: tuple[Flaw, ...] = ()
+    refusal: str | None = None  # why the public key does not vouch for it; None also where no key was given
+    parts: tuple[Evidence, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        return self.sha256 is not None
+
+    @property
+    def is_opaque(self) -> bool:
+        return self.document is None and not self.flaws
+
+    @property
+    def created_at(self) -> datetime | None:
+        found = getattr(self.document, "created_at", None)
+        return found if isinstance(found, datetime) else None
+
+    def part(self, name: str) -> Evidence | None:
+        return next((part for part in self.parts if part.name == name), None)
+
+    def walk(self) -> Iterator[Evidence]:
+        """This, and everything that it rests on."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+def blockers_of(name: str, flaws: Iterable[Flaw], subject: str = "") -> tuple[Blocker, ...]:
+    """The flaws as blockers of `name`, one for each code: `<name>.<fault><subject>`, or what the detail says."""
+    found: dict[str, list[Flaw]] = {}
+    for flaw in flaws:
+        found.setdefault(flaw.detail.code if flaw.detail else f"{name}.{flaw.fault}{subject}", []).append(flaw)
+    return tuple(
+        Blocker(code=code, message=_together([f.message for f in same]), action=same[0].action)
+        for code, same in found.items()
+    )
+
+
+def _together(messages: list[str]) -> str:
+    first = "; ".join(messages[:_SHOWN])
+    return first if len(messages) <= _SHOWN else f"{first}; and {len(messages) - _SHOWN} more"
+
+
+_SHOWN = 3

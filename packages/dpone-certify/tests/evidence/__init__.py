@@ -1,0 +1,1 @@
+"""Evidence: signatures, judges, chains, and what must never get past them."""

@@ -1,0 +1,177 @@
+"""Documents that hold, made by hand, for tests to break."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case
+from dpone.replay.evidence import ORDER, Effect, Operation, ReplayEvidence, RowCountCheck, StatusCheck
+from dpone.testing.testkit import Identity
+from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Measured
+from dpone_certify.benchmark.costs import Cost
+from dpone_certify.benchmark.document import BenchmarkMetrics, document_of
+from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, copy_of
+from dpone_certify.certification.document import (
+    BehaviorArtifact,
+    CertificationReport,
+    Check,
+    Ends,
+    Fidelity,
+    Providers,
+    Result,
+    Selection,
+    Volume,
+)
+from dpone_certify.documents.document import Subject, now
+from dpone_certify.documents.subject import subject
+
+SAME = "a" * 64
+VOLUME = Volume(
+    row_count=10_000,
+    changed=2_000,
+    deleted=500,
+    updated=1_000,
+    inserted=500,
+    wide_columns=120,
+    change_ratio=0.2,
+    delete_ratio=0.05,
+    seed=1,
+)
+
+
+@functools.cache
+def here() -> Subject:
+    """The subject of this process, as every command of it says."""
+    return subject()
+
+
+def result(case: Case, fidelity: Fidelity = "real", **more: Any) -> Result:
+    compared: dict[str, Any] = {
+        "expected_row_count": 10_000,
+        "actual_row_count": 10_000,
+        "expected_checksum": SAME,
+        "actual_checksum": SAME,
+    }
+    values: dict[str, Any] = {
+        "case_id": case.id,
+        "source": case.source,
+        "sink": case.sink,
+        "strategy": case.strategy,
+        "state": "passed",
+        "passed": True,
+        "fidelity": Ends(source=fidelity, sink=fidelity),
+        "provider": Providers(source="embedded", sink="embedded"),
+        **compared,
+        "checks": (Check(name="first_load", state="passed", **compared),),
+        "duration_seconds": 0.25,
+        "repro": f"dpone ops certification-run --case-id {case.id}",
+        "artifact_path": f"{case.id}__behavior.json",
+        "blockers": (),
+    }
+    return Result.model_validate({**values, **more})
+
+
+def results(fidelity: Fidelity = "real") -> tuple[Result, ...]:
+    return tuple(result(case, fidelity) for case in DEFAULT_INTEGRATION_MATRIX.cases)
+
+
+def report(found: tuple[Result, ...] | None = None, **more: Any) -> CertificationReport:
+    there = results() if found is None else found
+    executed = sum(r.is_executed for r in there)
+    values: dict[str, Any] = {
+        "created_at": now(),
+        "producer": "dpone ops certification-run",
+        "subject": here(),
+        "passed": True,
+        "blockers": (),
+        "profile": "mock_local",
+        "case_count": len(there),
+        "executed_count": executed,
+        "contract_count": len(there) - executed,
+        "registry_digest": DEFAULT_INTEGRATION_MATRIX.digest,
+        "selection": Selection(),
+        "volume": VOLUME,
+        "duration_seconds": 50.0,
+        "results": there,
+    }
+    return CertificationReport.model_validate({**values, **more})
+
+
+def behavior(of: Result) -> BehaviorArtifact:
+    return BehaviorArtifact(
+        created_at=now(),
+        producer="dpone ops certification-run",
+        subject=here(),
+        passed=of.passed,
+        blockers=of.blockers,
+        profile="mock_local",
+        registry_digest=DEFAULT_INTEGRATION_MATRIX.digest,
+        volume=VOLUME,
+        result=of,
+        manifest="version: 1\n",
+        program=("Recreate(guard)",),
+        statements=("SELECT 1",),
+        notes=(),
+        differing=(),
+    )
+
+
+def costs(wall: float, cpu: float) -> list[Cost]:
+    return [Cost(wall * slow, cpu * slow, 50_000_000) for slow in (1.0, 2.0, 0.5)]
+
+
+def metrics(wall: float = 3.6) -> BenchmarkMetrics:
+    """One million rows in so many seconds, where the control takes four."""
+    measured = Benchmark(
+        "full",
+        3,
+        Identity("PostgreSQL", "18.6", genuine=False),
+        {"provider": "embedded", "fidelity": "real"},
+        (
+            Measured(START_UP, "import click", None, {DPONE: costs(0.08, 0.08), CONTROL: costs(0.04, 0.04)}),
+            Measured(EMPTY_RUN, "connect", None, {DPONE: costs(0.36, 0.3), CONTROL: costs(0.15, 0.15)}),
+            Measured(
+                copy_of(1_000_000),
+                "psql | psql",
+                1_000_000,
+                {
+                    DPONE: costs(wall, 1.2),
+                    FIRST_LOAD: costs(3.2, 1.2),
+                    CONTROL: costs(4.0, 0.5),
+                    IN_PROCESS: costs(3.2, 0.8),
+                },
+            ),
+        ),
+    )
+    return document_of(measured, {"python": "CPython 3.11"}, here())
+
+
+def replay(**more: Any) -> ReplayEvidence:
+    operations = tuple(Operation(stream="orders", load_id="l1", name=name, status="done", detail="") for name in ORDER)
+    values: dict[str, Any] = {
+        "created_at": now(),
+        "producer": "dpone resync",
+        "subject": here(),
+        "passed": True,
+        "blockers": (),
+        "action": "resync",
+        "mode": "execute",
+        "run_id": "resync_01",
+        "manifest": "orders.yaml",
+        "source": "memory",
+        "sink": "memory",
+        "target": "raw.orders",
+        "strategy": "incremental_merge",
+        "scope": "table",
+        "plan_digests": ("d",),
+        "operations": operations,
+        "row_count_checks": (RowCountCheck(stream="orders", name="rows", expected=10, actual=10, passed=True),),
+        "status_checks": (StatusCheck(stream="orders", name="ledger", expected="one", actual="one", passed=True),),
+        "effects": (
+            Effect(stream="orders", rows_staged=10, inserted=10, updated=0, deleted=0, rows_before=0, rows_after=10),
+        ),
+        "reproduction_command": "dpone resync orders.yaml --yes",
+        "seconds": 0.1,
+    }
+    return ReplayEvidence.model_validate({**values, **more})
