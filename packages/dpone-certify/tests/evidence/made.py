@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, get_args
 
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case
 from dpone.replay.evidence import ORDER, Effect, Operation, ReplayEvidence, RowCountCheck, StatusCheck
@@ -23,8 +23,12 @@ from dpone_certify.certification.document import (
     Selection,
     Volume,
 )
+from dpone_certify.conformance.document import ConformanceTest, ConnectorCertification, ConnectorResult
+from dpone_certify.conformance.judge import EXPECTED
 from dpone_certify.documents.document import Subject, now
 from dpone_certify.documents.subject import subject
+from dpone_certify.mutation.document import CertificationMutation, Mutant, Seam
+from dpone_certify.mutation.judge import blockers_of, score_of
 
 SAME = "a" * 64
 VOLUME = Volume(
@@ -145,6 +149,67 @@ def metrics(wall: float = 3.6) -> BenchmarkMetrics:
         ),
     )
     return document_of(measured, {"python": "CPython 3.11"}, here())
+
+
+def connectors(**more: Any) -> ConnectorCertification:
+    found = tuple(
+        ConnectorResult(
+            connector=name,
+            product=name,
+            version="1",
+            fidelity="real",
+            provider="embedded",
+            test_count=1,
+            passed_count=1,
+            deviated_count=0,
+            passed=True,
+            repro=f"dpone ops connector-certification --connector {name}",
+            tests=(ConformanceTest(name="test_reading.py::test_a_scan", state="passed"),),
+        )
+        for name in EXPECTED
+    )
+    values: dict[str, Any] = {
+        "created_at": now(),
+        "producer": "dpone ops connector-certification",
+        "subject": here(),
+        "passed": True,
+        "blockers": (),
+        "connectors": found,
+        "duration_seconds": 1.0,
+    }
+    return ConnectorCertification.model_validate({**values, **more})
+
+
+def mutation(survivors: int = 0) -> CertificationMutation:
+    """Thirty bugs over all seams, of which some survived."""
+    seams = get_args(Seam)
+    mutants = tuple(
+        Mutant(
+            name=f"bug_{number}",
+            seam=seams[number % len(seams)],
+            strategy="full_refresh",
+            state="survived" if number < survivors else "killed",
+            noticed_by="" if number < survivors else "memory_to_memory__full_refresh: first_load",
+        )
+        for number in range(30)
+    )
+    found = CertificationMutation(
+        created_at=now(),
+        producer="dpone ops certification-mutation",
+        subject=here(),
+        passed=True,
+        blockers=(),
+        bug_count=30,
+        mutant_count=30,
+        killed_count=30 - survivors,
+        survived_count=survivors,
+        equivalent_count=0,
+        score=score_of(mutants),
+        duration_seconds=1.0,
+        mutants=mutants,
+    )
+    blockers = blockers_of(found)
+    return found.model_copy(update={"passed": not blockers, "blockers": blockers})
 
 
 def replay(**more: Any) -> ReplayEvidence:

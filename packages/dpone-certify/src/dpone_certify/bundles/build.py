@@ -20,7 +20,7 @@ from dpone_certify.documents.markdown import head, table
 from dpone_certify.evidence.gathering import gather
 from dpone_certify.evidence.judging import Policy, flaws_of
 from dpone_certify.evidence.kinds import summary_of
-from dpone_certify.evidence.tree import Flaw, blockers_of
+from dpone_certify.evidence.tree import blockers_of
 
 
 def strategy_bundle(
@@ -33,7 +33,7 @@ def strategy_bundle(
     for kind, paths in given.items():
         for path in dict.fromkeys(paths):
             evidence = gather(str(path), path, expected=SCHEMAS[kind])
-            wrong = [_folded(f) for f in flaws_of(evidence, policy)]
+            wrong = flaws_of(evidence, policy)
             blockers += blockers_of(kind, wrong, f":{path}")
             items.append(
                 StrategyItem(
@@ -74,7 +74,7 @@ def evidence_bundle(
     for name in sorted({*given, *required}):
         path = given.get(name)
         evidence = gather(name, path)
-        wrong = [] if evidence.is_opaque else [_folded(f) for f in flaws_of(evidence, policy)]
+        wrong = () if evidence.is_opaque else flaws_of(evidence, policy)
         blockers += blockers_of("artifact", wrong, f":{name}")
         if evidence.is_opaque and name in required:
             action = "require a document of dpone; another file can be shown, and proves nothing"
@@ -103,11 +103,6 @@ def evidence_bundle(
         items=tuple(items),
         **verdict(blockers),
     )
-
-
-def _folded(flaw: Flaw) -> Flaw:
-    """A bundle says of its items what they are not; which case or metric it was stands in their own documents."""
-    return Flaw(flaw.fault, flaw.message, flaw.action)
 
 
 def markdown_of_strategies(bundle: StrategyBundle) -> str:

@@ -17,6 +17,13 @@ ops = CommandTable(
             "Judge all evidence of a certification.",
         ),
         "evidence-bundle": ("dpone_certify.cli.evidence_bundle:evidence_bundle", "Bundle the files of a release."),
+        "artifact-index": ("dpone_certify.cli.artifact_index:artifact_index", "Hash every file of a release."),
+        "evidence-chain": ("dpone_certify.cli.evidence_chain:evidence_chain", "Chain what a release rests on."),
+        "evidence-chain-verify": (
+            "dpone_certify.cli.evidence_chain:evidence_chain_verify",
+            "Verify a chain and all its artifacts.",
+        ),
+        "release-summary": ("dpone_certify.cli.release_summary:release_summary", "Give one verdict over a release."),
         "run-registry": ("dpone_certify.cli.run_registry:run_registry", "Register a run by its record."),
         "lineage-export": ("dpone_certify.cli.lineage_export:lineage_export", "Write a run's OpenLineage events."),
         "dbt-lineage": ("dpone_certify.cli.dbt_lineage:dbt_lineage", "Judge a dbt run, stitched to dpone's targets."),

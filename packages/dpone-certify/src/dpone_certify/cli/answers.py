@@ -15,7 +15,8 @@ from dpone_certify.documents.document import Document
 
 def conclude(document: Document, markdown: str, output_format: str, written: Sequence[Path]) -> None:
     """The document is on stdout, where it was written on stderr; ends the process with 1 when it does not pass."""
-    click.echo(f"written: {', '.join(map(str, written))}", err=True)
+    if written:
+        click.echo(f"written: {', '.join(map(str, written))}", err=True)
     match output_format:
         case "json":
             click.echo(document.to_json(), nl=False)

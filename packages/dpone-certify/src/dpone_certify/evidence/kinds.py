@@ -12,12 +12,14 @@ from dpone_certify.benchmark.document import BenchmarkMetrics
 from dpone_certify.bundles.documents import SCHEMAS as BUNDLED
 from dpone_certify.bundles.documents import EvidenceBundle, StrategyBundle
 from dpone_certify.certification.document import BehaviorArtifact, CertificationReport
+from dpone_certify.conformance.document import ConnectorCertification
 from dpone_certify.dbt.artifacts import MOST_BYTES as DBT_MOST_BYTES
 from dpone_certify.dbt.document import DbtLineage
 from dpone_certify.documents.document import Artifact
 from dpone_certify.evidence import recomputing
 from dpone_certify.evidence.tree import Evidence, Flaw, Reference
 from dpone_certify.lineage.document import LineageReport
+from dpone_certify.mutation.document import CertificationMutation
 from dpone_certify.registry.document import RunRegistryEntry
 from dpone_certify.registry.report import RunResult
 from dpone_certify.suite.document import SCHEMAS, CertificationSuite
@@ -92,6 +94,18 @@ KINDS: dict[str, Kind] = {
             f"{sum(x.passed for x in r.results)} of {r.case_count} cases passed, {r.profile}, "
             f"{r.executed_count} executed, {r.contract_count} by contract"
         ),
+    ),
+    "dpone.connector_certification.v1": Kind(
+        ConnectorCertification,
+        recomputing.of_connectors,
+        is_raw=True,
+        sums_up=lambda c: f"{sum(x.passed for x in c.connectors)} of {len(c.connectors)} connectors passed",
+    ),
+    "dpone.certification_mutation.v1": Kind(
+        CertificationMutation,
+        recomputing.of_mutation,
+        is_raw=True,
+        sums_up=lambda m: f"{m.killed_count} of {m.mutant_count} mutants noticed, score {m.score:.3f}",
     ),
     "dpone.case_behavior.v1": Kind(
         BehaviorArtifact, recomputing.of_nothing, sums_up=lambda b: f"{b.result.case_id}: {b.result.state}"

@@ -17,12 +17,17 @@ from dpone_certify.benchmark.targets import TARGETS
 from dpone_certify.bundles.documents import EvidenceBundle, EvidenceItem, StrategyBundle
 from dpone_certify.certification.document import NAME, BehaviorArtifact, CertificationReport, Result
 from dpone_certify.certification.judge import blockers_of
+from dpone_certify.conformance.document import NAME as CONNECTORS
+from dpone_certify.conformance.document import ConnectorCertification
+from dpone_certify.conformance.judge import blockers_of as connectors_blocked
 from dpone_certify.dbt.artifacts import Kind, Manifest, RunResults, understand
 from dpone_certify.dbt.document import DbtLineage
 from dpone_certify.dbt.judge import judge as judge_dbt
 from dpone_certify.documents.document import Blocker
 from dpone_certify.evidence.tree import Evidence, Flaw
 from dpone_certify.lineage.document import LineageReport, events_of, judge_events
+from dpone_certify.mutation.document import CertificationMutation
+from dpone_certify.mutation.judge import blockers_of as mutants_blocked
 from dpone_certify.registry.judge import judge as judge_run
 from dpone_certify.registry.report import RunResult
 from dpone_certify.suite.document import CertificationSuite
@@ -62,6 +67,25 @@ def of_report(evidence: Evidence) -> Iterator[Flaw]:
             message = f"{result.artifact_path} says something else of {result.case_id} than the report"
             code = f"{NAME}.artifact_differs:{result.case_id}"
             yield Flaw("invalid", message, _AGAIN, Blocker(code=code, message=message, action=_AGAIN))
+
+
+def of_connectors(evidence: Evidence) -> Iterator[Flaw]:
+    """The tests decide."""
+    certification = evidence.document
+    assert isinstance(certification, ConnectorCertification)
+    for blocker in connectors_blocked(certification):
+        said = blocker.code.removeprefix(f"{CONNECTORS}.")
+        message, code = f"{blocker.code}: {blocker.message}", f"{NAME}.{said}"
+        detail = Blocker(code=code, message=blocker.message, action=blocker.action)
+        yield Flaw("not_passed", message, blocker.action, detail if said.startswith(_OF_FORM) else None)
+
+
+def of_mutation(evidence: Evidence) -> Iterator[Flaw]:
+    """The mutants decide."""
+    report = evidence.document
+    assert isinstance(report, CertificationMutation)
+    for blocker in mutants_blocked(report):
+        yield Flaw("not_passed", f"{blocker.code}: {blocker.message}", blocker.action)
 
 
 def _facts(result: Result) -> Result:

@@ -76,18 +76,28 @@ class Evidence:
 
 def blockers_of(name: str, flaws: Iterable[Flaw], subject: str = "") -> tuple[Blocker, ...]:
     """The flaws as blockers of `name`, one for each code: `<name>.<fault><subject>`, or what the detail says."""
-    found: dict[str, list[Flaw]] = {}
-    for flaw in flaws:
-        found.setdefault(flaw.detail.code if flaw.detail else f"{name}.{flaw.fault}{subject}", []).append(flaw)
+    return merged(
+        flaw.detail
+        if flaw.detail and not subject
+        else Blocker(code=f"{name}.{flaw.fault}{subject}", message=flaw.message, action=flaw.action)
+        for flaw in flaws
+    )
+
+
+def merged(blockers: Iterable[Blocker]) -> tuple[Blocker, ...]:
+    """One blocker for each code; its message tells all of them, up to a few."""
+    found: dict[str, list[Blocker]] = {}
+    for blocker in blockers:
+        found.setdefault(blocker.code, []).append(blocker)
     return tuple(
-        Blocker(code=code, message=_together([f.message for f in same]), action=same[0].action)
+        Blocker(code=code, message=_together([b.message for b in same]), action=same[0].action)
         for code, same in found.items()
     )
 
 
 def _together(messages: list[str]) -> str:
-    first = "; ".join(messages[:_SHOWN])
-    return first if len(messages) <= _SHOWN else f"{first}; and {len(messages) - _SHOWN} more"
+    shown = list(dict.fromkeys(messages))
+    return "; ".join(shown[:_SHOWN]) + (f"; and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
 
 
 _SHOWN = 3

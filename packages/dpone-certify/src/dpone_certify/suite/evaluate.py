@@ -13,6 +13,8 @@ from dpone_certify.documents.document import Blocker
 from dpone_certify.evidence.judging import Policy, flaws_of
 from dpone_certify.evidence.kinds import summary_of
 from dpone_certify.evidence.tree import Evidence, blockers_of
+from dpone_certify.mutation.document import CertificationMutation
+from dpone_certify.mutation.judge import score_of
 from dpone_certify.suite.document import REPORT, SCHEMAS, SuiteKind
 
 _AGAIN = "dpone ops certification-run --case-id {}"
@@ -84,12 +86,10 @@ def evaluate(
             blockers = (*blockers_of(name, flaws_of(evidence, policy)), *more)
         judged.append(Judged(name, evidence, required, tuple(dict.fromkeys(blockers))))
     report = next(j.evidence.document for j in judged if j.name == REPORT)
-    kind = "matrix" if isinstance(report, CertificationReport) else "connectors" if report is not None else "unknown"
-    executed = contract = 0
     if isinstance(report, CertificationReport):
         executed = sum(result.is_executed for result in report.results)
-        contract = len(report.results) - executed
-    return Verdict(tuple(judged), kind, executed, contract)  # type: ignore[arg-type]  # each is a SuiteKind
+        return Verdict(tuple(judged), "matrix", executed, len(report.results) - executed)
+    return Verdict(tuple(judged), "connectors" if report is not None else "unknown", 0, 0)
 
 
 def in_scope(scope: str, matrix: IntegrationMatrix = DEFAULT_INTEGRATION_MATRIX) -> tuple[Case, ...]:
@@ -104,6 +104,12 @@ def _demands(name: str, evidence: Evidence, asked: Asked, matrix: IntegrationMat
         yield from _of_coverage(document, in_scope(asked.scope, matrix))
         if asked.minimum_fidelity is not None:
             yield from _of_fidelity(document, asked.minimum_fidelity, in_scope(asked.scope, matrix))
+    if isinstance(document, CertificationMutation) and asked.minimum_mutation_score is not None:
+        score = score_of(document.mutants)
+        if score < asked.minimum_mutation_score:
+            message = f"{score:.3f} of the planted bugs were noticed, {asked.minimum_mutation_score:g} is demanded"
+            action = "look at the survivors, and let a check notice them"
+            yield Blocker(code=f"{name}.score_below", message=message, action=action)
     if isinstance(document, BenchmarkBaseline) and asked.require_measured and document.provenance != "measured":
         action = "dpone ops benchmark-run, then --metrics-json @benchmark_metrics.json"
         yield Blocker(code=f"{name}.not_measured", message="its numbers were typed", action=action)

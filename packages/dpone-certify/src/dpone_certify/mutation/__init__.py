@@ -1,0 +1,1 @@
+"""Planted bugs, and whether the certification noticed them, as a document."""
