@@ -7,7 +7,7 @@ assert report.succeeded and report.streams[0].inserted == 3
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from dpone import events
 from dpone.compile import compile_plan
 from dpone.connector import Dataset, Discovers, Explains, Layout, Sink, Source
 from dpone.errors import DponeError, PlanError
+from dpone.keeping import label_of
 from dpone.manifest import Manifest, SourceEnd, Stream
 from dpone.observe.datasets import deciding, flows, named
 from dpone.observe.listening import listening
@@ -29,7 +31,12 @@ from dpone.prepare import Prepared, prepare
 from dpone.runner import Run, execute
 from dpone.signals import Interrupted, Stop, interruptible
 
+if TYPE_CHECKING:
+    from dpone.replay.evidence import ReplayEvidence
+    from dpone.replay.scope import Scope
+
 RUNS = Path(".dpone/runs")
+REPLAYS = Path(".dpone/replay")
 
 
 def new_run_id() -> str:
@@ -87,7 +94,7 @@ def _run_all(manifest: Manifest, run_id: str, observers: Sequence[events.Observe
     """The status of the whole: succeeded only when every stream did."""
 
     def one(stream: Stream) -> bool:
-        return _run_stream(stream, run_id, observers, stop)
+        return run_stream(stream, run_id, observers, stop)
 
     workers = min(manifest.parallel, len(manifest.streams))
     if workers <= 1:
@@ -98,7 +105,14 @@ def _run_all(manifest: Manifest, run_id: str, observers: Sequence[events.Observe
     return "succeeded" if all(done) else "failed"
 
 
-def _run_stream(stream: Stream, run_id: str, observers: Sequence[events.Observer], stop: Stop) -> bool:
+def run_stream(
+    stream: Stream,
+    run_id: str,
+    observers: Sequence[events.Observer],
+    stop: Stop,
+    carry_out: Callable[[Run], None] = execute,
+) -> bool:
+    """True when the stream was carried out; why not is told with the event that it finished."""
     begun = monotonic()
 
     def notify(event: events.Event) -> None:
@@ -124,9 +138,9 @@ def _run_stream(stream: Stream, run_id: str, observers: Sequence[events.Observer
     try:
         with opened(stream) as (source, sink):
             plan = compile_plan(stream, source.describe(stream.source.options.dataset()))
-            notify(events.Planned(plan.digest, flows(stream, plan), deciding(plan)))
+            notify(events.Planned(plan.digest, flows(stream, plan), deciding(plan), label_of(plan)))
             limit = plan.limits.run_timeout
-            execute(
+            carry_out(
                 Run(
                     id=run_id,
                     plan=plan,
@@ -176,6 +190,36 @@ def _preview(stream: Stream) -> Preview:
         if isinstance(sink, Explains):
             statements = sink.explain(prepared.spec, prepared.changes)
         return Preview(compiled, prepared, current, tuple(statements))
+
+
+def resync(
+    manifest: str | Path | Manifest,
+    scope: Scope,
+    *,
+    select: Sequence[str] = (),
+    run_id: str | None = None,
+    yes: bool = False,
+    allow_empty: bool = False,
+    artifact_dir: Path = REPLAYS,
+    observers: Sequence[events.Observer] = (),
+) -> ReplayEvidence:
+    """A scope of one stream is landed again; without `yes`, it is only shown what that would do.
+
+    from dpone.replay.scope import Keys
+    evidence = api.resync("orders.yaml", Keys(((17,), (23,))), yes=True)
+    """
+    from dpone.replay import resync as engine  # pydantic models of evidence, which a run never needs
+
+    return engine.resync(
+        manifest,
+        scope,
+        select=select,
+        run_id=run_id,
+        yes=yes,
+        allow_empty=allow_empty,
+        artifact_dir=artifact_dir,
+        observers=observers,
+    )
 
 
 def loaded(manifest: str | Path | Manifest, select: Sequence[str] = ()) -> Manifest:

@@ -33,7 +33,7 @@ from dpone.plan import ChangeKind, ColumnChange, End, Limits, Plan, PlannedColum
 from dpone.prepare import WITH_ORDER, refuse_filter
 from dpone.schema import STRING, Field, Kind, Schema, parse_type
 from dpone.stage import Duplicates, OnTruncate
-from dpone.strategies import STRATEGIES, Load
+from dpone.strategies import Load, rule_of
 from dpone.where import Compare, Where
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # a plan has no clock; the runner gives each load its own time
@@ -84,7 +84,7 @@ def compile_plan(stream: Stream, found: Schema) -> Plan:
 
 def refuse_unsupported(source: Connector[Any], sink: Connector[Any], strategy: str) -> None:
     """Raises when the source cannot be read as the strategy asks, or the sink cannot carry out what it emits."""
-    rule = STRATEGIES[strategy]
+    rule = rule_of(strategy)
     if source.source is None or sink.sink is None:
         end, role = (source, "source") if source.source is None else (sink, "sink")
         raise PlanError(

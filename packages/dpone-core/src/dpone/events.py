@@ -92,6 +92,14 @@ class BatchStaged:
 @dataclass(frozen=True, slots=True)
 class StageSealed:
     staged: Staged
+    load_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageValidated:
+    """The stage of this load may be published."""
+
+    load_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,7 @@ Event = (
     | NothingNew
     | BatchStaged
     | StageSealed
+    | StageValidated
     | StageKept
     | StageAdopted
     | CheckPassed

@@ -33,7 +33,7 @@ from dpone.evolution import Policy
 from dpone.ops import Append, Flag, Op, Program, Recreate, ReplaceAll, ReplaceSlice, Version
 from dpone.schema import STRING, Field, Landing, Schema, Type, Verdict
 from dpone.stage import Duplicates, OnTruncate
-from dpone.strategies import STRATEGIES, Load, Strategy
+from dpone.strategies import Load, Strategy, rule_of
 
 LOAD_ID, LOADED_AT = "_dpone_load_id", "_dpone_loaded_at"
 
@@ -114,7 +114,7 @@ class Plan:
 
     @property
     def rule(self) -> Strategy:
-        return STRATEGIES[self.strategy]
+        return rule_of(self.strategy)
 
     @property
     def digest(self) -> str:

@@ -82,8 +82,9 @@ def stage_load(
     hit("before_seal")
     staged = stage.seal()
     hit("after_seal")
-    run.notify(events.StageSealed(staged))
+    run.notify(events.StageSealed(staged, load.id))
     validate(run, prepared, stage, staged, sent, at_source)
+    run.notify(events.StageValidated(load.id))
     note = note_of(run, prepared, lease.stored, upto, staged, nbytes=nbytes, seconds=monotonic() - begun)
     ready = Ready(prepared, stage, staged, upto, note)
     if run.keeps:
@@ -126,6 +127,7 @@ def adopt_load(
         )
     run.notify(events.StageAdopted(load.id, staged))
     validate_again(run, prepared, stage, staged)
+    run.notify(events.StageValidated(load.id))
     return Ready(prepared, stage, staged, note.upto, note)
 
 

@@ -157,3 +157,12 @@ STRATEGIES: dict[str, Strategy] = {
         CDC,
     )
 }
+
+# How an append without a key is landed again whole: read from its beginning, and put in place of all its rows. It is no
+# strategy that a manifest can name, so it is in no matrix.
+APPENDED_AGAIN = Strategy("incremental_append again", Read.SINCE, frozenset({ReplaceAll}), _replace)
+
+
+def rule_of(name: str) -> Strategy:
+    """The strategy that a plan names."""
+    return APPENDED_AGAIN if name == APPENDED_AGAIN.name else STRATEGIES[name]

@@ -83,8 +83,8 @@ def test_a_run_stages_validates_finalises_reconciles_commits_and_settles_in_this
     assert sink.stored == Stored(AT, 1, "r1.orders")
     names = [type(e).__name__ for e in told]
     assert names == [
-        "LeaseTaken", "FormatChosen", "ReadingOpened", "BatchStaged", "StageSealed", "LayoutEnsured", "OpApplied",
-        "Reconciled", "StateCommitted", "SourceSettled",
+        "LeaseTaken", "FormatChosen", "ReadingOpened", "BatchStaged", "StageSealed", "StageValidated",
+        "LayoutEnsured", "OpApplied", "Reconciled", "StateCommitted", "SourceSettled",
     ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "connectors": ("dpone.cli.connectors:connectors", "List the installed connectors."),
     "types": ("dpone.cli.types:types", "Show how the types of a source land in a sink."),
     "manifest": ("dpone.cli.manifest:manifest", "The manifest's JSON Schema, for editors."),
+    "resync": ("dpone.cli.resync:resync", "Land rows again that have landed."),
     "runs": ("dpone.cli.runs:runs", "List and show the records of runs."),
     "state": ("dpone.cli.state:state", "Show and change the stored position of a pipeline."),
     "services": ("dpone.cli.services:services", "Start and stop local servers for trying things out."),

@@ -90,6 +90,7 @@ class RunReport:
     process: str = ""  # which process it is, or was: see dpone.process
     name: str = ""  # of the manifest
     manifest_sha256: str | None = None  # of its file, where there is one
+    action: str = "run"  # or resync
     schema_version: str = SCHEMA_VERSION
 
     @property
@@ -215,7 +216,14 @@ class Recorder:
     """Folds events into the run's report and keeps `<folder>/<run_id>.json` and `.md` true at each phase."""
 
     def __init__(
-        self, folder: Path, run_id: str, manifest: str, *, name: str = "", manifest_sha256: str | None = None
+        self,
+        folder: Path,
+        run_id: str,
+        manifest: str,
+        *,
+        name: str = "",
+        manifest_sha256: str | None = None,
+        action: str = "run",
     ) -> None:
         self.folder = folder
         self._report = RunReport(
@@ -225,6 +233,7 @@ class Recorder:
             process=this_process(),
             name=name or manifest,
             manifest_sha256=manifest_sha256,
+            action=action,
         )
         self._streams: dict[str, StreamReport] = {}
         self._begun: dict[str, float] = {}
