@@ -162,6 +162,16 @@ def dbt(session: nox.Session, version: str) -> None:
     pytest(session, "tests/integration/dbt", env={"DPONE_DBT": str(Path(session.bin) / "dbt")})
 
 
+@nox.session(venv_backend="uv")
+def example(session: nox.Session) -> None:
+    """Install the example connector as a third party would, beside core's wheel, and run the conformance suite."""
+    temporary = Path(session.create_tmp()).resolve()
+    session.install(wheel(session, "dpone-core", temporary), "./examples/dpone-connectors-sqlite", "pytest-xdist")
+    session.run("dpone", "connectors")
+    suite = ("--pyargs", "dpone.testing.suite", "--connector", "sqlite")
+    session.run("pytest", "-n", WORKERS, "-p", "no:cacheprovider", *suite, *session.posargs)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken link is an error."""
