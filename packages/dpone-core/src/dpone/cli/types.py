@@ -6,8 +6,7 @@ import click
 
 from dpone import registry
 from dpone.cli.options import emit_json, output_format
-from dpone.errors import PlanError
-from dpone.schema import Field
+from dpone.landings import landings
 
 
 @click.command()
@@ -16,23 +15,16 @@ from dpone.schema import Field
 @output_format()
 def types(*, src: str, sink: str, output_format: str) -> None:
     """Show how each type of SRC lands in SINK: exact, widened or lossy, and why."""
-    source, target = registry.load(src), registry.load(sink)
-    if source.source is None or target.sink is None:
-        end, role = (src, "source") if source.source is None else (sink, "sink")
-        raise PlanError(f"{end} is not a {role}", code="plan.not_an_end", hint="`dpone connectors --details`")
-    rows = []
-    for native in source.types.natives:
-        kind = source.types.read(native)
-        landing = target.types.land(Field("column", kind, native=f"{src}:{native}"))
-        rows.append(
-            {
-                "source": native,
-                "type": str(kind),
-                "sink": landing.native,
-                "verdict": landing.verdict.value,
-                "why": landing.why,
-            }
-        )
+    rows = [
+        {
+            "source": fate.source,
+            "type": str(fate.type),
+            "sink": fate.sink,
+            "verdict": fate.verdict.value,
+            "why": fate.why,
+        }
+        for fate in landings(registry.load(src), registry.load(sink))
+    ]
     if output_format == "json":
         emit_json(rows)
         return
