@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dpone.connector import Connector, Profile, SinkSpec, SourceSpec, lazy
-from dpone.ops import OPS
+from dpone.connector import Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
+from dpone.ops import OPS, Recreate, ReplaceAll, Version
 from dpone.strategies import Read
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.options import ClickHouseSink, ClickHouseSource
@@ -32,5 +32,8 @@ connector = Connector(
         open=lazy("dpone_clickhouse.sink:connect"),
         atomic="publish",
         dialect=lazy("dpone_clickhouse.dialect:ClickHouseDialect"),
+        fates=frozenset({Fate.SCRATCH, Fate.ADOPT}),
+        adopts=frozenset({Recreate, ReplaceAll}),
+        adopts_first=frozenset(OPS) - {Version},  # whose validity the stage does not hold
     ),
 )

@@ -15,6 +15,7 @@ Side = Literal["source", "sink"]
 
 RUNNING_ALREADY = 216  # QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING
 TABLE_EXISTS = 57
+NULL_KEY = 395  # FUNCTION_THROW_IF_VALUE_IS_NON_ZERO, which our own statement asks for such a row alone
 UNKNOWN_TABLE = frozenset({60, 81})
 _LOGIN = frozenset({192, 193, 194, 195, 516})
 _NOT_ALLOWED = frozenset({164, 291, 392, 497})  # 164 READONLY
@@ -75,6 +76,12 @@ def from_server(code: int, side: Side, label: str) -> DponeError:
             code=f"{side}.limit",
             hint="raise the server's limit, for this connection by `settings: {max_memory_usage: ...}`",
             number=code,
+        )
+    if code == NULL_KEY and side == "sink":
+        return DataError(
+            "a staged row holds NULL in a column of the key",
+            code="stage.null_key",
+            hint="nothing was published; correct the rows at the source, or filter them out",
         )
     if code in _VALUES:
         return DataError(

@@ -12,29 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from clickhouse_driver import errors
-
-from dpone.connector import AddColumn, Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import DponeError, PlanError, StateError
+from dpone.connector import Applied, Commit, CreateTarget, Fate, Layout, SchemaChange, Stage, StageSpec
+from dpone.errors import DponeError, StateError
 from dpone.failpoints import hit
 from dpone.names import print_name
-from dpone.ops import Append, Op, Program, Recreate, domain
+from dpone.ops import Append, Op, Program, Recreate, ReplaceAll, ReplaceSlice, Upsert, domain
 from dpone.oracle import Counts, guard_against
 from dpone.probes import Measurement, Probe
 from dpone.sql.perform import validate
 from dpone.sql.probe import read_probe, render_probe
 from dpone.sql.questions import guard_of
-from dpone_clickhouse.catalog import (
-    Fingerprint,
-    Name,
-    Table,
-    find_table,
-    fingerprint,
-    full_name,
-    literals,
-    views_on,
-    was_written,
-)
+from dpone_clickhouse.catalog import Fingerprint, Name, Table, find_table, fingerprint, full_name, was_written
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.faults import leased, translated
@@ -42,9 +30,10 @@ from dpone_clickhouse.lease import Held
 from dpone_clickhouse.marker import Marker, read_marker
 from dpone_clickhouse.rebuilding import Rebuild, rebuild
 from dpone_clickhouse.session import Session, session
-from dpone_clickhouse.staging import ClickHouseStage, drop, new_mark, table_beside
+from dpone_clickhouse.shadows import make_copy, make_empty, refuse_unfit
+from dpone_clickhouse.staging import ClickHouseStage, attach, drop, new_mark, partitions, table_beside
 from dpone_clickhouse.state import books_of, enter, is_committed
-from dpone_clickhouse.storage import create_like, create_new, fields_of, on_cluster
+from dpone_clickhouse.storage import fields_of, on_cluster
 
 CLONE, BUILD, MARK, EXCHANGE, RECORD, DROP = STEPS = (
     "publish.clone",  # the shadow has the target's rows in the new layout
@@ -54,8 +43,6 @@ CLONE, BUILD, MARK, EXCHANGE, RECORD, DROP = STEPS = (
     "publish.record",  # the state tables say so too
     "publish.drop",  # the old rows are gone
 )
-PLAIN_ENGINES = frozenset({"MergeTree", "ReplicatedMergeTree", "SharedMergeTree"})
-_REFUSED_ALTER = frozenset({44, 524})  # ILLEGAL_COLUMN, ALTER_OF_COLUMN_IS_FORBIDDEN
 
 
 class ShadowPublication:
@@ -74,6 +61,7 @@ class ShadowPublication:
         self._begun: Fingerprint = {}
         self._marker = Marker()
         self._layout = spec.layout
+        self._changes: tuple[SchemaChange, ...] = ()
         self._current: Name = self._shadow  # whose rows are those of the target now
         self._appended: list[str] = []
         self._is_there = False  # this very load was published before, and its answer lost
@@ -87,117 +75,71 @@ class ShadowPublication:
 
     def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
         """The shadow has the layout, and the rows of the target unless all of them are about to be exchanged."""
-        self._layout = layout
+        self._layout, self._changes = layout, tuple(changes)
         with translated("sink", self._own.label):
             self._base = find_table(self._own, self._target)
             if self._base is None:
                 self._refuse_lost(changes)
-                self._own.run(create_new(self._shadow, layout, self._options))
             else:
-                self._refuse_unfit(self._base)
+                refuse_unfit(self._own, self._base, self._options)
                 self._begun = fingerprint(self._own, self._target)
                 self._marker = read_marker(self._base.comment)
-                if any(isinstance(op, Recreate) for op in self._spec.program):
-                    self._current = self._target
-                    self._make_like(self._base)
-                else:
-                    self._take_over(self._base, changes)
+                self._current = self._target
+            if self._spec.fate is not Fate.ADOPT:
+                self._make_shadow()
+
+    def _make_shadow(self) -> None:
+        """The shadow is there. One that a stage may become waits for what sealing says of the stage."""
+        if self._base is None or is_whole(self._spec.program):
+            make_empty(self._own, self._shadow, self._base, self._layout, self._options)
+        else:
+            make_copy(self._own, self._shadow, self._base, self._layout, self._options, self._changes)
+            self._current = self._shadow
         hit(CLONE)
 
     def _refuse_lost(self, changes: Sequence[SchemaChange]) -> None:
         if not any(isinstance(c, CreateTarget) for c in changes):
             raise _concurrent_writer(self._target)
 
-    def _refuse_unfit(self, base: Table) -> None:
-        if base.engine not in PLAIN_ENGINES:
-            raise PlanError(
-                f"{print_name(self._target)} is a {base.engine}; dpone publishes into MergeTree tables alone",
-                code="sink.not_a_table",
-                hint="name a table of the engine MergeTree: others change rows by themselves, or cannot be exchanged",
-            )
-        views = views_on(self._own, self._target)
-        if views and self._options.get("materialized_views", "refuse") == "refuse":
-            raise PlanError(
-                f"materialized views read what is inserted into {print_name(self._target)}: {', '.join(views)}; "
-                "a published load would pass them by",
-                code="sink.materialized_views",
-                hint="drop them, or say `materialized_views: ignore` and fill them in another way",
-            )
-
-    def _make_like(self, base: Table) -> None:
-        """An empty shadow of the new layout, stored as the target is."""
-        if base.fields == fields_of(self._layout):
-            self._own.run(f"CREATE TABLE {self._table}{on_cluster(self._options)} AS {CLICKHOUSE.table(self._target)}")
-            return
-        self._refuse_indexes()
-        try:
-            self._own.run(create_like(self._shadow, self._layout, base, self._options))
-        except errors.ServerException as error:
-            raise PlanError(
-                f"{print_name(self._target)} is stored by columns that the new layout does not have so "
-                f"({base.storage}; error {error.code})",
-                code="sink.dependent_objects",
-                hint="drop the table, and the next run makes it by the options of the manifest",
-            ) from None
-
-    def _refuse_indexes(self) -> None:
-        database, table = literals(self._target)
-        query = " UNION ALL ".join(
-            f"SELECT name FROM system.{kind} WHERE database = {database} AND table = {table}"
-            for kind in ("data_skipping_indices", "projections")
-        )
-        if found := [name for (name,) in self._own.ask(query)]:
-            raise PlanError(
-                f"{print_name(self._target)} has indexes or projections that a new layout would lose: "
-                f"{', '.join(sorted(found))}",
-                code="sink.dependent_objects",
-                hint="change the columns by hand, or drop the named ones and run again",
-            )
-
-    def _take_over(self, base: Table, changes: Sequence[SchemaChange]) -> None:
-        """The shadow is the target in its new layout, rows and all."""
-        target = CLICKHOUSE.table(self._target)
-        if all(isinstance(c, AddColumn) for c in changes):
-            self._own.run(f"CREATE TABLE {self._table}{on_cluster(self._options)} CLONE AS {target}")
-            for change in changes:
-                assert isinstance(change, AddColumn)
-                self._own.run(CLICKHOUSE.add_column(self._table + on_cluster(self._options), change.field))
-            return
-        self._remodel(base)
-        names = CLICKHOUSE.names([f.name for f in base.fields])
-        self._own.run(f"INSERT INTO {self._table} ({names}) SELECT {names} FROM {target}")
-
-    def _remodel(self, base: Table) -> None:
-        """An empty shadow with changed columns. Its own ALTER keeps indexes, but no column of its keys can change."""
-        self._own.run(f"CREATE TABLE {self._table}{on_cluster(self._options)} AS {CLICKHOUSE.table(self._target)}")
-        before = {f.name: f for f in base.fields}
-        try:
-            for field in fields_of(self._layout):
-                if field.name not in before:
-                    self._own.run(CLICKHOUSE.add_column(self._table, field))
-                elif CLICKHOUSE.spell(before[field.name]) != CLICKHOUSE.spell(field):
-                    self._own.run(f"ALTER TABLE {self._table} MODIFY COLUMN {CLICKHOUSE.definition(field)}")
-        except errors.ServerException as error:
-            if error.code not in _REFUSED_ALTER:
-                raise
-            drop(self._own, self._shadow)
-            self._make_like(base)
-
     # ----------------------------------------------------------------- the program
 
     def apply(self, program: Program, stage: Stage) -> Applied:
         assert isinstance(stage, ClickHouseStage)  # it came from this sink
         with translated("sink", self._own.label):
+            next_table = stage.adopted(self._base, self._layout)
+            if next_table is None and self._spec.fate is Fate.ADOPT:
+                self._make_shadow()
             load = stage.load(CLICKHOUSE.table(self._current))
             if load.partial or load.key or domain(program).not_null or domain(program).where or domain(program).bounds:
                 validate(program, load, CLICKHOUSE, self._own.row)
             counts = []
+            if next_table is not None:
+                counts = self._adopt(program, next_table, stage.received_rows)
+                hit(BUILD)
+                return Applied(tuple(counts), adopted=True)
             for op in program:
                 load = replace(load, target=CLICKHOUSE.table(self._current))
                 counts.append(self._carry_out(op, rebuild(op, load)))
                 hit("after_each_op")
         hit(BUILD)
         return Applied(tuple(counts))
+
+    def _adopt(self, program: Program, table: Name, rows: int) -> list[Counts]:
+        """The stage is the shadow: there is no target yet, or one whose rows are all exchanged."""
+        before = 0 if self._base is None else self._count(self._target)
+        counts = []
+        for op in program:
+            guard = guard_of(op)
+            if guard is not None and self._base is not None:
+                guard_against(guard, before=before, after=rows, removed=max(0, before - rows))
+            if isinstance(op, Append):
+                self._appended.append(op.load_id)
+            adds = isinstance(op, Recreate | ReplaceAll | Append | Upsert | ReplaceSlice)
+            counts.append(Counts(inserted=rows if adds else 0, deleted=before))
+            hit("after_each_op")
+        self._shadow = self._current = table
+        hit(CLONE)
+        return counts
 
     def _carry_out(self, op: Op, made: Rebuild) -> Counts:
         if isinstance(op, Append):
@@ -210,7 +152,7 @@ class ShadowPublication:
             guard_against(guard, before=before, after=after, removed=removed)
         for check in made.checks:
             check.refuse(self._own.value(check.text))
-        if isinstance(op, Recreate):
+        if is_whole(self._spec.program):
             return self._recreate(made)
         return self._rebuild(made)
 
@@ -238,7 +180,7 @@ class ShadowPublication:
             inserted = self._count(delta) - back
             if touched:
                 self._keep_rest(made, touched)
-            self._attach(delta)
+            attach(self._own, self._shadow, delta)
         return Counts(inserted=inserted, updated=back, deleted=gone - back)
 
     def _changed(self, made: Rebuild, back: Mapping[str, str]) -> str:
@@ -250,24 +192,19 @@ class ShadowPublication:
 
     def _keep_rest(self, made: Rebuild, touched: Mapping[str, int]) -> None:
         """Each touched partition of the shadow is exchanged for its rows that stay."""
-        partitions = ", ".join(map(CLICKHOUSE.text, touched))
+        listed = ", ".join(map(CLICKHOUSE.text, touched))
         with self._beside("rest") as rest:
-            stay = f"t._partition_id IN ({partitions}) AND NOT ({made.gone})"
+            stay = f"t._partition_id IN ({listed}) AND NOT ({made.gone})"
             self._insert(
                 rest, self._columns, f"SELECT {CLICKHOUSE.names(self._columns, 't')} FROM {made.rows} WHERE {stay}"
             )
-            left = set(self._partitions(rest))
+            left = set(partitions(self._own, rest))
             for partition in touched:
                 named = f"PARTITION ID {CLICKHOUSE.text(partition)}"
                 if partition in left:
                     self._own.run(f"ALTER TABLE {self._table} REPLACE {named} FROM {CLICKHOUSE.table(rest)}")
                 else:
                     self._own.run(f"ALTER TABLE {self._table} DROP {named}")
-
-    def _attach(self, delta: Name) -> None:
-        for partition in self._partitions(delta):
-            named = f"PARTITION ID {CLICKHOUSE.text(partition)}"
-            self._own.run(f"ALTER TABLE {self._table} ATTACH {named} FROM {CLICKHOUSE.table(delta)}")
 
     @contextmanager
     def _beside(self, part: str) -> Iterator[Name]:
@@ -286,10 +223,6 @@ class ShadowPublication:
 
     def _count(self, name: Name) -> int:
         return int(self._own.value(f"SELECT count() FROM {CLICKHOUSE.table(name)}"))
-
-    def _partitions(self, name: Name) -> list[str]:
-        rows = self._own.ask(f"SELECT DISTINCT _partition_id FROM {CLICKHOUSE.table(name)}")
-        return sorted(partition for (partition,) in rows)
 
     def measure(self, probe: Probe) -> Measurement:
         fields = fields_of(self._layout)
@@ -377,6 +310,15 @@ class ShadowPublication:
     def drop(self) -> None:
         """The shadow, or what stands there after the exchange, is gone."""
         drop(self._own, self._shadow)
+
+
+def is_whole(program: Program) -> bool:
+    """All rows of the target are exchanged, so that no shadow needs to begin with them."""
+    match program:
+        case (Recreate(),) | (ReplaceAll(where=()),):
+            return True
+        case _:
+            return False
 
 
 @contextmanager

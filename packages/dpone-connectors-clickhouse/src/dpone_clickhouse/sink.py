@@ -10,6 +10,7 @@ from datetime import timedelta
 from dpone.connector import (
     CreateTarget,
     Dataset,
+    Fate,
     Finding,
     Layout,
     Position,
@@ -21,7 +22,6 @@ from dpone.connector import (
 )
 from dpone.errors import StateError
 from dpone.names import print_name
-from dpone.ops import Recreate
 from dpone.sql.load import SqlLoad
 from dpone.strategies import Load
 from dpone_clickhouse.catalog import Name, find_table, find_tables, full_name
@@ -31,7 +31,7 @@ from dpone_clickhouse.examining import examine
 from dpone_clickhouse.faults import translated
 from dpone_clickhouse.lease import Held, digest_of, locked
 from dpone_clickhouse.marker import Entry, Marker, read_marker
-from dpone_clickhouse.publishing import ShadowPublication, publishing
+from dpone_clickhouse.publishing import ShadowPublication, is_whole, publishing
 from dpone_clickhouse.rebuilding import rebuild
 from dpone_clickhouse.session import Session, session
 from dpone_clickhouse.staging import (
@@ -43,6 +43,7 @@ from dpone_clickhouse.staging import (
     is_tagged,
     staged,
     tables_beside,
+    why_not_adopted,
     writing,
 )
 from dpone_clickhouse.state import (
@@ -145,6 +146,15 @@ class ClickHouseSink:
         target, shadow = CLICKHOUSE.table(name), CLICKHOUSE.table((name[0], "shadow"))
         cluster = on_cluster(spec.target.options)
         created = any(isinstance(c, CreateTarget) for c in changes)
+        final = f"RENAME TABLE {shadow} TO {target}" if created else f"EXCHANGE TABLES {shadow} AND {target}"
+        last = [f"ALTER TABLE {shadow}{cluster} MODIFY COMMENT '(the marker)'", final + cluster]
+        reason = None
+        if spec.fate is Fate.ADOPT:
+            with session(self._config, "sink") as own:
+                base = find_table(own, name)
+            reason = why_not_adopted(base, spec)
+            if reason is None:
+                return ["-- rows are written into the shadow at once, and copied nowhere", *last]
         load = SqlLoad(
             target=shadow,
             live="live",
@@ -154,20 +164,19 @@ class ClickHouseSink:
             stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
             key=spec.sealing.key,
         )
+        lines = [f"-- rows are staged and copied: {reason}"] if reason else []
         if created:
-            lines = [create_new((name[0], "shadow"), spec.layout, spec.target.options)]
-        elif any(isinstance(op, Recreate) for op in spec.program):
-            lines = [f"CREATE TABLE {shadow}{cluster} AS {target}"]
+            lines.append(create_new((name[0], "shadow"), spec.layout, spec.target.options))
+        elif is_whole(spec.program):
+            lines.append(f"CREATE TABLE {shadow}{cluster} AS {target}")
         else:
-            lines = [f"CREATE TABLE {shadow}{cluster} CLONE AS {target}", *(f"-- {change}" for change in changes)]
+            lines += [f"CREATE TABLE {shadow}{cluster} CLONE AS {target}", *(f"-- {change}" for change in changes)]
         for op in spec.program:
             made = rebuild(op, load)
             if made.gone not in {None, "1"}:
                 lines.append(f"-- rebuild the partitions of rows in {made.rows} WHERE {made.gone}")
             lines += [f"INSERT INTO {shadow} ({CLICKHOUSE.names(a.columns)}) {a.query}" for a in made.added]
-        lines.append(f"ALTER TABLE {shadow}{cluster} MODIFY COMMENT '(the marker)'")
-        final = f"RENAME TABLE {shadow} TO {target}" if created else f"EXCHANGE TABLES {shadow} AND {target}"
-        return [*lines, final + cluster]
+        return [*lines, *last]
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with session(self._config, "sink") as own:

@@ -1,5 +1,7 @@
 """Stages: tables beside the target that hold one load's rows, written over HTTP, sealed by SQL, dropped at the end.
 
+A stage that may be adopted is made as the next target would be, and needs no second copy of its rows.
+
 Their names say of which target they are, so that they are their own ledger: nothing that has such a name can be there
 unknown. A split is written to a table of its own, which a later attempt of the split replaces as a whole.
 """
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
-from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
+from dpone.connector import CHANGE_FIELDS, Fate, Json, Layout, Staged, StageRef, StageSpec
 from dpone.errors import DponeError, RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import INT64, STRING, Field
@@ -34,18 +36,20 @@ from dpone.sql.seal import (
     survey_query,
 )
 from dpone_clickhouse.bulk import BulkInsert
-from dpone_clickhouse.catalog import Name, full_name
+from dpone_clickhouse.catalog import Name, Table, find_table, full_name
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.faults import translated
 from dpone_clickhouse.lease import digest_of
 from dpone_clickhouse.native import ENGINE
 from dpone_clickhouse.session import Session, session
+from dpone_clickhouse.shadows import make_empty, refuse_unfit
 
 if TYPE_CHECKING:
     from dpone_clickhouse.arrow_stream import ArrowStream
 
 _FORMATS = {CH_NATIVE: "Native", PG_TEXT: "TabSeparated", ARROW: "ArrowStream"}
+_SETTINGS = {"max_partitions_per_insert_block": 0, "flatten_nested": 0}  # a load may fill any number of partitions
 _RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
 LEFTOVER = re.compile(r"_dpone_([0-9a-f]{16})_(raw|live|dead|present|shadow|delta|rest)_[0-9a-f]{12}(_[0-9a-f]{12})?")
 
@@ -79,6 +83,19 @@ def drop(own: Session, name: Name) -> None:
     own.run(f"DROP TABLE IF EXISTS {CLICKHOUSE.table(name)} SETTINGS max_table_size_to_drop = 0")
 
 
+def partitions(own: Session, name: Name) -> list[str]:
+    """The ids of the partitions that hold rows."""
+    rows = own.ask(f"SELECT DISTINCT _partition_id FROM {CLICKHOUSE.table(name)}")
+    return sorted(partition for (partition,) in rows)
+
+
+def attach(own: Session, into: Name, table: Name) -> None:
+    """The rows of the second table are in the first one too: their parts are linked there, and not copied."""
+    for partition in partitions(own, table):
+        named = f"PARTITION ID {CLICKHOUSE.text(partition)}"
+        own.run(f"ALTER TABLE {CLICKHOUSE.table(into)} ATTACH {named} FROM {CLICKHOUSE.table(table)}")
+
+
 def is_tagged(spec: StageSpec) -> bool:
     """Batches carry CHANGE_FIELDS."""
     return spec.sealing.changes or spec.present
@@ -110,6 +127,8 @@ class ClickHouseStage:
     own: Session
     target: Name
     mark: str
+    base: Table | None  # the target as it was when the stage was made
+    becomes_target: bool
     sealed: Sealing | None = field(default=None)
 
     @property
@@ -119,8 +138,18 @@ class ClickHouseStage:
             "table": list(self._name(_RAW)),
             "format": self.spec.format,
             "columns": [[f.name, CLICKHOUSE.spell(replace(f, nullable=True))] for f in columns],
+            "required": list(self.spec.sealing.key),
+            "stamps": self._stamps() if self.becomes_target else None,
         }
         return StageRef(self._name(_RAW)[1], payload)
+
+    def _stamps(self) -> list[list[str]]:
+        """The system columns with a constant, as names and literals."""
+        return [
+            [c.field.name, CLICKHOUSE.literal(c.value, c.field.type)]
+            for c in self.spec.layout.system
+            if c.value is not None and c.field.name not in self.spec.columns
+        ]
 
     def _name(self, part: str) -> Name:
         return table_beside(self.target, part, self.mark)
@@ -129,8 +158,17 @@ class ClickHouseStage:
         return CLICKHOUSE.table(self._name(part))
 
     def open(self) -> None:
+        if self.becomes_target:
+            make_empty(self.own, self._name(_RAW), self.base, self.spec.layout, self.spec.target.options)
+            return
         tags = TAGS if is_tagged(self.spec) else ()
         self._create(_RAW, (*content(self.spec), *tags))
+
+    def adopted(self, base: Table | None, layout: Layout) -> Name | None:
+        """The table that is all that the target will be; None where the stage is no such table."""
+        if not self.becomes_target or layout != self.spec.layout or _stored(base) != _stored(self.base):
+            return None
+        return self._name(_RAW)
 
     def _create(self, part: str, fields: tuple[Field, ...]) -> None:
         columns = ", ".join(map(CLICKHOUSE.definition, _loose(fields)))
@@ -163,14 +201,12 @@ class ClickHouseStage:
         return Staged(survey.received, live, dead, present, cleared=survey.cleared)
 
     def _gather(self) -> None:
-        """The rows of all splits are in the raw table: their parts are linked there, and not copied."""
+        """The rows of all splits are in the raw table."""
         prefix = f"{self._name(_RAW)[1]}_"
         for name in tables_beside(self.own, self.target[0], digest_of(self.target)):
             if name.startswith(prefix):
                 split = (self.target[0], name)
-                self.own.run(
-                    f"ALTER TABLE {self._table(_RAW)} ATTACH PARTITION ID 'all' FROM {CLICKHOUSE.table(split)}"
-                )
+                attach(self.own, self._name(_RAW), split)
                 drop(self.own, split)
 
     def _fill(self, part: str, fields: tuple[Field, ...], query: str) -> int:
@@ -183,6 +219,12 @@ class ClickHouseStage:
         query = render_probe(probe, self.sealed.live, content(self.spec), CLICKHOUSE)
         with translated("sink", self.own.label):
             return read_probe(probe, self.own.row(query))
+
+    @property
+    def received_rows(self) -> int:
+        """How many rows came, by the server's count."""
+        assert self.sealed is not None  # only sealed stages are published
+        return self.sealed.survey.received
 
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
@@ -206,11 +248,30 @@ class ClickHouseStage:
                 drop(self.own, (self.target[0], name))
 
 
+def _stored(table: Table | None) -> Table | None:
+    """What of a table decides how the next one is stored."""
+    return table and replace(table, comment="")
+
+
+def why_not_adopted(base: Table | None, spec: StageSpec) -> str | None:
+    """What stands against a stage that becomes the target; None when nothing does."""
+    if not is_sealed_as_it_came(RawStage("", (), tagged=is_tagged(spec)), spec.sealing):
+        return "rows are sorted out when the stage is sealed"
+    if spec.target.options.get("ttl") or (base is not None and " TTL " in base.storage):
+        return "the server itself removes rows of the target, and would remove staged ones"
+    return None
+
+
 @contextmanager
 def staged(config: ClickHouseConfig, spec: StageSpec) -> Iterator[ClickHouseStage]:
     """Room for the rows of one load; in the end its tables are gone, whatever happened."""
+    target = full_name(spec.target.name, config.database)
     with session(config, "sink") as own:
-        stage = ClickHouseStage(spec, own, full_name(spec.target.name, config.database), new_mark())
+        base = find_table(own, target) if spec.fate is Fate.ADOPT else None
+        adopts = spec.fate is Fate.ADOPT and why_not_adopted(base, spec) is None
+        if adopts and base is not None:
+            refuse_unfit(own, base, spec.target.options)
+        stage = ClickHouseStage(spec, own, target, new_mark(), base, adopts)
         stage.open()
         try:
             yield stage
@@ -240,7 +301,7 @@ class ClickHouseWriter:
             )
         data = self._packed(batch) if batch.format == ARROW else batch.data
         if self._insert is None:
-            self._insert = BulkInsert(self._config, self._statement, {})
+            self._insert = BulkInsert(self._config, self._statement, _SETTINGS)
         self._insert.send(data)
 
     def _packed(self, batch: Batch) -> bytes:
@@ -267,13 +328,31 @@ def writing(config: ClickHouseConfig, ref: StageRef, split: str) -> Iterator[Cli
     """A writer of one split. What an earlier attempt wrote is replaced, and what one is still writing goes nowhere."""
     database, raw = ref.payload["table"]
     own_table = CLICKHOUSE.table((database, f"{raw}_{hashlib.sha256(split.encode()).hexdigest()[:12]}"))
-    columns = [name for name, _ in ref.payload["columns"]]
     with session(config, "sink") as own:
         own.run(f"CREATE OR REPLACE TABLE {own_table} AS {CLICKHOUSE.table((database, raw))}")
-    statement = f"INSERT INTO {own_table} ({CLICKHOUSE.names(columns)}) FORMAT {_FORMATS[ref.payload['format']]}"
-    writer = ClickHouseWriter(config, statement, ref)
+    writer = ClickHouseWriter(config, _insertion(own_table, ref), ref)
     try:
         yield writer
         writer.finish()
     finally:
         writer.close()
+
+
+def _insertion(table: str, ref: StageRef) -> str:
+    """The INSERT that a writer feeds.
+
+    Into the next target it goes through columns that hold NULL: the server would take a NULL of TabSeparated for an
+    empty text where the column holds none, and refuses it here.
+    """
+    wire, stamps = _FORMATS[ref.payload["format"]], ref.payload["stamps"]
+    names = [str(name) for name, _ in ref.payload["columns"]]
+    columns = CLICKHOUSE.names(names)
+    if stamps is None:
+        return f"INSERT INTO {table} ({columns}) FORMAT {wire}"
+    listed = CLICKHOUSE.names([*names, *(name for name, _ in stamps)])
+    values = ", ".join([columns, *(literal for _, literal in stamps)])
+    incoming = ", ".join(f"{CLICKHOUSE.quote(name)} {native}" for name, native in ref.payload["columns"])
+    rows = f"SELECT {values} FROM input({CLICKHOUSE.text(incoming)})"
+    if required := [f"isNull({CLICKHOUSE.quote(str(name))})" for name in ref.payload["required"]]:
+        rows += f" WHERE throwIf({' OR '.join(required)}) = 0"
+    return f"INSERT INTO {table} ({listed}) {rows} FORMAT {wire}"

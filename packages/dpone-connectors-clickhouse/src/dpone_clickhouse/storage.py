@@ -76,7 +76,9 @@ def _engine(layout: Layout, options: Mapping[str, Json]) -> str:
     parts.append(f"ORDER BY {f'({CLICKHOUSE.names(keys)})' if keys else 'tuple()'}")
     if ttl := options.get("ttl"):
         seconds = round(duration_of(ttl["after"]).total_seconds())
-        parts.append(f"TTL toDateTime({CLICKHOUSE.quote(ttl['column'])}) + toIntervalSecond({seconds})")
+        ends = f"toDateTime({CLICKHOUSE.quote(ttl['column'])}) + toIntervalSecond({seconds})"
+        # a TTL must not be NULL; a row without a time is kept as long as the server can say
+        parts.append(f"TTL ifNull({ends}, toDateTime(4294967295))" if fields[ttl["column"]].nullable else f"TTL {ends}")
     used = [*keys, *([partition["column"]] if partition else [])]
     if any(fields[c].nullable for c in used):
         parts.append("SETTINGS allow_nullable_key = 1")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dpone.batch import Batch, Format, Wire
 from dpone.errors import DponeError, MissingPackage, PlanError
-from dpone.ops import Op, Program
+from dpone.ops import Op, Program, Recreate
 from dpone.oracle import Counts
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, Schema, Type, TypeMap, timestamptz
@@ -458,6 +458,9 @@ class SinkSpec(Generic[C]):
 
     `dialect` gives the `dpone.sql.dialect.Dialect` that renders its statements, and needs no driver for it; None where
     there are no statements.
+
+    A stage can be adopted for a program that is one of the operations `adopts`, or, where there is no target yet, for
+    one made of the operations `adopts_first`. A ReplaceAll with a filter is never such a program.
     """
 
     ops: frozenset[type[Op]]
@@ -466,6 +469,8 @@ class SinkSpec(Generic[C]):
     open: Callable[[C], AbstractContextManager[Sink]]
     atomic: Literal["transaction", "publish", "log"]
     fates: frozenset[Fate] = frozenset({Fate.SCRATCH})
+    adopts: frozenset[type[Op]] = frozenset({Recreate})
+    adopts_first: frozenset[type[Op]] = frozenset({Recreate})
     keeps_partial: bool = True
     dialect: Callable[[], Any] | None = None
 

@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
+from typing import Any
 
 from dpone.checks import Check
 from dpone.connector import (
@@ -25,6 +26,7 @@ from dpone.connector import (
     Json,
     Layout,
     Role,
+    SinkSpec,
     SystemColumn,
     Target,
 )
@@ -183,18 +185,28 @@ def system_columns(load: Load, program: Program, *, audit: bool) -> tuple[System
     return tuple(columns)
 
 
-def choose_fate(program: Program, fates: frozenset[Fate], *, first: bool) -> Fate:
-    """What becomes of the stage: adopted where the program replaces the target whole, direct where it only adds.
+def choose_fate(program: Program, sink: SinkSpec[Any], *, first: bool, creates: bool) -> Fate:
+    """What becomes of the stage: adopted where it holds all that the target will, direct where the program only adds.
 
     A first append may be large, and is staged; later ones are small, and go through the final transaction at once.
     """
+    on_nothing = creates and {type(op) for op in program} <= sink.adopts_first
+    if Fate.ADOPT in sink.fates and (on_nothing or _is_whole(program, sink.adopts)):
+        return Fate.ADOPT
     match program:
-        case (Recreate(),) if Fate.ADOPT in fates:
-            return Fate.ADOPT
-        case (Append(unless=()),) if not first and Fate.DIRECT in fates:
+        case (Append(unless=()),) if not first and Fate.DIRECT in sink.fates:
             return Fate.DIRECT
         case _:
             return Fate.SCRATCH
+
+
+def _is_whole(program: Program, adopts: frozenset[type[Op]]) -> bool:
+    """One of the operations that leave the staged rows and no others."""
+    match program:
+        case (Recreate() | ReplaceAll(where=()) as op,):
+            return type(op) in adopts
+        case _:
+            return False
 
 
 def lossy(columns: Sequence[PlannedColumn]) -> list[PlannedColumn]:

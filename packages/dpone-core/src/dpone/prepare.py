@@ -89,7 +89,7 @@ def prepare(
             on_truncate=plan.on_truncate,
         ),
         program=program,
-        fate=choose_fate(program, sink.sink.fates, first=load.first),
+        fate=choose_fate(program, sink.sink, first=load.first, creates=current is None),
         present=load.reconcile,
     )
     return Prepared(load, program, columns, evolution.changes, choice, request, spec, core_where)

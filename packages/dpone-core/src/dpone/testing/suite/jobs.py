@@ -167,10 +167,10 @@ class Attempt:
             first=lease.stored is None,
         )
         program = the_job.program(load)
-        evolution = evolution_of(rig, the_job, load, program, sink.inspect(the_job.target))
+        current = sink.inspect(the_job.target)
+        evolution = evolution_of(rig, the_job, load, program, current)
         columns = tuple(f.name for f in the_job.schema if f.name in evolution.columns)
-        fates = rig.spec_of_sink.fates
-        fate = the_job.fate or choose_fate(program, fates, first=load.first)
+        fate = the_job.fate or choose_fate(program, rig.spec_of_sink, first=load.first, creates=current is None)
         spec = StageSpec(
             target=the_job.target,
             load_id=load.id,
