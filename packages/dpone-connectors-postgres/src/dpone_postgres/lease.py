@@ -90,10 +90,10 @@ def _leased(books: Books) -> StateError:
     )
 
 
-def drop_leftovers(connection: Connection, books: Books, seconds: float = 0) -> list[str]:
+def drop_leftovers(connection: Connection, books: Books, seconds: float = 0, *, also_kept: bool = False) -> list[str]:
     """The stage tables that the ledger names are gone; their names. Only the holder of the lease may call this."""
     dropped = []
-    for load_id, stages in leftovers(connection, books, seconds):
+    for load_id, stages in leftovers(connection, books, seconds, also_kept=also_kept):
         drop_stages(connection, books, load_id, stages)
         dropped += stages
     return dropped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
@@ -10,9 +10,13 @@ from dpone.connector import (
     Dataset,
     Fate,
     Finding,
+    Json,
+    KeptStage,
     Layout,
     Position,
     SchemaChange,
+    Stage,
+    Staged,
     StageRef,
     StageSpec,
     Target,
@@ -27,7 +31,7 @@ from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.examining import examine_sink, find_books, find_tables
 from dpone_postgres.filling import PostgresWriter, writing
 from dpone_postgres.layouts import dialect_for, find_target, layout_of, statements
-from dpone_postgres.lease import PostgresLease, drop_leftovers, lease_if_free, leased
+from dpone_postgres.lease import PostgresLease, drop_leftovers, drop_stages, lease_if_free, leased
 from dpone_postgres.publishing import PostgresPublication, publishing
 from dpone_postgres.staging import (
     PostgresStage,
@@ -35,9 +39,18 @@ from dpone_postgres.staging import (
     is_tagged,
     stage_name,
     staged,
+    taken_up,
     why_not_adopted,
 )
-from dpone_postgres.state import Books, books_of, ensure_books, set_position
+from dpone_postgres.state import (
+    Books,
+    books_of,
+    ensure_books,
+    kept_loads,
+    leftovers,
+    loaded_records,
+    set_position,
+)
 
 
 @contextmanager
@@ -72,6 +85,38 @@ class PostgresSink:
             finally:
                 del self._stages[stage.ref.id]
 
+    def keep_stage(self, stage: Stage, note: Mapping[str, Json]) -> bool:
+        assert isinstance(stage, PostgresStage)  # it came from this sink
+        return stage.keep(note)
+
+    def kept_stages(self, target: Target) -> Sequence[KeptStage]:
+        with self._connections.brief() as connection:
+            found = kept_loads(connection, books_of(target))
+        return [KeptStage(load_id, pipeline, kept["note"]) for load_id, pipeline, kept in found]
+
+    @contextmanager
+    def adopt_stage(self, spec: StageSpec) -> Iterator[tuple[PostgresStage, Staged]]:
+        with self._connections.brief() as connection:
+            found = {load_id: kept for load_id, _, kept in kept_loads(connection, books_of(spec.target))}
+        with taken_up(self._connections, spec, found[spec.load_id]) as (stage, staged):
+            self._stages[stage.ref.id] = stage
+            try:
+                yield stage, staged
+            finally:
+                del self._stages[stage.ref.id]
+
+    def drop_stage(self, target: Target, load_id: str) -> None:
+        books = books_of(target)
+        with self._connections.session() as connection:  # chunks are staged by several threads
+            stages = dict(leftovers(connection, books, also_kept=True))
+            drop_stages(connection, books, load_id, stages.get(load_id, []))
+
+    def records(self, target: Target, run_id: str | None = None) -> Sequence[Mapping[str, Json]]:
+        with self._connections.brief() as connection:
+            books = books_of(target)
+            ensure_books(connection, books)
+            return loaded_records(connection, books, run_id)
+
     def writer(self, stage: StageRef, split: str) -> AbstractContextManager[PostgresWriter]:
         return writing(self._connections, stage, split, self._stages.get(stage.id))
 
@@ -88,7 +133,8 @@ class PostgresSink:
                 books = Books(schema, label, (name[0], name[1]))
                 with lease_if_free(connection, books) as free:
                     if free:
-                        stages = drop_leftovers(connection, books, older_than.total_seconds())
+                        ensure_books(connection, books)
+                        stages = drop_leftovers(connection, books, older_than.total_seconds(), also_kept=True)
                         dropped += [f"{name[0]}.{stage}" for stage in stages]
         return dropped
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import psycopg
 
@@ -35,7 +35,7 @@ from dpone_postgres.faults import translated
 from dpone_postgres.lease import drop_stages
 from dpone_postgres.selecting import CHANGE_COLUMNS
 from dpone_postgres.session import Connection
-from dpone_postgres.state import Books, begin_load, books_of
+from dpone_postgres.state import Books, begin_load, books_of, is_committed, keep_load
 from dpone_postgres.swapping import is_unpublished, obstacles
 
 _RAW, _LIVE, _DEAD, _PRESENT, _KEY = "raw", "live", "dead", "present", "key"
@@ -71,6 +71,7 @@ class PostgresStage:
     sealed: Sealing | None = None
     adopted_by: Connection | None = None
     answered: dict[Measure, object] = field(default_factory=dict)
+    is_kept: bool = False
 
     @property
     def ref(self) -> StageRef:
@@ -121,6 +122,35 @@ class PostgresStage:
                 self.connection.execute(f"ANALYZE {self.sealed.live}".encode())
             dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
         return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+
+    def keep(self, note: Mapping[str, Json]) -> bool:
+        """The ledger says that the stage is sealed, and how; False for one that goes with its transaction."""
+        if self.is_private:
+            return False
+        assert self.sealed is not None  # the runner keeps sealed stages
+        facts = {
+            "note": note,
+            "becomes_target": self.becomes_target,
+            "survey": asdict(self.sealed.survey),
+            "parts": [part for part in _TABLES if self.table(part) in {*self._filled()}],
+        }
+        keep_load(self.connection, self.books, self.spec.load_id, facts)
+        self.is_kept = True
+        return True
+
+    def _filled(self) -> tuple[str | None, ...]:
+        assert self.sealed is not None  # asked of sealed stages
+        return self.sealed.live, self.sealed.dead, self.sealed.present
+
+    def take_up(self, facts: Json) -> Staged:
+        """The stage is sealed as an earlier process left it; what its tables hold now."""
+        parts: Sequence[str] = facts["parts"]
+        dead, present = (self.table(part) if part in parts else None for part in (_DEAD, _PRESENT))
+        self.sealed = Sealing(Survey(**facts["survey"]), self.table(_LIVE if _LIVE in parts else _RAW), dead, present)
+        self.is_kept = True
+        with translated("sink", self.label):
+            received, live = self._count(self.raw), self._count(self.sealed.live)
+            return Staged(received, live, self._count(dead), self._count(present), cleared=self.sealed.survey.cleared)
 
     @property
     def adoptable(self) -> bool:
@@ -262,14 +292,45 @@ def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]
             yield stage
             return
         with connection.transaction():
-            begin_load(connection, books, spec.load_id, spec.pipeline, [names[part] for part in _TABLES])
+            begin_load(connection, books, spec.load_id, spec.pipeline, table_names(spec))
         drop_tables(stage)
         connection.execute(_creation(stage))
         try:
             yield stage
         finally:
-            if not connection.closed:
-                drop_stages(connection, books, spec.load_id, [names[part] for part in _TABLES])
+            end_stage(stage)
+
+
+@contextmanager
+def taken_up(connections: Connections, spec: StageSpec, facts: Json) -> Iterator[tuple[PostgresStage, Staged]]:
+    """The kept stage of an earlier process; in the end its tables are gone if its load is committed."""
+    with connections.session() as connection:
+        stage = PostgresStage(
+            spec,
+            books_of(spec.target),
+            connection,
+            connections.label,
+            _names(spec),
+            becomes_target=bool(facts["becomes_target"]),
+            is_private=False,
+        )
+        try:
+            yield stage, stage.take_up(facts)
+        finally:
+            end_stage(stage)
+
+
+def end_stage(stage: PostgresStage) -> None:
+    """The stage's tables are gone, unless they are kept for a load that is not committed."""
+    connection, books, load_id = stage.connection, stage.books, stage.spec.load_id
+    if connection.closed or (stage.is_kept and not is_committed(connection, books, load_id)):
+        return
+    drop_stages(connection, books, load_id, table_names(stage.spec))
+
+
+def table_names(spec: StageSpec) -> list[str]:
+    names = _names(spec)
+    return [names[part] for part in _TABLES]
 
 
 def begin_private(stage: PostgresStage) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dpone.connector import Commit, Position, Stored, Target
+from dpone.connector import Commit, Json, Position, Stored, Target
 from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.sql.load import Ledger
@@ -40,6 +40,7 @@ SHAPES: Mapping[str, Sequence[str]] = {
             "committed boolean NOT NULL DEFAULT false, started_at timestamptz NOT NULL DEFAULT clock_timestamp(), "
             "PRIMARY KEY (load_id, target))"
         ),
+        "ALTER TABLE {0} ADD COLUMN kept jsonb, ADD COLUMN record jsonb",
     ),
     CHUNKS: (
         (
@@ -146,7 +147,7 @@ def save(connection: Connection, books: Books, pipeline: str, commit: Commit) ->
     changed = _compare_and_set(connection, books, pipeline, commit.expected, commit.new)
     if not changed:
         raise state_conflict(pipeline)
-    enter_load(connection, books, commit.new.load_id, pipeline, commit.run_id)
+    enter_load(connection, books, commit.new.load_id, pipeline, commit.run_id, commit.record)
     if commit.chunk is None:
         return
     table = books.table(CHUNKS)
@@ -215,20 +216,56 @@ def begin_load(connection: Connection, books: Books, load_id: str, pipeline: str
     """The ledger names the tables that will be made, before they are."""
     connection.execute(
         f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, stages) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (load_id, target) DO UPDATE SET stages = excluded.stages, splits = '{}', "
+        "ON CONFLICT (load_id, target) DO UPDATE SET stages = excluded.stages, splits = '{}', kept = NULL, "
         "started_at = clock_timestamp()".encode(),
         (load_id, books.target, pipeline, list(stages)),
     )
 
 
-def enter_load(connection: Connection, books: Books, load_id: str, pipeline: str, run_id: str | None = None) -> None:
+def enter_load(
+    connection: Connection,
+    books: Books,
+    load_id: str,
+    pipeline: str,
+    run_id: str | None = None,
+    record: Mapping[str, Json] | None = None,
+) -> None:
     """The rows of the load are in the target, as soon as the transaction is."""
     connection.execute(
-        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, run_id, committed) "
-        "VALUES (%s, %s, %s, %s, true) ON CONFLICT (load_id, target) "
-        "DO UPDATE SET committed = true, run_id = coalesce(excluded.run_id, l.run_id)".encode(),
-        (load_id, books.target, pipeline, run_id),
+        f"INSERT INTO {books.table(LOADS)} AS l (load_id, target, pipeline, run_id, committed, record) "
+        "VALUES (%s, %s, %s, %s, true, %s) ON CONFLICT (load_id, target) "
+        "DO UPDATE SET committed = true, run_id = coalesce(excluded.run_id, l.run_id), "
+        "record = coalesce(excluded.record, l.record)".encode(),
+        (load_id, books.target, pipeline, run_id, json.dumps(record) if record else None),
     )
+
+
+def loaded_records(connection: Connection, books: Books, run_id: str | None) -> list[Mapping[str, Json]]:
+    """The records of committed loads, the newest first."""
+    rows: list[Any] = connection.execute(
+        f"SELECT record FROM {books.table(LOADS)} WHERE target = %s AND committed AND record IS NOT NULL "
+        "AND (%s::text IS NULL OR run_id = %s) ORDER BY started_at DESC".encode(),
+        (books.target, run_id, run_id),
+    ).fetchall()
+    return [record for (record,) in rows]
+
+
+def keep_load(connection: Connection, books: Books, load_id: str, kept: Json) -> None:
+    """The stage of the load is sealed, and stays until somebody decides about it."""
+    connection.execute(
+        f"UPDATE {books.table(LOADS)} SET kept = %s WHERE load_id = %s AND target = %s".encode(),
+        (json.dumps(kept), load_id, books.target),
+    )
+
+
+def kept_loads(connection: Connection, books: Books) -> list[tuple[str, str, Json]]:
+    """Loads whose sealed stages are there, each with its pipeline and with what was noted of it."""
+    rows: list[Any] = connection.execute(
+        f"SELECT load_id, pipeline, kept FROM {books.table(LOADS)} WHERE target = %s AND kept IS NOT NULL "
+        "AND stages <> '{}' AND NOT committed ORDER BY load_id".encode(),
+        (books.target,),
+    ).fetchall()
+    return [(load_id, pipeline, kept) for load_id, pipeline, kept in rows]
 
 
 def end_load(connection: Connection, books: Books, load_id: str) -> None:
@@ -236,7 +273,9 @@ def end_load(connection: Connection, books: Books, load_id: str) -> None:
     where = "WHERE load_id = %s AND target = %s"
     given = (load_id, books.target)
     connection.execute(f"DELETE FROM {books.table(LOADS)} {where} AND NOT committed".encode(), given)
-    connection.execute(f"UPDATE {books.table(LOADS)} SET stages = '{{}}', splits = '{{}}' {where}".encode(), given)
+    connection.execute(
+        f"UPDATE {books.table(LOADS)} SET stages = '{{}}', splits = '{{}}', kept = NULL {where}".encode(), given
+    )
 
 
 def split_writer(connection: Connection, books: Books, load_id: str, split: str) -> str | None:
@@ -256,11 +295,14 @@ def remember_split(connection: Connection, books: Books, load_id: str, split: st
     )
 
 
-def leftovers(connection: Connection, books: Books, seconds: float = 0) -> list[tuple[str, list[str]]]:
-    """Loads of the target whose tables are still there, begun longer than `seconds` ago."""
+def leftovers(
+    connection: Connection, books: Books, seconds: float = 0, *, also_kept: bool = False
+) -> list[tuple[str, list[str]]]:
+    """Loads of the target whose tables are still there, begun longer than `seconds` ago; a kept one is no leftover."""
     rows: list[Any] = connection.execute(
         f"SELECT load_id, stages FROM {books.table(LOADS)} WHERE target = %s AND stages <> '{{}}' "
+        "AND (kept IS NULL OR committed OR %s) "
         "AND started_at <= clock_timestamp() - make_interval(secs => %s)".encode(),
-        (books.target, seconds),
+        (books.target, also_kept, seconds),
     ).fetchall()
     return [(load_id, list(stages)) for load_id, stages in rows]

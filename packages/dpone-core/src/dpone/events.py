@@ -91,8 +91,11 @@ class BatchStaged:
 
 @dataclass(frozen=True, slots=True)
 class StageSealed:
+    """`seconds` is how long reading and staging took."""
+
     staged: Staged
     load_id: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class StageValidated:
     """The stage of this load may be published."""
 
     load_id: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ class Reconciled:
     level: str
     rows_before: int
     rows_after: int
+    finalise_seconds: float = 0.0  # layout and program
+    reconcile_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,7 @@ class StateCommitted:
     load_id: str
     generation: int
     position: Position | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,12 +85,14 @@ def _carry_out(
         filled = _fill(run, ready, publication, _changes(run, ready, expected, chunk), said, inspect)
         record = ready.note.to_json() | filled | {"seconds_to_publish": round(monotonic() - begun, 6)}
         with run.stop.shield():  # a signal waits until it is known whether the commit happened
+            reconciled = monotonic()
             publication.save_position(Commit(expected, new, run.id, chunk, record))
             hit("after_save_position")
             publication.commit()
             hit("after_commit")
             _tell(run, said)
-            run.notify(events.StateCommitted(new.load_id, new.generation, new.position))
+            took = monotonic() - reconciled
+            run.notify(events.StateCommitted(new.load_id, new.generation, new.position, took))
     hit("before_settle")
     if ready.upto is not None:
         run.source.settle(prepared.request, ready.upto)
@@ -108,6 +110,7 @@ def _fill(
 ) -> dict[str, Json]:
     """The target as it will be has the rows, and adds up; what was done to it, for the ledger."""
     prepared = ready.prepared
+    begun = monotonic()
     publication.ensure(prepared.spec.layout, changes)
     hit("after_ensure")
     said.append(events.LayoutEnsured(prepared.spec.layout, changes))
@@ -115,11 +118,13 @@ def _fill(
     before = 0 if created else _rows(publication)
     applied = publication.apply(prepared.program, ready.stage)
     said += [events.OpApplied(op, c) for op, c in zip(prepared.program, applied.counts, strict=True)]
+    finalised = monotonic()
     level, after = _reconcile(run, publication, ready, before, applied)
     if inspect is not None:
         inspect(publication)
     hit("after_reconcile")
-    said.append(events.Reconciled(level.value, before, after))
+    took = monotonic() - finalised
+    said.append(events.Reconciled(level.value, before, after, finalised - begun, took))
     done = sum(applied.counts, Counts())
     return {
         "inserted": done.inserted,

@@ -82,13 +82,15 @@ def stage_load(
     hit("before_seal")
     staged = stage.seal()
     hit("after_seal")
-    run.notify(events.StageSealed(staged, load.id))
+    sealed = monotonic()
+    run.notify(events.StageSealed(staged, load.id, sealed - begun))
     validate(run, prepared, stage, staged, sent, at_source)
-    run.notify(events.StageValidated(load.id))
+    run.notify(events.StageValidated(load.id, monotonic() - sealed))
     note = note_of(run, prepared, lease.stored, upto, staged, nbytes=nbytes, seconds=monotonic() - begun)
     ready = Ready(prepared, stage, staged, upto, note)
     if run.keeps:
         _keep(run, ready)
+    hit("after_keep")
     return ready
 
 
@@ -98,7 +100,6 @@ def _keep(run: Run, ready: Ready) -> None:
     if not isinstance(sink, KeepsStages):
         return
     if sink.keep_stage(ready.stage, ready.note.to_json()):
-        hit("after_keep")
         run.notify(events.StageKept(ready.note.load_id))
     for kept in sink.kept_stages(run.plan.target):
         if kept.pipeline == run.plan.pipeline and kept.note.get("run_id") != run.id:
@@ -110,6 +111,7 @@ def adopt_load(
 ) -> Ready | None:
     """The sealed stage of an earlier process, validated again; None when the target has another layout since."""
     assert isinstance(run.sink, KeepsStages)  # it gave the stage
+    begun = monotonic()
     note = read_note(kept)
     load = at_time(replace(load, first=note.first), note.at)
     prepared = run.prepared(load, current, lease.stored)
@@ -127,7 +129,7 @@ def adopt_load(
         )
     run.notify(events.StageAdopted(load.id, staged))
     validate_again(run, prepared, stage, staged)
-    run.notify(events.StageValidated(load.id))
+    run.notify(events.StageValidated(load.id, monotonic() - begun))
     return Ready(prepared, stage, staged, note.upto, note)
 
 

@@ -78,6 +78,9 @@ class MemorySink:
         refuse_long_name(target.name)
         with self.store.lease(target.name):
             cell = self.recover(target.name)
+            for entry in cell.ledger:
+                if entry.kind == "stage" and entry.kept is None:
+                    self._remove(target.name, entry.id)  # of a process that is gone: whoever has the lease is alone
             yield MemoryLease(cell.stored.get(pipeline), cell.others(pipeline), lambda: self.store.current(target.name))
 
     def recover(self, target: Name) -> Cell:
