@@ -22,6 +22,7 @@ from dpone.connector import (
 )
 from dpone.errors import StateError
 from dpone.names import print_name
+from dpone.segments import Extent
 from dpone.sql.load import SqlLoad
 from dpone.strategies import Load
 from dpone_clickhouse.catalog import Name, find_table, find_tables, full_name
@@ -33,6 +34,7 @@ from dpone_clickhouse.lease import Held, digest_of, locked
 from dpone_clickhouse.marker import Entry, Marker, read_marker
 from dpone_clickhouse.publishing import ShadowPublication, is_whole, publishing
 from dpone_clickhouse.rebuilding import rebuild
+from dpone_clickhouse.segments import ClickHouseSegments, segmented
 from dpone_clickhouse.session import Session, session
 from dpone_clickhouse.staging import (
     LEFTOVER,
@@ -208,6 +210,9 @@ class ClickHouseSink:
                 cluster = on_cluster(target.options)
                 own.run(f"ALTER TABLE {CLICKHOUSE.table(name)}{cluster} MODIFY COMMENT {comment}")
             remember(own, books, pipeline, stored)
+
+    def segments(self, extent: Extent) -> AbstractContextManager[ClickHouseSegments]:
+        return segmented(self._config, "sink", extent)
 
     def diagnose(self) -> Sequence[Finding]:
         with session(self._config, "sink", timeout=timedelta(seconds=30)) as own:

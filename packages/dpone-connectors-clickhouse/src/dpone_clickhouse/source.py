@@ -10,18 +10,20 @@ another moment than the rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from dpone.batch import ARROW, PG_TEXT, Batch
 from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
 from dpone.schema import Field, Schema
+from dpone.segments import Extent
 from dpone.strategies import Read
 from dpone_clickhouse.bulk import read_bulk
 from dpone_clickhouse.catalog import find_tables
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.examining import examine
+from dpone_clickhouse.segments import ClickHouseSegments, segmented
 from dpone_clickhouse.selecting import Subject, bulk_query, selected, subject_of
 from dpone_clickhouse.session import READ_ONLY, Session, session
 from dpone_clickhouse.since import window_of
@@ -90,6 +92,9 @@ class ClickHouseSource:
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with session(self.config, "source", settings=READ_ONLY) as own:
             return [Dataset(name) for name in find_tables(own, pattern, self.config.database)]
+
+    def segments(self, extent: Extent) -> AbstractContextManager[ClickHouseSegments]:
+        return segmented(self.config, "source", extent)
 
     def diagnose(self) -> Sequence[Finding]:
         with session(self.config, "source", timeout=timedelta(seconds=30), settings=READ_ONLY) as own:

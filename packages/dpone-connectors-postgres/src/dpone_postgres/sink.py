@@ -22,6 +22,7 @@ from dpone.connector import (
     Target,
 )
 from dpone.names import parse_name
+from dpone.segments import Extent
 from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
 from dpone.strategies import Load
@@ -33,6 +34,7 @@ from dpone_postgres.filling import PostgresWriter, writing
 from dpone_postgres.layouts import dialect_for, find_target, layout_of, statements
 from dpone_postgres.lease import PostgresLease, drop_leftovers, drop_stages, lease_if_free, leased
 from dpone_postgres.publishing import PostgresPublication, publishing
+from dpone_postgres.segments import PostgresSegments, segmented
 from dpone_postgres.staging import (
     PostgresStage,
     content,
@@ -178,6 +180,9 @@ class PostgresSink:
             books = books_of(target)
             ensure_books(connection, books)
             set_position(connection, books, pipeline, position)
+
+    def segments(self, extent: Extent) -> AbstractContextManager[PostgresSegments]:
+        return segmented(self._connections, extent)
 
     def diagnose(self) -> Sequence[Finding]:
         with self._connections.session(timeout=timedelta(seconds=30)) as connection:

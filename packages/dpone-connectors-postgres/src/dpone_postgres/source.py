@@ -11,6 +11,7 @@ from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
 from dpone.errors import PlanError, RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, Schema, parse_type
+from dpone.segments import Extent
 from dpone.sql.probe import read_probe, render_probe
 from dpone.strategies import Read
 from dpone_postgres.catalog import describe_query, readable_relation
@@ -21,6 +22,7 @@ from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.examining import examine_source, find_tables
 from dpone_postgres.faults import translated
 from dpone_postgres.reading import Held, OpenReading, open_rows
+from dpone_postgres.segments import PostgresSegments, segmented
 from dpone_postgres.session import Connection
 
 # Bytes of a batch that nobody decodes: a larger one is memory that the system maps anew each time, which costs the
@@ -101,6 +103,9 @@ class PostgresSource:
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with self._connections.session() as connection:
             return [Dataset(name) for name in find_tables(connection, pattern)]
+
+    def segments(self, extent: Extent) -> AbstractContextManager[PostgresSegments]:
+        return segmented(self._connections, extent)
 
     def diagnose(self) -> Sequence[Finding]:
         with self._connections.session(timeout=timedelta(seconds=30)) as connection:

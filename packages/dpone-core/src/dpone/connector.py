@@ -21,6 +21,7 @@ from dpone.ops import Op, Program, Recreate
 from dpone.oracle import Counts
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, Schema, Type, TypeMap, timestamptz
+from dpone.segments import Extent, Segments
 from dpone.stage import Sealing
 from dpone.strategies import Load, Read
 from dpone.where import Where
@@ -361,6 +362,13 @@ class Manages(Protocol):
     """A sink whose stored position an operator may look at and change."""
 
     def set_position(self, target: Target, pipeline: str, position: Position | None) -> None: ...
+
+
+@runtime_checkable
+class Segmented(Protocol):
+    """An end that computes checksums of parts of a table where the rows are, for `dpone diff`."""
+
+    def segments(self, extent: Extent) -> AbstractContextManager[Segments]: ...
 
 
 @dataclass(frozen=True, slots=True)

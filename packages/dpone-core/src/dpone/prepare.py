@@ -66,7 +66,7 @@ def prepare(
         columns=tuple(c.column for c in columns),
         format=choice.format,
         key=tuple(c.column.source for c in columns if c.field.name in load.key),
-        where=() if core_where else _pushed(load, plan.columns),
+        where=() if core_where else pushed(load, plan.columns),
         cursor=plan.cursor,
         since=None if stored is None or plan.rule.read is Read.SCAN else stored.position,
         present=load.reconcile,
@@ -108,7 +108,7 @@ def _passes_core(columns: Sequence[PlannedColumn], core_where: Where) -> str | N
     return "rows must be filtered on the way, which is done in Arrow" if core_where else None
 
 
-def _pushed(load: Load, columns: Sequence[PlannedColumn]) -> Where:
+def pushed(load: Load, columns: Sequence[PlannedColumn]) -> Where:
     """The filter and the bounds of the load in the source's own column names."""
     names = {c.field.name: c.column.source for c in columns}
     where = tuple(replace(c, column=names.get(c.column, c.column)) for c in load.where)

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("dpone.cli.plan:plan", "Show what a run would do, statement by statement."),
     "run": ("dpone.cli.run:run", "Run a manifest."),
     "copy": ("dpone.cli.copy:copy", "Copy one table from a URL to a URL."),
+    "diff": ("dpone.cli.diff:diff", "Compare the rows of sources and targets."),
     "connectors": ("dpone.cli.connectors:connectors", "List the installed connectors."),
     "types": ("dpone.cli.types:types", "Show how the types of a source land in a sink."),
     "manifest": ("dpone.cli.manifest:manifest", "The manifest's JSON Schema, for editors."),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dpone.connector import Chunk, Commit, Json, KeptStage, Layout, Stored
+from dpone.connector import Chunk, Commit, Dataset, Json, KeptStage, Layout, Stored
 from dpone.errors import UsageError
 from dpone.names import print_name
 from dpone.schema import Schema
@@ -138,6 +138,20 @@ class Cell:
 
     def others(self, pipeline: str) -> Sequence[str]:
         return sorted(p for p in self.stored if p != pipeline)
+
+
+def table_of(cell: Cell, dataset: Dataset) -> Table:
+    """The table that a dataset names, or an error that names it."""
+    if dataset.query is not None:
+        raise UsageError("a store in memory runs no queries", code="source.no_queries", hint="name a table")
+    refuse_long_name(dataset.name)
+    if cell.table is None:
+        raise UsageError(
+            f"there is no table {print_name(dataset.name)}",
+            code="source.no_such_table",
+            hint="`dpone init` lists the tables of a source",
+        )
+    return cell.table
 
 
 def refuse_long_name(name: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -27,11 +27,13 @@ from dpone.connector import (
 from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.plan import print_op
+from dpone.segments import Extent
 from dpone.strategies import Load
 from dpone.testing.memory.cell import Cell, Leftover, Name, refuse_long_name
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.publication import TransactionPublication
 from dpone.testing.memory.publishing import ShadowPublication, recovered
+from dpone.testing.memory.segments import MemorySegments, segmented
 from dpone.testing.memory.source import diagnose, discover
 from dpone.testing.memory.staging import MemoryStage, MemoryWriter, Parts, new_ref
 from dpone.testing.memory.store import Store, open_store
@@ -175,6 +177,9 @@ class MemorySink:
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         return discover(self.store, pattern)
+
+    def segments(self, extent: Extent) -> AbstractContextManager[MemorySegments]:
+        return segmented(self.store, extent)
 
     def diagnose(self) -> Sequence[Finding]:
         return diagnose(self.store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -13,11 +13,13 @@ from dpone.errors import PlanError, UsageError
 from dpone.names import print_name
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, Schema
+from dpone.segments import Extent
 from dpone.stage import ChangeKind
 from dpone.strategies import Read
-from dpone.testing.memory.cell import Cell, Table, refuse_long_name
+from dpone.testing.memory.cell import Cell, Table, table_of
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.measures import measure
+from dpone.testing.memory.segments import MemorySegments, segmented
 from dpone.testing.memory.store import Store, open_store
 from dpone.testing.memory.windows import entries, hold, marks_of, values_of, window_of
 from dpone.testing.memory.wire import CHANGE_COLUMNS, pack
@@ -46,7 +48,7 @@ class MemorySource:
         self._open: dict[int, Mapping[str, Json]] = {}  # what open readings read, by their request
 
     def describe(self, dataset: Dataset) -> Schema:
-        return _schema(_table(self._store.current(dataset.name), dataset))
+        return _schema(table_of(self._store.current(dataset.name), dataset))
 
     @contextmanager
     def open(self, request: ReadRequest) -> Iterator[MemoryReading]:
@@ -55,7 +57,7 @@ class MemorySource:
             if request.since is None:
                 self._make_slot(request)
         with self._store.snapshot(request.dataset.name) as (snapshot, cell):
-            table = _table(cell, request.dataset)
+            table = table_of(cell, request.dataset)
             window = window_of(request, table, cell, self._store.system)
             payload = {"snapshot": snapshot, **window.payload()}
             rows = len(entries(request, table, window.lo, window.hi))
@@ -72,7 +74,7 @@ class MemorySource:
                 del self._open[id(request)]
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
-        table = _table(self._store.seen(split.payload["snapshot"]), request.dataset)
+        table = table_of(self._store.seen(split.payload["snapshot"]), request.dataset)
         found = entries(request, table, *hold(split.payload))[split.payload.get("from", 0) : split.payload.get("to")]
         fields = tuple(_selected(table, request))
         rows = [values_of(change, request) for change in found]
@@ -106,7 +108,7 @@ class MemorySource:
         self._store.transact(request.dataset.name, make)
 
     def _refuse_unlogged(self, request: ReadRequest) -> None:
-        if not _table(self._store.current(request.dataset.name), request.dataset).logged:
+        if not table_of(self._store.current(request.dataset.name), request.dataset).logged:
             raise PlanError(
                 f"{print_name(request.dataset.name)} keeps no change log",
                 code="source.no_change_log",
@@ -119,13 +121,16 @@ class MemorySource:
         if payload is None:
             with self.open(request):
                 return self.measure(request, probe)
-        table = _table(self._store.seen(payload["snapshot"]), request.dataset)
+        table = table_of(self._store.seen(payload["snapshot"]), request.dataset)
         names = [c.name for c in request.columns]
         upserts = (change for change in entries(request, table, *hold(payload)) if change.kind is ChangeKind.UPSERT)
         return measure([dict(zip(names, values_of(c, request), strict=True)) for c in upserts], probe)
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         return discover(self._store, pattern)
+
+    def segments(self, extent: Extent) -> AbstractContextManager[MemorySegments]:
+        return segmented(self._store, extent)
 
     def diagnose(self) -> Sequence[Finding]:
         return diagnose(self._store)
@@ -150,19 +155,6 @@ def diagnose(store: Store) -> Sequence[Finding]:
             action="they belong to running loads, or are removed by a sweep" if leftovers else "",
         ),
     ]
-
-
-def _table(cell: Cell, dataset: Dataset) -> Table:
-    if dataset.query is not None:
-        raise UsageError("a store in memory runs no queries", code="source.no_queries", hint="name a table")
-    refuse_long_name(dataset.name)
-    if cell.table is None:
-        raise UsageError(
-            f"there is no table {print_name(dataset.name)}",
-            code="source.no_such_table",
-            hint="`dpone init` lists the tables of a source",
-        )
-    return cell.table
 
 
 def _schema(table: Table) -> Schema:

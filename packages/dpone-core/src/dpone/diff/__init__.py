@@ -1,0 +1,1 @@
+"""Reconciliation on demand: the rows of a source against those of its target, without moving what is equal."""
