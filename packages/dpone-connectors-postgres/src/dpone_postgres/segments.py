@@ -42,8 +42,9 @@ _BY_VALUE = frozenset(
 # A row of every such kind: two servers that hash it alike hash all rows alike.
 _PROBE = (
     "SELECT hash_record_extended(ROW(true, 1::int2, 2::int4, 3::int8, 4::oid, 5.5::float4, 6.25::float8, "
-    "7.125::numeric, 'eight'::text, '\\x09'::bytea, '2010-10-10'::date, '11:11:11'::time, '2012-12-12 12:12:12'::timestamp, "
-    "'2013-01-13 13:13:13+00'::timestamptz, '14141414-1414-1414-1414-141414141414'::uuid, NULL::text), 0)"
+    "7.125::numeric, 'eight'::text, '\\x09'::bytea, '2010-10-10'::date, '11:11:11'::time, "
+    "'2012-12-12 12:12:12'::timestamp, '2013-01-13 13:13:13+00'::timestamptz, "
+    "'14141414-1414-1414-1414-141414141414'::uuid, NULL::text), 0)"
 )
 
 
