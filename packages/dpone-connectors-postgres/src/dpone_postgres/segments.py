@@ -69,8 +69,8 @@ class PostgresSpells:
                 return f"encode({expression}, 'hex')"
             case Form.BYTES:
                 return f"encode(convert_to({expression}, 'UTF8'), 'hex')"
-            case Form.TEXT | Form.OWN if _is_padded(field):
-                # a cast would cut the blanks off that are printed, and copied
+            case Form.TEXT | Form.OWN if field.type.kind not in {Kind.STRING, Kind.JSON} or _is_padded(field):
+                # as it is printed, and copied: a cast cuts blanks off, and puts a mask behind an inet
                 return f"CASE WHEN {expression} IS NOT NULL THEN concat({expression}) END"
             case _:
                 return f"{expression}::text"
