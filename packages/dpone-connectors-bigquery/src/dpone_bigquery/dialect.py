@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,18 +15,21 @@ from dpone.schema import Field, Kind, Type
 from dpone.sql import operations
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import SqlLoad
-from dpone.sql.statement import Statement, Statements
+from dpone.sql.statement import Counted, Statement, Statements
 from dpone_bigquery.native import ENGINE, parse_native
 from dpone_bigquery.typemap import BIGNUMERIC_SCALE, BIGNUMERIC_WHOLE, NUMERIC_SCALE, NUMERIC_WHOLE, TYPES
 
-# What no name of a table or column may hold, however it is quoted, and how no column's name may begin.
-_FORBIDDEN = re.compile(r"[!\"$()*,./;?@\[\\\]^`{}~\x00-\x1f\x7f]")
+# What a column's name may hold beside letters, marks, digits, connectors and dashes; a table's only a space.
+_IN_COLUMNS = frozenset("&%=+:'<>#| ")
+_CATEGORIES = ("L", "M", "N", "Pc", "Pd")
 _RESERVED_PREFIXES = ("_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier")
 
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _CONTROL = re.compile(r"[\\'\x00-\x1f\x7f\u2028\u2029]")
 
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9-]+")
+_DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
+_LONGEST_TABLE = 1024  # bytes of UTF-8
 
 _INT64_LIMIT = 1 << 63
 # Kinds whose columns have no equality: they are compared by their JSON text, which is the same for the same value.
@@ -41,12 +45,7 @@ class BigQueryDialect(Dialect):
 
     def quote(self, identifier: str) -> str:
         """Quoting does not help against what BigQuery never takes: it is refused here, before a job is sent."""
-        if found := _FORBIDDEN.search(identifier):
-            raise PlanError(
-                f"BigQuery takes no name with {found[0]!r}, as in {identifier!r}",
-                code="plan.invalid_identifier",
-                hint="rename it under `columns:`, or name another table",
-            )
+        _refuse_letters(identifier, _IN_COLUMNS)
         if identifier.lower().startswith(_RESERVED_PREFIXES):
             raise PlanError(
                 f"BigQuery keeps names that begin like {identifier!r} for itself",
@@ -61,6 +60,13 @@ class BigQueryDialect(Dialect):
 
     def table(self, parts: Sequence[str]) -> str:
         """A project of a domain has a dot and a colon in its name: `example.com:project`."""
+        if (size := len(parts[-1].encode())) > _LONGEST_TABLE:
+            raise PlanError(
+                f"BigQuery takes names of tables of at most {_LONGEST_TABLE} bytes, and this one has {size}",
+                code="plan.identifier_too_long",
+                hint="give the table a shorter name",
+            )
+        _refuse_letters(parts[-1], frozenset(" "))
         *project, dataset, name = parts if len(parts) > 1 else (None, *parts)
         for part in project:
             if not _PROJECT.fullmatch(part or ""):
@@ -69,8 +75,15 @@ class BigQueryDialect(Dialect):
                     code="plan.invalid_identifier",
                     hint="write project.dataset.table",
                 )
-        quoted = [*(f"`{part}`" for part in project), *(self.quote(p) for p in (dataset, name) if p is not None)]
-        return ".".join(quoted)
+        if dataset is not None and not _DATASET.fullmatch(dataset):
+            raise PlanError(
+                f"not the name of a dataset: {dataset!r}",
+                code="plan.invalid_identifier",
+                hint="a dataset's name is made of letters, digits and underscores",
+            )
+        if not name:
+            super().quote(name)  # refused
+        return ".".join(f"`{part}`" for part in (*project, dataset, name) if part is not None)
 
     # ---------------------------------------------------------------- literals
 
@@ -133,6 +146,9 @@ class BigQueryDialect(Dialect):
             left, right = f"TO_JSON_STRING({left})", f"TO_JSON_STRING({right})"
         return super().differs(left, right, of)
 
+    def is_nan(self, expression: str, of: Type | None) -> str | None:
+        return f"IS_NAN({expression})" if of is not None and of.kind is Kind.FLOAT else None
+
     def truncate(self, expression: str, grain: Grain, of: Type) -> str:
         """One function per type; an instant is cut in UTC."""
         if grain is Grain.VALUE or (grain is Grain.DAY and of.kind is Kind.DATE):
@@ -167,7 +183,7 @@ class BigQueryDialect(Dialect):
     def upsert(self, op: Upsert, load: SqlLoad) -> Statements:
         """MERGE: one statement reads the target once, and what is read is what is paid for.
 
-        Its row count adds up updates and inserts, so it counts as nothing here; the job's `dmlStats` tell them apart.
+        Its row count adds up updates and inserts; the job's `dmlStats` tell them apart, and are its answer.
         """
         assignments = [(n, operations.incoming(n, load, self)) for n in load.names if n not in op.key]
         assignments += [(name, self.literal(value)) for name, value in load.stamps.items()]
@@ -181,7 +197,17 @@ class BigQueryDialect(Dialect):
         names = ", ".join(map(self.quote, (*load.names, *load.stamps)))
         values = [*(f"s.{self.quote(n)}" for n in load.names), *map(self.literal, load.stamps.values())]
         merge.append(f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({', '.join(values)})")  # noqa: S608 - all quoted
-        return (Statement(" ".join(merge)),)
+        return (Statement(" ".join(merge), Counted.ANSWERED),)
+
+
+def _refuse_letters(name: str, beside: frozenset[str]) -> None:
+    for letter in name:
+        if letter not in beside and not unicodedata.category(letter).startswith(_CATEGORIES):
+            raise PlanError(
+                f"BigQuery takes no name with {letter!r}, as in {name!r}",
+                code="plan.invalid_identifier",
+                hint="rename it under `columns:`, or name another table",
+            )
 
 
 BIGQUERY = BigQueryDialect()

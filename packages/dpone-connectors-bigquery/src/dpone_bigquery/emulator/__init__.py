@@ -1,0 +1,17 @@
+"""A stand-in for BigQuery on this machine: its REST interface over DuckDB, for tests. It listens on loopback alone.
+
+It proves our client's calls, our statements as far as another grammar reads them, and the order of our transactions. It
+proves nothing about Google's engine: `GAPS` says in what it is known to differ.
+"""
+
+from __future__ import annotations
+
+GAPS = (
+    "BIGNUMERIC has 38 digits in all, 18 of them behind the point unless a column says otherwise",
+    "a correlated subquery is never refused, whatever BigQuery's planner could make of it",
+    "names of columns and tables are not checked",
+    "bytes processed are always zero, quotas are never exceeded, and nothing expires",
+    "GEOGRAPHY and RANGE are texts; INTERVAL is what DuckDB makes of it",
+    "access policies, policy tags and permissions are not there",
+    "jobs are done when the answer to their insertion comes",
+)

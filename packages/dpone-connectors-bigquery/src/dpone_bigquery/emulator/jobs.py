@@ -1,0 +1,173 @@
+"""Jobs: queries, loads and copies. An id that was used once is refused for good, as BigQuery does."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dpone_bigquery.emulator.answers import Json, Refused, duplicate, invalid, not_found
+from dpone_bigquery.emulator.fields import field_of, quoted
+from dpone_bigquery.emulator.statements import Engine
+from dpone_bigquery.emulator.store import Connection, Store, place, transaction, translated
+
+
+@dataclass(slots=True)
+class Job:
+    """What is answered of a job, and the rows that a query yielded."""
+
+    body: Json
+    fields: list[Json] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    error: Refused | None = None
+
+
+class Jobs:
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self._store = store
+        self._engine = engine
+        self._inserting = threading.Lock()
+        self._known = {id_: Job(body) for id_, body in store.jobs().items()}
+
+    def find(self, id_: str) -> Job:
+        if (found := self._known.get(id_)) is None:
+            raise not_found("Job", id_)
+        return found
+
+    def insert(self, project: str, body: Json, data: bytes | None = None) -> Job:
+        """The job is done; what went wrong in it is in its status."""
+        reference = {"jobId": uuid4().hex, "projectId": project, "location": "US", **body.get("jobReference", {})}
+        id_ = reference["jobId"]
+        configuration = body["configuration"]
+        job = Job(_about(project, reference, configuration))
+        dry = bool(configuration.get("dryRun"))
+        if not dry:
+            with self._inserting:
+                if id_ in self._known:
+                    raise duplicate("Job", f"{project}:US.{id_}")
+                self._known[id_] = job
+        try:
+            self._carry_out(job, configuration, data, dry=dry)
+        except Refused as error:
+            job.error = error
+            job.body["status"] |= {"errorResult": error.proto(), "errors": [error.proto()]}
+        job.body["status"]["state"] = "DONE"
+        job.body["statistics"]["endTime"] = _now()
+        if dry and job.error:
+            raise job.error
+        if not dry and not job.rows:
+            self._store.remember_job(id_, job.body)
+        return job
+
+    def _carry_out(self, job: Job, configuration: Json, data: bytes | None, *, dry: bool) -> None:
+        if "query" in configuration:
+            self._query(job, configuration["query"], dry=dry)
+        elif "load" in configuration:
+            configuration["jobType"] = "LOAD"
+            job.body["statistics"]["load"] = load(self._store, configuration["load"], data or b"")
+        elif "copy" in configuration:
+            configuration["jobType"] = "COPY"
+            copy(self._store, configuration["copy"])
+            job.body["statistics"]["copy"] = {"copiedRows": "0"}
+        else:
+            raise invalid("Required parameter is missing: a job's configuration")
+
+    def _query(self, job: Job, query: Json, *, dry: bool) -> None:
+        job.body["configuration"]["jobType"] = "QUERY"
+        default = (query.get("defaultDataset") or {}).get("datasetId")
+        statistics = job.body["statistics"]
+        sessions = self._engine.sessions
+        named = {p["key"]: p["value"] for p in query.get("connectionProperties", [])}.get("session_id")
+        session = sessions.find(named) if named else sessions.make() if query.get("createSession") else sessions.brief()
+        if named or query.get("createSession"):
+            statistics["sessionInfo"] = {"sessionId": session.id}
+        run = self._engine.check if dry else self._engine.run
+        with session.running:
+            outcome = run(query["query"], session, default)
+            if not named and not query.get("createSession"):
+                sessions.roll_back(session)
+        job.fields, job.rows = outcome.fields, outcome.rows
+        statistics["totalBytesProcessed"] = "0"
+        statistics["query"] = {"totalBytesProcessed": "0", "cacheHit": False, **outcome.statistics}
+        if outcome.fields:
+            statistics["query"]["schema"] = {"fields": outcome.fields}
+
+
+def _about(project: str, reference: Json, configuration: Json) -> Json:
+    now = _now()
+    return {
+        "kind": "bigquery#job",
+        "id": f"{project}:US.{reference['jobId']}",
+        "jobReference": reference,
+        "configuration": configuration,
+        "status": {"state": "RUNNING"},
+        "statistics": {"creationTime": now, "startTime": now},
+    }
+
+
+def _now() -> str:
+    return str(time.time_ns() // 1_000_000)
+
+
+# -------------------------------------------------------------------------- loads
+
+
+def load(store: Store, how: Json, data: bytes) -> Json:
+    """The rows of a Parquet file are in the table, all or none."""
+    if how.get("sourceFormat") != "PARQUET":
+        raise invalid(f"the emulator loads PARQUET alone, not {how.get('sourceFormat')}")
+    try:
+        table = pq.read_table(io.BytesIO(data))  # type: ignore[no-untyped-call]  # the stubs leave it open
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise invalid(f"Error while reading data, error message: {error}") from None
+    own = store.connect()
+    own.register("__loaded", table)
+    fields = (how.get("schema") or {}).get("fields")
+    storage = {k: v for k, v in how.items() if k in {"timePartitioning", "rangePartitioning", "clustering"}}
+    disposition = how.get("writeDisposition", "WRITE_APPEND")
+    _write(store, own, how["destinationTable"], "SELECT * FROM __loaded", fields, storage, disposition)
+    own.unregister("__loaded")
+    size = str(len(data))
+    return {"inputFiles": "1", "inputFileBytes": size, "outputRows": str(table.num_rows), "outputBytes": size}
+
+
+def copy(store: Store, how: Json) -> None:
+    """All rows of the sources are in the destination, at once."""
+    sources = how.get("sourceTables") or [how["sourceTable"]]
+    places = [(s["datasetId"], s["tableId"]) for s in sources]
+    about = store.table(*places[0])
+    query = " UNION ALL BY NAME ".join(f"SELECT * FROM {place(*p)}" for p in places)  # noqa: S608 - quoted
+    storage = {k: v for k, v in about.items() if k in {"timePartitioning", "rangePartitioning", "clustering"}}
+    disposition = how.get("writeDisposition", "WRITE_EMPTY")
+    _write(store, store.connect(), how["destinationTable"], query, about["schema"]["fields"], storage, disposition)
+
+
+def _write(
+    store: Store, own: Connection, to: Json, query: str, fields: list[Json] | None, storage: Json, disposition: str
+) -> None:
+    dataset, name = to["datasetId"], to["tableId"]
+    with store.defining, transaction(own):
+        about = store.find(dataset, name)
+        if about is None:
+            store.make(own, dataset, name, {"schema": {"fields": fields or _described(own, query)}, **storage})
+        elif disposition == "WRITE_EMPTY" and store.count(dataset, name):
+            raise duplicate("Table", f"{dataset}.{name}")
+        elif disposition == "WRITE_TRUNCATE":
+            own.execute(f"DELETE FROM {place(dataset, name)}")
+        names = ", ".join(quoted(f["name"]) for f in fields or _described(own, query))
+        try:
+            own.execute(f"INSERT INTO {place(dataset, name)} BY NAME SELECT {names} FROM ({query})")
+        except duckdb.Error as error:
+            raise invalid(f"Error while reading data, error message: {translated(error)}") from None
+
+
+def _described(own: Connection, query: str) -> list[Json]:
+    found = own.execute(f"SELECT * FROM ({query}) LIMIT 0").description or []
+    return [field_of(column[0], column[1]) for column in found]

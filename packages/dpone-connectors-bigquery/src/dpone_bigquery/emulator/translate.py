@@ -1,0 +1,117 @@
+"""GoogleSQL as DuckDB takes it: sqlglot's translation, and what it leaves to be said of names, numbers and NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlglot import exp
+
+from dpone_bigquery.emulator.answers import Json, invalid_query
+from dpone_bigquery.emulator.fields import kind_of
+
+Lookup = Callable[[str, str], Json | None]
+_ORDERED = (exp.GT, exp.GTE, exp.LT, exp.LTE)
+_EXACT = {"NUMERIC": "DECIMAL(38, 9)", "BIGNUMERIC": "DECIMAL(38, 18)"}
+_WORDS = {
+    exp.DataType.Type.DECIMAL: "NUMERIC",
+    exp.DataType.Type.BIGDECIMAL: "BIGNUMERIC",
+}
+
+
+def names_of(table: exp.Table, default: str | None) -> tuple[str, str]:
+    """Dataset and name of a table, whatever stands before them."""
+    parts = [piece for part in table.parts for piece in _pieces(part)]
+    if len(parts) == 1:
+        if default is None:
+            raise invalid_query(f'Table "{parts[0]}" must be qualified with a dataset (e.g. dataset.table).')
+        return default, parts[0]
+    return parts[-2], parts[-1]
+
+
+def _pieces(part: exp.Expression) -> list[str]:
+    """`INFORMATION_SCHEMA.TABLES` is one part to the grammar."""
+    return part.name.split(".") if part.name.upper().startswith("INFORMATION_SCHEMA.") else [part.name]
+
+
+def translate(tree: exp.Expression, default: str | None, lookup: Lookup, variables: Mapping[str, str]) -> str:
+    """The statement in DuckDB's words."""
+    floats = _floats(tree, default, lookup)
+    _place_tables(tree, default)
+    for node in list(tree.find_all(exp.Parameter)):
+        if isinstance(node.this, exp.Parameter):  # @@name
+            node.replace(exp.Literal.string(variables[node.this.name]))
+    for node in list(tree.find_all(exp.Cast)):
+        _exact(node)
+    for comparison in list(tree.find_all(exp.EQ, exp.NEQ, *_ORDERED)):
+        _by_ieee(comparison, floats)
+    return tree.sql(dialect="duckdb")
+
+
+def _place_tables(tree: exp.Expression, default: str | None) -> None:
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for table in list(tree.find_all(exp.Table)):
+        if not isinstance(table.this, exp.Identifier) or (not table.db and table.name in ctes):
+            continue
+        if "INFORMATION_SCHEMA" in str(table).upper():
+            _place_catalog(table, default)
+            continue
+        dataset, name = names_of(table, default)
+        table.set("catalog", None)
+        table.set("db", exp.to_identifier(dataset, quoted=True))
+        table.set("this", exp.to_identifier(name, quoted=True))
+
+
+def _place_catalog(table: exp.Table, default: str | None) -> None:
+    """TABLES and COLUMNS of one dataset, as DuckDB knows them."""
+    parts = [piece for part in table.parts for piece in _pieces(part)]
+    view = parts[-1].lower()
+    if view not in {"tables", "columns"}:
+        raise invalid_query(f"INFORMATION_SCHEMA.{parts[-1]} is not supported")
+    at = next(i for i, part in enumerate(parts) if part.upper() == "INFORMATION_SCHEMA")
+    dataset = parts[at - 1] if at else default
+    found = exp.select("*").from_(f"information_schema.{view}").where(exp.column("table_schema").eq(dataset))
+    alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier("catalog"))
+    table.replace(exp.Subquery(this=found, alias=alias))
+
+
+def _floats(tree: exp.Expression, default: str | None, lookup: Lookup) -> set[str]:
+    """Names of the columns that are FLOAT64 in some table of the statement."""
+    found = set()
+    for table in tree.find_all(exp.Table):
+        if isinstance(table.this, exp.Identifier) and "INFORMATION_SCHEMA" not in str(table).upper():
+            about = lookup(*names_of(table, default)) if table.db or default else None
+            fields = about["schema"]["fields"] if about else ()
+            found |= {f["name"].lower() for f in fields if kind_of(f) == "FLOAT"}
+    return found
+
+
+def _by_ieee(comparison: exp.Expression, floats: set[str]) -> None:
+    """To DuckDB a NaN equals itself and is the greatest; to BigQuery no comparison but `<>` is true of it."""
+    sides = [side for side in (comparison.left, comparison.right) if _is_float(side, floats)]  # type: ignore[attr-defined] # a Binary
+    if not sides or isinstance(comparison.parent, exp.Update):
+        return
+    nan = exp.or_(*(exp.func("isnan", side.copy(), dialect="duckdb") for side in sides))
+    inner = comparison.copy()
+    if isinstance(comparison, exp.NEQ):
+        comparison.replace(exp.paren(exp.or_(inner, nan)))
+    else:
+        comparison.replace(exp.paren(exp.and_(inner, exp.not_(exp.paren(nan)))))
+
+
+def _is_float(side: exp.Expression, floats: set[str]) -> bool:
+    return isinstance(side, exp.Column) and side.name.lower() in floats
+
+
+def _exact(node: exp.Cast) -> None:
+    """NUMERIC and BIGNUMERIC as wide as they can be had; a sum is wide enough by itself."""
+    word = _WORDS.get(node.to.this)
+    if word is None or node.to.expressions:
+        return
+    if isinstance(node.parent, exp.Sum):
+        node.replace(node.this)
+    elif isinstance(node.this, exp.Literal):
+        whole, _, behind = node.this.name.lstrip("-").partition(".")
+        digits = max(len(whole) + len(behind), 1)
+        node.set("to", exp.DataType.build(f"DECIMAL({min(digits, 38)}, {len(behind)})", dialect="duckdb"))
+    else:
+        node.set("to", exp.DataType.build(_EXACT[word], dialect="duckdb"))

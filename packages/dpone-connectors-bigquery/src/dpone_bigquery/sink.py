@@ -1,0 +1,201 @@
+"""BigQuery as a sink: what it is asked for, each thing from the module that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+from dpone.connector import (
+    CreateTarget,
+    Dataset,
+    Finding,
+    Layout,
+    Position,
+    SchemaChange,
+    StageRef,
+    StageSpec,
+    Stored,
+    Target,
+)
+from dpone.errors import StateError
+from dpone.ops import Recreate
+from dpone.sql.operations import render
+from dpone.sql.seal import Survey
+from dpone.strategies import Load
+from dpone_bigquery.config import BigQueryConfig
+from dpone_bigquery.dialect import BIGQUERY
+from dpone_bigquery.examining import examine
+from dpone_bigquery.layouts import alterations, fields_of, find_target, is_of_layout, layout_of, showing
+from dpone_bigquery.lease import WAIT, Held, locked
+from dpone_bigquery.naming import LEFTOVER, Name
+from dpone_bigquery.publishing import BigQueryPublication, publishing
+from dpone_bigquery.recovering import recover
+from dpone_bigquery.staging import BigQueryStage, BigQueryWriter, Sealing, is_tagged, load_of, staged, writing
+from dpone_bigquery.state import Books, ensure_books, read_known, script
+from dpone_bigquery.warehouse import Warehouse, connected
+
+
+@contextmanager
+def connect(config: BigQueryConfig) -> Iterator[BigQuerySink]:
+    """A sink. Leases, stages, writers and publications have clients of their own."""
+    yield BigQuerySink(config)
+
+
+@dataclass(frozen=True, slots=True)
+class BigQueryLease:
+    """What the state said when the lease began; the ledger is asked again for later loads."""
+
+    stored: Stored | None
+    others: Sequence[str]
+    warehouse: Warehouse
+    books: Books
+
+    def committed(self, load_id: str) -> bool:
+        return bool(self.warehouse.run(self.books.committed(load_id), self.books.target).rows[0][0])
+
+    def chunks(self, plan: str) -> frozenset[str]:
+        rows = self.warehouse.run(self.books.chunks(plan), self.books.target).rows
+        return frozenset(chunk for (chunk,) in rows)
+
+
+class BigQuerySink:
+    def __init__(self, config: BigQueryConfig) -> None:
+        self._config = config
+        self._held: dict[Name, Held] = {}
+
+    def inspect(self, target: Target) -> Layout | None:
+        with connected(self._config) as warehouse:
+            found = find_target(warehouse, _checked(warehouse, target))
+            return None if found is None else layout_of(found)
+
+    @contextmanager
+    def lease(self, target: Target, pipeline: str) -> Iterator[BigQueryLease]:
+        """The lease; what runs that died left of this target is mended or removed first."""
+        with connected(self._config) as warehouse:
+            name = _checked(warehouse, target)
+            with locked(self._config, warehouse, name, wait=float(target.options.get("lease_timeout", WAIT))) as held:
+                self._held[name] = held
+                try:
+                    books = Books(name)
+                    ensure_books(warehouse, books)
+                    _drop_leftovers(warehouse, name)
+                    recover(warehouse, books, find_target(warehouse, name))
+                    known = read_known(warehouse.run(books.known(), name))
+                    stored = {pipe: k.stored for pipe, k in known.items() if k.stored is not None}
+                    yield BigQueryLease(stored.get(pipeline), sorted(stored.keys() - {pipeline}), warehouse, books)
+                finally:
+                    del self._held[name]
+
+    def stage(self, spec: StageSpec) -> AbstractContextManager[BigQueryStage]:
+        for field in fields_of(spec.layout):
+            BIGQUERY.quote(field.name)  # one that cannot be is refused before anything is sent
+        return staged(self._config, spec)
+
+    def writer(self, stage: StageRef, split: str) -> AbstractContextManager[BigQueryWriter]:
+        return writing(self._config, stage, split)
+
+    @contextmanager
+    def publication(self, spec: StageSpec, load: Load) -> Iterator[BigQueryPublication]:
+        del load  # the program of the spec holds all that matters of it
+        with connected(self._config) as warehouse:
+            held = self._held.get(warehouse.full_name(spec.target.name))
+        with publishing(self._config, spec, held) as publication:
+            yield publication
+
+    def sweep(self, older_than: timedelta) -> Sequence[str]:
+        """Stages and shadows of runs that died, of every target of the project whose lease is free."""
+        dropped: list[str] = []
+        before = datetime.now(UTC) - older_than
+        with connected(self._config) as warehouse:
+            for dataset in warehouse.datasets(self._config.project):
+                like = Name(self._config.project, dataset, "")
+                found: dict[str, list[str]] = {}
+                for table, made in warehouse.created(like).items():
+                    if (named := LEFTOVER.fullmatch(table)) and (made is None or made <= before):
+                        found.setdefault(named[1], []).append(table)
+                for digest, tables in found.items():
+                    dropped += self._sweep(warehouse, like, digest, tables)
+        return dropped
+
+    def _sweep(self, warehouse: Warehouse, like: Name, digest: str, tables: Sequence[str]) -> list[str]:
+        try:
+            with locked(self._config, warehouse, like, wait=0, digest=digest):
+                for table in tables:
+                    warehouse.drop(like.named(table))
+        except StateError:
+            return []  # a load is running there
+        return [f"{like.dataset}.{table}" for table in tables]
+
+    # ------------------------------------------------------------------ other abilities
+
+    def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]:
+        """The statements of the final act, the stage's tables under the names of what they hold, and what is read."""
+        with connected(self._config) as warehouse:
+            name = warehouse.full_name(spec.target.name)
+            table = find_target(warehouse, name)
+            reads = "" if table is None else warehouse.bytes_of(_reading(name, spec), name)
+        recreates = any(isinstance(op, Recreate) for op in spec.program)
+        creates = any(isinstance(c, CreateTarget) for c in changes)
+        anew = creates or (recreates and table is not None and not is_of_layout(table, spec.layout))
+        into = name.named("shadow") if anew else name
+        sealing = Sealing(
+            Survey(0), "live", "dead" if spec.sealing.changes else None, "present" if is_tagged(spec) else None
+        )
+        load = load_of(spec, Books(name), into.sql, sealing)
+        program = [s.text for op in spec.program for s in render(op, load, BIGQUERY)]
+        if anew:
+            return [*program, showing(name, into, replaces=not creates)]
+        price = [f"-- the program reads up to {reads} bytes of {name} (dry run), and the stage"]
+        return [*price, *alterations(name.sql, changes), *script(program).split(";\n")]
+
+    def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
+        with connected(self._config) as warehouse:
+            like = warehouse.full_name(pattern)
+            names = sorted(
+                n for n in warehouse.names(like) if fnmatchcase(n, like.table) and not n.startswith("_dpone_")
+            )
+            return [Dataset((like.dataset, n)) for n in names]
+
+    def set_position(self, target: Target, pipeline: str, position: Position | None) -> None:
+        """An operator's word."""
+        with self.lease(target, pipeline) as lease:
+            books = lease.books
+            known = read_known(lease.warehouse.run(books.known(pipeline), books.target)).get(pipeline)
+            if known is None or (known.stored is None and position is not None):
+                if position is None:
+                    return
+                raise StateError(
+                    f"{books.label} has no load of {pipeline}, so there is no position to change",
+                    code="state.unknown_pipeline",
+                    hint="a first run writes it",
+                )
+            stored = known.stored
+            new = (
+                None if position is None or stored is None else Stored(position, stored.generation + 1, stored.load_id)
+            )
+            lease.warehouse.run(books.state_row(pipeline, known.seq + 1, new), books.target)
+
+    def diagnose(self) -> Sequence[Finding]:
+        return examine(self._config)
+
+
+def _checked(warehouse: Warehouse, target: Target) -> Name:
+    """The target's full name; one that cannot be is refused before anything is sent."""
+    name = warehouse.full_name(target.name)
+    assert name.sql
+    return name
+
+
+def _drop_leftovers(warehouse: Warehouse, name: Name) -> None:
+    """What runs that died left of this target is gone. Only the holder of the lease may call this."""
+    for table in warehouse.names(name):
+        if (found := LEFTOVER.fullmatch(table)) and found[1] == name.digest:
+            warehouse.drop(name.named(table))
+
+
+def _reading(name: Name, spec: StageSpec) -> str:
+    names = ", ".join(BIGQUERY.quote(f.name) for f in fields_of(spec.layout))
+    return f"SELECT {names} FROM {name.sql}" if names else f"SELECT 1 FROM {name.sql}"  # noqa: S608 - all quoted
