@@ -41,7 +41,7 @@ def field_of(column: bigquery.SchemaField) -> Field:
 def columns_of(
     fields: Iterable[Field], *, loose: bool = False, texts: frozenset[str] = frozenset()
 ) -> list[bigquery.SchemaField]:
-    """The columns that BigQuery makes of fields; with `loose` all of them take NULL, and those in `texts` are STRING."""
+    """The columns that BigQuery makes of fields; with `loose` all take NULL; those in `texts` are STRING."""
     made = []
     for field in fields:
         native = Native("STRING") if field.name in texts else parse_native(BIGQUERY.spell(field))
@@ -62,5 +62,7 @@ def _column(name: str, native: Native, mode: str = "NULLABLE") -> bigquery.Schem
         return bigquery.SchemaField(name, native.word, mode=mode, max_length=native.sizes[0])
     if native.sizes:
         digits, *scale = native.sizes
-        return bigquery.SchemaField(name, native.word, mode=mode, precision=digits, scale=scale[0] if scale else None)
+        if not scale:
+            return bigquery.SchemaField(name, native.word, mode=mode, precision=digits)
+        return bigquery.SchemaField(name, native.word, mode=mode, precision=digits, scale=scale[0])
     return bigquery.SchemaField(name, native.word, mode=mode)

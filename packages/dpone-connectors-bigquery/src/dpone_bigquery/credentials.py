@@ -32,7 +32,7 @@ def credentials_of(config: BigQueryConfig, scopes: Sequence[str]) -> Any:
 
 def _source(config: BigQueryConfig, scopes: Sequence[str]) -> Any:
     if config.auth == "default":
-        return google.auth.default(scopes=scopes)[0]  # type: ignore[no-untyped-call]  # the library has no types
+        return google.auth.default(scopes=scopes)[0]
     try:
         if config.credentials_file is not None:
             return google.auth.load_credentials_from_file(str(config.credentials_file), scopes=scopes)[0]  # type: ignore[no-untyped-call]  # likewise

@@ -82,7 +82,7 @@ class BigQueryDialect(Dialect):
                 hint="a dataset's name is made of letters, digits and underscores",
             )
         if not name:
-            super().quote(name)  # refused
+            raise PlanError("a table needs a name", code="plan.invalid_identifier", hint="write dataset.table")
         return ".".join(f"`{part}`" for part in (*project, dataset, name) if part is not None)
 
     # ---------------------------------------------------------------- literals

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -14,11 +13,12 @@ from dpone.again import CODE as SERIALIZATION
 from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
 
 _HTTP_REASONS = {401: "authError", 403: "accessDenied", 404: "notFound", 409: "duplicate", 412: "conditionNotMet"}
+_SERVERS_FAULT = 500
 _BUSY = frozenset({"rateLimitExceeded", "jobRateLimitExceeded", "backendError", "internalError", "jobBackendError"})
 _SPENT = frozenset({"quotaExceeded", "billingTierLimitExceeded", "bytesBilledLimitExceeded", "resourcesExceeded"})
 _DENIED = frozenset({"accessDenied", "billingNotEnabled", "blocked"})
-# Both have no reason of their own: the interface says `invalidQuery` and names them in the text alone, which has read so
-# for years. Only a retry hangs on it, and a retry begins from what is stored.
+# Both have no reason of their own: the interface says `invalidQuery` and names them in the text alone, which has read
+# so for years. Only a retry hangs on it, and a retry begins from what is stored.
 _CONCURRENT = ("aborted due to concurrent", "Could not serialize access")
 
 
@@ -44,7 +44,8 @@ def reason_of(error: exceptions.GoogleAPICallError) -> str:
     for detail in error.errors or ():
         if isinstance(detail, Mapping) and detail.get("reason"):
             return str(detail["reason"])
-    return _HTTP_REASONS.get(int(error.code or 0), "backendError" if (error.code or 0) >= 500 else "invalid")  # noqa: PLR2004 - a server's fault
+    status = int(error.code or 0)
+    return _HTTP_REASONS.get(status, "backendError" if status >= _SERVERS_FAULT else "invalid")
 
 
 def from_answer(error: exceptions.GoogleAPICallError, label: str) -> DponeError:
@@ -163,7 +164,7 @@ def _streaming(label: str, reason: str) -> DponeError:
     )
 
 
-_FAULTS: Mapping[str, Any] = {
+_FAULTS: Mapping[str, Callable[[str, str], DponeError]] = {
     "notFound": _missing,
     "authError": _login,
     "required": _login,

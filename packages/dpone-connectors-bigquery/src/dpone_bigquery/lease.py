@@ -1,16 +1,15 @@
 """The right to write one target: a row of one, in a table of the target's own, with a time at which it ends by itself.
 
-The row is in a table of its own since transactions conflict by tables: the load updates it in the very transaction that
-shows its rows, so that one whose lease was taken over meanwhile cannot commit. Two things of the holder are in the row
-for whoever takes over from one that died: its session, which is aborted with the transaction that may be open in it, and
-the id of its publishing job, which is waited for or used up. Nobody waits for a holder that ran on this very machine
-and is gone.
+The row is in a table of its own since transactions conflict by tables: the load updates it in the very transaction
+that shows its rows, so that one whose lease was taken over meanwhile cannot commit. Two things of the holder are in the
+row for whoever takes over from one that died: its session, which is aborted with the transaction that may be open in
+it, and the id of its publishing job, which is waited for or used up. Nobody waits for a holder that ran on this very
+machine and is gone.
 """
 # ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -94,14 +93,13 @@ def _take(warehouse: Warehouse, target: Name, table: Name, until: float) -> Held
     if warehouse.find(table) is None:
         warehouse.run(f"CREATE TABLE IF NOT EXISTS {table.sql} AS {_MADE}", table)
     token = uuid4().hex
-    seen = ""
     while True:
+        seen = _look(warehouse, target, table, until)
         answer = warehouse.run(_taking(table, token, seen), table, opens=True)
         assert answer.session is not None  # one was asked for
         if answer.affected == 1:
             break
-        _abort(warehouse, table, answer.session)
-        seen = _look(warehouse, target, table, until)
+        _abort(warehouse, table, answer.session)  # somebody else was faster
     held = Held(target, table, token, answer.session)
     if seen:  # of a holder that died: its publishing job may run still, or arrive yet
         ((publishing,),) = warehouse.run(f"SELECT publishing FROM {table.sql}", table).rows
@@ -120,7 +118,10 @@ def _taking(table: Name, token: str, seen: str) -> str:
 
 
 def _look(warehouse: Warehouse, target: Name, table: Name, until: float) -> str:
-    """The token of a holder that is gone, its transaction undone; waits for one that lives, and gives up at `until`."""
+    """The token of a holder that is gone, or none; waits for one that lives, and gives up at `until`.
+
+    Looked at before anything is changed: a change would wait for the transaction that a dead holder left open.
+    """
     query = f"SELECT token, holder, session, until < CURRENT_TIMESTAMP() FROM {table.sql}"
     while True:
         ((token, holder, session, is_over),) = warehouse.run(query, table).rows
@@ -155,7 +156,7 @@ def _machine() -> str:
     """Where numbers of processes mean the same: one start of one machine, and one space of numbers on it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
 

@@ -38,7 +38,7 @@ class Name:
     @property
     def digest(self) -> str:
         """What stands for the table in the names of its stages, shadows and its lease."""
-        return hashlib.sha256("\0".join((self.project, self.dataset, self.table)).encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.project}\0{self.dataset}\0{self.table}".encode()).hexdigest()[:16]
 
     def named(self, table: str) -> Name:
         """Another table of the same dataset."""

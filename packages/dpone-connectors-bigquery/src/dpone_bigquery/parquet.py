@@ -28,7 +28,7 @@ class ParquetFile:
         self.rows = 0
         self._fields = [Field(name, read(native)) for name, native in natives]
         self._schema = pa.schema([pa.field(f.name, column_type(f.type)) for f in self._fields])
-        self._writer = pq.ParquetWriter(  # type: ignore[no-untyped-call]  # the stubs leave it open
+        self._writer = pq.ParquetWriter(
             path, self._schema, compression=_CODEC, use_dictionary=False, write_statistics=False
         )
         self._held: list[pa.RecordBatch] = []
@@ -78,9 +78,10 @@ def fitted(column: pa.Array[Any], field: Field) -> pa.Array[Any]:
     if column.type == wanted:
         return column
     try:
-        return _cast(column, wanted, field.type)
+        made: pa.Array[Any] = _cast(column, wanted, field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OverflowError, ValueError) as error:
         raise unfit(field, error) from None
+    return made
 
 
 def _cast(column: Any, wanted: pa.DataType, of: Type) -> Any:

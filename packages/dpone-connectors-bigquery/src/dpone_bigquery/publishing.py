@@ -6,9 +6,9 @@ change of the lease's row: a run whose lease was taken over conflicts there. Big
 columns are added, widened and relaxed before it: that changes no value, may be repeated, and keeps grants and policies,
 which a new table would lose.
 
-A target that is not there yet, or that a full refresh gives other columns, is made as a shadow beside it. One statement
-shows it. It is not part of any transaction, so the shadow carries a label, the marker, that is copied with its rows, and
-what the marker means is written down before: whoever finds the marker at the target enters the load.
+A target that is not there yet, or that a full refresh gives other columns, is made as a shadow beside it. One
+statement shows it. It is not part of any transaction, so the shadow carries a label, the marker, that is copied with
+its rows, and what the marker means is written down before: whoever finds the marker at the target enters the load.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-
-from google.cloud import bigquery
+from typing import TYPE_CHECKING
 
 from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import DponeError, StateError
@@ -40,6 +39,9 @@ from dpone_bigquery.recovering import promise
 from dpone_bigquery.staging import BigQueryStage
 from dpone_bigquery.state import Books, Entry, Known, read_known, record_id, script
 from dpone_bigquery.warehouse import Answer, Warehouse, connected, job_id
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 BEGIN, PROMISE, SHOW, RECORD, COMMIT = STEPS = (
     "publish.begin",  # a transaction is open

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-
-from google.cloud import bigquery
+from typing import TYPE_CHECKING
 
 from dpone.connector import Chunk, Commit, Position, Stored
 from dpone.strategies import Read
 from dpone_bigquery.layouts import MARKER
 from dpone_bigquery.state import Books, Entry, record_id, script
 from dpone_bigquery.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 
 def promise(books: Books, entry: Entry, marker: str) -> str:

@@ -61,8 +61,8 @@ class Warehouse:
     def full_name(self, parts: Sequence[str]) -> Name:
         """Project, dataset and table of a name that may leave the first two to the connection."""
         *before, table = parts
-        defaults = (self.config.project, self.config.dataset)
-        project, dataset = (*defaults[: 2 - len(before)], *before)
+        dataset = before[-1] if before else self.config.dataset
+        project = before[0] if len(before) > 1 else self.config.project
         if not project or not dataset:
             raise PlanError(
                 f"no dataset for {table}",
@@ -150,13 +150,14 @@ class Warehouse:
             write_disposition="WRITE_TRUNCATE" if truncates else "WRITE_APPEND",
             create_disposition="CREATE_IF_NEEDED",
         )
-        parquet = bigquery.ParquetOptions()
+        parquet = bigquery.ParquetOptions()  # type: ignore[no-untyped-call]  # the library leaves it open
         parquet.enable_list_inference = True
         config.parquet_options = parquet
         if flexible:
             config.column_name_character_map = "V2"
         location = self.location(to)
         with translated(self.label), file.open("rb") as opened:
+            job: Any
             try:
                 job = self.client.load_table_from_file(
                     opened,
@@ -176,6 +177,7 @@ class Warehouse:
         """The table holds the rows of all sources and no others."""
         config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE")
         location = self.location(to)
+        job: Any
         with translated(self.label):
             try:
                 job = self.client.copy_table(
@@ -194,6 +196,7 @@ class Warehouse:
     def burn(self, id_: str, at: Name) -> None:
         """The job of this id is over, and if there was none there never will be: its id is used up."""
         location = self.location(at)
+        job: Any
         with translated(self.label):
             try:
                 job = self.client.query("SELECT 1", job_id=id_, location=location, retry=_retry(), job_retry=None)
@@ -254,4 +257,4 @@ def connected(config: BigQueryConfig) -> Iterator[Warehouse]:
     try:
         yield Warehouse(config, client)
     finally:
-        client.close()
+        client.close()  # type: ignore[no-untyped-call]  # the library leaves it open

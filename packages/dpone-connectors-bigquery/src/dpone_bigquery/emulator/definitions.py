@@ -1,4 +1,5 @@
 """CREATE, ALTER and DROP of tables: DuckDB makes them, and what BigQuery would say of them is kept beside."""
+# ruff: noqa: S608 - all text here is made of quoted identifiers
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ _OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A statement; of a copy, the names of both tables. `options` are those of its OPTIONS, by the interface's names."""
+    """A statement; of a copy, also the table that is copied. `options` are in the interface's names."""
 
     tree: exp.Expression
     text: str
@@ -106,7 +107,7 @@ def drop_table(store: Store, own: Connection, what: Definition, default: str | N
     store.drop(own, dataset, name)
 
 
-def alter_table(store: Store, own: Connection, what: Definition, default: str | None, in_duck: InDuck) -> None:
+def alter_table(store: Store, own: Connection, what: Definition, default: str | None) -> None:
     dataset, name = names_of(what.tree.this, default)
     about = store.table(dataset, name)
     fields = {f["name"].lower(): f for f in about["schema"]["fields"]}

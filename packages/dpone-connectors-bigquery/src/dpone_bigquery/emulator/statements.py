@@ -1,4 +1,5 @@
 """One statement of a query job, carried out in a session: what it yields and what the job's statistics say of it."""
+# ruff: noqa: S608 - all text here is made of quoted identifiers
 
 from __future__ import annotations
 
@@ -157,7 +158,7 @@ class Engine:
                 case exp.Drop():
                     drop_table(self.store, own, what, default)
                 case exp.Alter():
-                    alter_table(self.store, own, what, default, in_duck)
+                    alter_table(self.store, own, what, default)
                 case _:
                     create_table(self.store, own, what, default, in_duck)
 

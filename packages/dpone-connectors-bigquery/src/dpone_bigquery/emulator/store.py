@@ -1,4 +1,5 @@
 """Datasets and tables: DuckDB holds the rows, and beside them, in the same file, what BigQuery says of each table."""
+# ruff: noqa: S608 - all text here is made of quoted identifiers
 
 from __future__ import annotations
 
@@ -44,11 +45,11 @@ class Store:
     # ------------------------------------------------------------------- datasets
 
     def datasets(self) -> list[str]:
-        rows = self.connect().execute(f"SELECT dataset FROM {_OURS}.datasets ORDER BY 1").fetchall()  # noqa: S608 - fixed
+        rows = self.connect().execute(f"SELECT dataset FROM {_OURS}.datasets ORDER BY 1").fetchall()
         return [name for (name,) in rows]
 
     def dataset(self, dataset: str) -> Json:
-        row = self.connect().execute(f"SELECT body FROM {_OURS}.datasets WHERE dataset = ?", [dataset]).fetchone()  # noqa: S608 - fixed
+        row = self.connect().execute(f"SELECT body FROM {_OURS}.datasets WHERE dataset = ?", [dataset]).fetchone()
         if row is None:
             raise not_found("Dataset", dataset)
         body: Json = json.loads(row[0])
@@ -59,7 +60,7 @@ class Store:
             if dataset in self.datasets():
                 raise duplicate("Dataset", dataset)
             own.execute(f"CREATE SCHEMA {quoted(dataset)}")
-            own.execute(f"INSERT INTO {_OURS}.datasets VALUES (?, ?)", [dataset, json.dumps(body)])  # noqa: S608 - fixed
+            own.execute(f"INSERT INTO {_OURS}.datasets VALUES (?, ?)", [dataset, json.dumps(body)])
 
     def drop_dataset(self, dataset: str, *, contents: bool) -> None:
         self.dataset(dataset)
@@ -68,14 +69,14 @@ class Store:
         with self.defining, transaction(self.connect()) as own:
             own.execute(f"DROP SCHEMA {quoted(dataset)} CASCADE")
             for name in ("datasets", "tables"):
-                own.execute(f"DELETE FROM {_OURS}.{name} WHERE dataset = ?", [dataset])  # noqa: S608 - fixed
+                own.execute(f"DELETE FROM {_OURS}.{name} WHERE dataset = ?", [dataset])
 
     # --------------------------------------------------------------------- tables
 
     def tables(self, dataset: str) -> dict[str, Json]:
         self.dataset(dataset)
         rows = self.connect().execute(
-            f"SELECT name, body FROM {_OURS}.tables WHERE dataset = ? ORDER BY name",  # noqa: S608 - fixed
+            f"SELECT name, body FROM {_OURS}.tables WHERE dataset = ? ORDER BY name",
             [dataset],
         )
         return {name: json.loads(body) for name, body in rows.fetchall()}
@@ -83,7 +84,7 @@ class Store:
     def find(self, dataset: str, name: str) -> Json | None:
         self.dataset(dataset)
         row = self.connect().execute(
-            f"SELECT body FROM {_OURS}.tables WHERE dataset = ? AND name = ?",  # noqa: S608 - fixed
+            f"SELECT body FROM {_OURS}.tables WHERE dataset = ? AND name = ?",
             [dataset, name],
         )
         found = row.fetchone()
@@ -95,7 +96,7 @@ class Store:
         return found
 
     def count(self, dataset: str, name: str) -> int:
-        row = self.connect().execute(f"SELECT count(*) FROM {place(dataset, name)}").fetchone()  # noqa: S608 - quoted
+        row = self.connect().execute(f"SELECT count(*) FROM {place(dataset, name)}").fetchone()
         assert row is not None
         return int(row[0])
 
@@ -114,33 +115,33 @@ class Store:
         now = _now()
         about = {k: v for k, v in body.items() if k not in _KEPT}
         about |= {"schema": {"fields": fields}, "creationTime": now, "lastModifiedTime": now, "type": "TABLE"}
-        own.execute(f"INSERT INTO {_OURS}.tables VALUES (?, ?, ?)", [dataset, name, json.dumps(about)])  # noqa: S608 - fixed
+        own.execute(f"INSERT INTO {_OURS}.tables VALUES (?, ?, ?)", [dataset, name, json.dumps(about)])
 
     def _is_there(self, own: Connection, dataset: str, name: str) -> bool:
         """By the eyes of this transaction, which may have dropped it."""
         self.dataset(dataset)
-        query = f"SELECT 1 FROM {_OURS}.tables WHERE dataset = ? AND name = ?"  # noqa: S608 - fixed
+        query = f"SELECT 1 FROM {_OURS}.tables WHERE dataset = ? AND name = ?"
         return own.execute(query, [dataset, name]).fetchone() is not None
 
     def drop(self, own: Connection, dataset: str, name: str) -> None:
         own.execute(f"DROP TABLE {place(dataset, name)}")
-        own.execute(f"DELETE FROM {_OURS}.tables WHERE dataset = ? AND name = ?", [dataset, name])  # noqa: S608 - fixed
+        own.execute(f"DELETE FROM {_OURS}.tables WHERE dataset = ? AND name = ?", [dataset, name])
 
     def describe_anew(self, own: Connection, dataset: str, name: str, body: Json) -> None:
         """What is said of the table from now on."""
         about = {**{k: v for k, v in body.items() if k not in _KEPT}, "lastModifiedTime": _now()}
         own.execute(
-            f"UPDATE {_OURS}.tables SET body = ? WHERE dataset = ? AND name = ?",  # noqa: S608 - fixed
+            f"UPDATE {_OURS}.tables SET body = ? WHERE dataset = ? AND name = ?",
             [json.dumps(about), dataset, name],
         )
 
     # ----------------------------------------------------------------------- jobs
 
     def remember_job(self, id_: str, body: Json) -> None:
-        self.connect().execute(f"INSERT INTO {_OURS}.jobs VALUES (?, ?)", [id_, json.dumps(body)])  # noqa: S608 - fixed
+        self.connect().execute(f"INSERT INTO {_OURS}.jobs VALUES (?, ?)", [id_, json.dumps(body)])
 
     def jobs(self) -> dict[str, Json]:
-        rows = self.connect().execute(f"SELECT id, body FROM {_OURS}.jobs").fetchall()  # noqa: S608 - fixed
+        rows = self.connect().execute(f"SELECT id, body FROM {_OURS}.jobs").fetchall()
         return {id_: json.loads(body) for id_, body in rows}
 
 

@@ -28,7 +28,7 @@ def names_of(table: exp.Table, default: str | None) -> tuple[str, str]:
     return parts[-2], parts[-1]
 
 
-def _pieces(part: exp.Expression) -> list[str]:
+def _pieces(part: exp.Expr) -> list[str]:
     """`INFORMATION_SCHEMA.TABLES` is one part to the grammar."""
     return part.name.split(".") if part.name.upper().startswith("INFORMATION_SCHEMA.") else [part.name]
 
@@ -37,11 +37,11 @@ def translate(tree: exp.Expression, default: str | None, lookup: Lookup, variabl
     """The statement in DuckDB's words."""
     floats = _floats(tree, default, lookup)
     _place_tables(tree, default)
-    for node in list(tree.find_all(exp.Parameter)):
-        if isinstance(node.this, exp.Parameter):  # @@name
-            node.replace(exp.Literal.string(variables[node.this.name]))
-    for node in list(tree.find_all(exp.Cast)):
-        _exact(node)
+    for variable in list(tree.find_all(exp.Parameter)):
+        if isinstance(variable.this, exp.Parameter):  # @@name
+            variable.replace(exp.Literal.string(variables[variable.this.name]))
+    for cast in list(tree.find_all(exp.Cast)):
+        _exact(cast)
     for comparison in list(tree.find_all(exp.EQ, exp.NEQ, *_ORDERED)):
         _by_ieee(comparison, floats)
     return tree.sql(dialect="duckdb")
@@ -85,9 +85,9 @@ def _floats(tree: exp.Expression, default: str | None, lookup: Lookup) -> set[st
     return found
 
 
-def _by_ieee(comparison: exp.Expression, floats: set[str]) -> None:
+def _by_ieee(comparison: exp.Binary, floats: set[str]) -> None:
     """To DuckDB a NaN equals itself and is the greatest; to BigQuery no comparison but `<>` is true of it."""
-    sides = [side for side in (comparison.left, comparison.right) if _is_float(side, floats)]  # type: ignore[attr-defined] # a Binary
+    sides = [side for side in (comparison.left, comparison.right) if _is_float(side, floats)]
     if not sides or isinstance(comparison.parent, exp.Update):
         return
     nan = exp.or_(*(exp.func("isnan", side.copy(), dialect="duckdb") for side in sides))
@@ -98,7 +98,7 @@ def _by_ieee(comparison: exp.Expression, floats: set[str]) -> None:
         comparison.replace(exp.paren(exp.and_(inner, exp.not_(exp.paren(nan)))))
 
 
-def _is_float(side: exp.Expression, floats: set[str]) -> bool:
+def _is_float(side: exp.Expr, floats: set[str]) -> bool:
     return isinstance(side, exp.Column) and side.name.lower() in floats
 
 
