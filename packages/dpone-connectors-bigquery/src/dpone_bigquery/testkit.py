@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from http.client import HTTPConnection
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 GIVEN = "DPONE_CONN_BIGQUERY_LIVE"  # a URL
 _EMULATED = ("duckdb", "sqlglot", "pyarrow", "google.cloud.bigquery")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_services: dict[int, Service] = {}  # by port, so that a crash finds its service
+_ADDRESS = "endpoint"  # among what an endpoint holds beside: where the emulator answers
+_services: dict[str, Service] = {}  # by address, so that a crash finds its service
 
 # What BigQuery's documentation says of names: letters, marks, digits, connectors, dashes; of tables also a space, of
 # columns also some signs.
@@ -64,10 +65,12 @@ class BigQueryTestkit:
         from dpone_bigquery.emulator.service import EmulatedBigQuery
 
         service = EmulatedBigQuery()
-        with service as endpoint:
-            _services[endpoint.port] = service
-            yield endpoint
-            del _services[endpoint.port]
+        with service as started:
+            address = f"http://{started.host}:{started.port}"
+            _services[address] = service
+            # a connection to BigQuery names a project, and no host with a port
+            yield replace(started, host=started.extra["project"], ports={}, extra={_ADDRESS: address})
+            del _services[address]
 
     def identify(self, endpoint: Endpoint) -> Identity:
         if endpoint.provider is Provider.GIVEN:
@@ -81,10 +84,10 @@ class BigQueryTestkit:
         if endpoint.provider is Provider.GIVEN:
             return {**_of_environment().model_dump(mode="json", exclude_none=True), "dataset": endpoint.database}
         return {
-            "project": endpoint.extra["project"],
+            "project": endpoint.host,
             "dataset": endpoint.database,
             "auth": "anonymous",
-            "endpoint": f"http://{endpoint.host}:{endpoint.port}",
+            "endpoint": endpoint.extra[_ADDRESS],
         }
 
     # ---------------------------------------------------------------------- sink
@@ -114,7 +117,7 @@ class BigQueryTestkit:
     # --------------------------------------------------------------- what goes wrong
 
     def crash(self, endpoint: Endpoint) -> None:
-        service = _services[endpoint.port]
+        service = _services[endpoint.extra[_ADDRESS]]
         service.kill()
         service.start()
 
@@ -132,7 +135,7 @@ class BigQueryTestkit:
 
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         dataset, table = target.name[-2:]
-        digest = Name(endpoint.extra["project"], dataset, table).digest
+        digest = Name(endpoint.host, dataset, table).digest
         found = _ask(endpoint, "GET", f"/datasets/{dataset}/tables").get("tables", ())
         names = [t["tableReference"]["tableId"] for t in found]
         return [name for name in names if (made := LEFTOVER.fullmatch(name)) and made[1] == digest]
@@ -176,12 +179,11 @@ def _given() -> Iterator[Endpoint]:
         try:
             yield Endpoint(
                 connector="bigquery",
-                host="bigquery.googleapis.com",
-                ports={"https": 443},
+                host=config.project,
+                ports={},
                 provider=Provider.GIVEN,
                 fidelity=Fidelity.VENDOR,
                 database=dataset,
-                extra={"project": config.project},
             )
         finally:
             warehouse.client.delete_dataset(made, delete_contents=True)
@@ -191,12 +193,12 @@ def _given() -> Iterator[Endpoint]:
 
 
 def _ask(endpoint: Endpoint, method: str, path: str) -> dict[str, Any]:
-    project = endpoint.extra["project"]
+    whole = f"/bigquery/v2/projects/{endpoint.host}{path}"
     if endpoint.provider is Provider.GIVEN:
-        return _ask_vendor(f"https://{endpoint.host}/bigquery/v2/projects/{project}{path}", path)
-    connection = HTTPConnection(endpoint.host, endpoint.port, timeout=60)
+        return _ask_vendor(f"https://bigquery.googleapis.com{whole}", path)
+    connection = HTTPConnection(endpoint.extra[_ADDRESS].removeprefix("http://"), timeout=60)
     try:
-        connection.request(method, f"/bigquery/v2/projects/{project}{path}")
+        connection.request(method, whole)
         answer = connection.getresponse()
         body = answer.read()
     finally:
@@ -218,7 +220,7 @@ def _ask_vendor(address: str, path: str) -> dict[str, Any]:
 def _read(status: int, body: bytes, path: str) -> dict[str, Any]:
     if status == 404:  # noqa: PLR2004 - not found
         raise LookupError(path)
-    if status != 200:  # noqa: PLR2004 - OK
+    if status != 200:  # noqa: PLR2004 - a success
         raise RemoteError(f"{path} was answered by {status}", code="service.not_ready")
     found: dict[str, Any] = json.loads(body)
     return found

@@ -275,7 +275,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: Json | None, headers: Mapping[str, str] | None = None) -> None:
         data = b"" if body is None else json.dumps(body).encode()
-        self.send_response(204 if body is None and status == 200 else status)  # noqa: PLR2004 - OK
+        self.send_response(204 if body is None and status == 200 else status)  # noqa: PLR2004 - a success
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")

@@ -1,0 +1,1 @@
+"""Pipelines into BigQuery, and what they send to it."""
