@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import dpone
+from dpone.connector import AddColumn
 from dpone.schema import INT64, STRING, Field, Schema, decimal, timestamptz
 from dpone.strategies import Read
 from dpone.testing.memory.testkit import testkit as memory
-from dpone.testing.testkit import AddColumn, Delete, Insert, SeedTable, Update
+from dpone.testing.testkit import Delete, Insert, SeedTable, Update
 from dpone_bigquery.testkit import testkit as bigquery
 from dpone_certify.postconditions.options import Options
 from dpone_clickhouse.testkit import testkit as clickhouse
