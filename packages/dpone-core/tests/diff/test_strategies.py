@@ -209,3 +209,45 @@ def test_the_text_names_every_key(shop: Shop, dpone: Dpone) -> None:
     for line in ("missing     id=50", "extra       id=2", "different   id=1  (v)"):
         assert f"  {line}" in answer.out
     assert json.loads((shop.folder / "report.json").read_text())["passed"] is False
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "{mode: snapshot_diff, key: [id]}",
+        "{mode: incremental_merge, key: [id], cursor: {column: updated_at, lag: 0s}}",
+        "{mode: cdc, key: [id]}",
+    ],
+)
+def test_a_repair_lands_the_differing_keys_and_no_others(shop: Shop, dpone: Dpone, strategy: str) -> None:
+    shop.write(manifest(strategy))
+    assert dpone("run", "orders.yaml", "--quiet").code == 0
+    shop.change(*PLANTED)
+    before = shop.landed()
+    answer = dpone("diff", "orders.yaml", "--repair")
+    assert (answer.code, shop.landed()) == (1, before), "a plan changes nothing"
+    assert "1 inserted, 1 updated, 1 deleted" in answer.out
+    answer = dpone("diff", "orders.yaml", "--repair", "--yes")
+    assert answer.code == 0, answer.err
+    assert answer.out.rstrip().splitlines()[-1].startswith("  fetched")
+    assert {row["id"] for row in shop.landed()} == {50, *range(10)} - {2}
+    assert compare(dpone)[0] == 0
+    assert list((shop.folder / ".dpone/replay").glob("resync_*_evidence.json"))
+
+
+def test_a_repair_needs_all_keys_and_the_strategys_own(shop: Shop, dpone: Dpone) -> None:
+    shop.write(manifest("{mode: snapshot_diff, key: [id]}"))
+    assert dpone("run", "orders.yaml", "--quiet").code == 0
+    shop.change(*PLANTED)
+    before = shop.landed()
+    for args, status, code in (
+        (("--limit", "1", "--repair", "--yes"), 1, "diff.incomplete"),
+        (("--key", "v", "--repair", "--yes"), 2, "diff.other_key"),
+        (("--yes",), 2, "usage.nothing_to_confirm"),
+    ):
+        answer = dpone("diff", "orders.yaml", *args)
+        assert (answer.code, code in answer.err) == (status, True), answer.err
+    shop.write(manifest("{mode: full_refresh}"))
+    answer = dpone("diff", "orders.yaml", "--repair", "--yes")
+    assert (answer.code, "replay.no_key" in answer.err) == (2, True), answer.err
+    assert shop.landed() == before

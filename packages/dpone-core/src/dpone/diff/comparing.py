@@ -15,15 +15,15 @@ from dpone.compile import compile_plan
 from dpone.connector import Segmented, Sink, Source
 from dpone.diff.descent import Ends, differing_keys
 from dpone.diff.report import Both, Differing, DiffReport, KeyValues, Range, StreamDiff, blockers_of
+from dpone.diff.spelling import written
 from dpone.diff.streaming import Rows, source_batches, target_batches, unreadable
-from dpone.diff.subject import Compared, Difference, Subject, Texts, Verdict, subject_of
+from dpone.diff.subject import Difference, Subject, Texts, Verdict, subject_of
 from dpone.diff.waiting import Waiting
 from dpone.errors import DataError
 from dpone.evidence.document import now, verdict
 from dpone.evidence.subject import subject as evidence_subject
 from dpone.manifest import Manifest, Stream
 from dpone.names import print_name
-from dpone.schema import Kind
 from dpone.segments import Segments, Shape
 
 LIMIT = 10_000
@@ -88,14 +88,7 @@ class Tally:
 
     def _values(self, key: Texts) -> KeyValues:
         columns = (self.subject.columns[place] for place in self.subject.key_places)
-        return {column.name: _value(text, column) for column, text in zip(columns, key, strict=True)}
-
-
-def _value(text: str | None, column: Compared) -> int | str | None:
-    """Whole numbers as such, anything else by its text."""
-    if text is None or column.type.kind not in {Kind.INT, Kind.UINT}:
-        return text if text is None else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return int(text)
+        return {column.name: written(text, column.type) for column, text in zip(columns, key, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

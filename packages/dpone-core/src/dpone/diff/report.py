@@ -15,7 +15,7 @@ from dpone.evidence.document import Blocker, Document, Part
 
 SCHEMA_VERSION: Literal["dpone.diff.v1"] = "dpone.diff.v1"
 
-KeyValues = Mapping[str, int | str | None]
+KeyValues = Mapping[str, bool | int | float | str | None]
 
 
 class Both(Part):

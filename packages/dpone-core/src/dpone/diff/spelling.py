@@ -8,6 +8,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from dpone.plan import ChangeKind, PlannedColumn
@@ -129,6 +130,26 @@ def _moment(value: datetime | date | int) -> str:
 
 def _trimmed(text: str) -> str:
     return text.rstrip("0").rstrip(".")
+
+
+def written(text: str | None, of: Type) -> int | float | bool | str | None:
+    """A value by its text, as people and `dpone resync --key` write it."""
+    match of.kind:
+        case _ if text is None:
+            return None
+        case Kind.INT | Kind.UINT:
+            return int(text)
+        case Kind.BOOL:
+            return text == "true"
+        case Kind.FLOAT if text == "nan":
+            return "NaN"
+        case Kind.FLOAT:
+            number: float = struct.unpack(">d", bytes.fromhex(text))[0]
+            return number if isfinite(number) else str(number)
+        case Kind.TIMESTAMP | Kind.TIMESTAMPTZ:
+            return text.replace(" ", "T") + ("Z" if of.kind is Kind.TIMESTAMPTZ else "")
+        case _:
+            return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 # ------------------------------------------------------- values of nested types
