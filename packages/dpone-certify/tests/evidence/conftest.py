@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,18 +36,39 @@ REPLAY = "test_artifacts/replay_integration/resync_01_evidence.json"
 STRATEGY = "test_artifacts/strategy_certification/matrix/strategy_certification_bundle.json"
 EVIDENCE = "test_artifacts/ops/evidence/ops_evidence_bundle.json"
 SUITE = "test_artifacts/certification/suite/certification_suite.json"
+CONNECTORS = "test_artifacts/connectors/connector_certification.json"
+MUTATION = "test_artifacts/mutation/certification_mutation.json"
+RELEASE = "v1"
+SUITES = {kind: f"test_artifacts/suite/{kind}/certification_suite.json" for kind in ("matrix", "connectors")}
+CHAINS = {kind: f"test_artifacts/evidence_chain/{kind}" for kind in ("replay", "matrix", "connectors")}
+ROOTS = {
+    "replay": ["test_artifacts/replay_integration"],
+    "matrix": [CURRENT, "test_artifacts/strategy_certification/matrix", "test_artifacts/suite/matrix"],
+    "connectors": ["test_artifacts/connectors", "test_artifacts/suite/connectors"],
+}
 RATE = '{"throughput_rows_per_second": {"value": 280000, "direction": "higher"}}'
 
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Dpone:
     def answer(*args: str) -> Answer:
+        capsys.readouterr()  # of commands that prepared this one
         code = run(*args)
         out, err = capsys.readouterr()
         assert "Traceback" not in err
+        if out.startswith("{"):
+            said = {b["code"].partition(":")[0] for b in json.loads(out).get("blockers", ())}
+            assert said <= anchors(), "a blocker without an anchor: run `python .ci/blockers_page.py`"
         return Answer(code, out, err)
 
     return answer
+
+
+@functools.cache
+def anchors() -> frozenset[str]:
+    """The blockers that the documentation explains."""
+    page = Path(__file__).parents[4] / "docs/reference/blockers.md"
+    return frozenset(re.findall(r"\{: #(\S+) \}", page.read_text(encoding="utf-8")))
 
 
 def run(*args: str) -> int:
@@ -106,6 +130,8 @@ def produce(folder: Path, private: Path) -> None:
     for each in found:
         write_signed(folder / CURRENT / f"{each.case_id}__behavior.json", made.behavior(each).to_json(), None)
     write_signed(folder / METRICS, made.metrics().to_json(), signer)
+    write_signed(folder / CONNECTORS, made.connectors().to_json(), signer)
+    write_signed(folder / MUTATION, made.mutation().to_json(), signer)
     write_signed(folder / REPLAY, made.replay().to_json(), signer)
     open_shop(folder)
     dpone.run("orders.yaml", run_id="run_01")
@@ -128,8 +154,51 @@ def produce(folder: Path, private: Path) -> None:
             *("--artifact", "manifest=orders.yaml", "--require", "run"),
         ),
     )
-    for command in commands:
+    for command in (*commands, *release_commands(private)):
         assert run(*command) == 0, command
+
+
+def release_commands(private: Path | None, release: str = RELEASE) -> list[tuple[str, ...]]:
+    """Two suites and three chains, from the reports that are there."""
+    key = ("--signing-key", str(private)) if private is not None else ()
+    return [suite_command(kind, release) for kind in SUITES] + [
+        command for kind in CHAINS for command in chain_commands(kind, release, key)
+    ]
+
+
+def suite_command(kind: str, release: str = RELEASE) -> tuple[str, ...]:
+    bundle = ("--strategy-certification-bundle", STRATEGY) if kind == "matrix" else ()
+    return (
+        *("ops", "certification-suite", "--suite-id", f"{kind}_{release}", "--release-id", release),
+        *("--output-dir", str(Path(SUITES[kind]).parent)),
+        *("--certification-report", REPORT if kind == "matrix" else CONNECTORS, *bundle),
+    )
+
+
+def chain_commands(kind: str, release: str = RELEASE, key: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    roots = [word for root in ROOTS[kind] for word in ("--root", root)]
+    index = f"{CHAINS[kind]}/{release}_index"
+    return [
+        ("ops", "artifact-index", *roots, "--output-dir", index, "--release-id", release),
+        (
+            *("ops", "evidence-chain", "--release-id", release, "--chain-dir", CHAINS[kind]),
+            *("--artifact-index", f"{index}/artifact_index.json", *key),
+        ),
+    ]
+
+
+def summary(*more: str) -> tuple[str, ...]:
+    """The verdict over the release."""
+    return (
+        *("ops", "release-summary", "--release-id", RELEASE, "--replay-chain-dir", CHAINS["replay"]),
+        *("--matrix-suite", SUITES["matrix"], "--matrix-chain-dir", CHAINS["matrix"]),
+        *("--connector-suite", SUITES["connectors"], "--connector-chain-dir", CHAINS["connectors"]),
+        *("--format", "json", *more),
+    )
+
+
+def verify(kind: str = "matrix", *more: str) -> tuple[str, ...]:
+    return ("ops", "evidence-chain-verify", "--chain-dir", CHAINS[kind], "--format", "json", *more)
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_what_is_missing_is_a_blocker_and_never_a_traceback(shop: Shop, call: Dp
 def test_an_absent_artifact_is_red(call: Dpone, record: Callable[..., Path]) -> None:
     record()
     answer = call("ops", "run-registry", "--run-result", RUN, "--artifact", "log=absent.log", "--format", "json")
-    assert (answer.code, codes(answer.out)) == (1, ["artifact:log.missing"])
+    assert (answer.code, codes(answer.out)) == (1, ["artifact.missing:log"])
 
 
 @pytest.mark.parametrize("value", ["plain", "=a", "a=", "--"])

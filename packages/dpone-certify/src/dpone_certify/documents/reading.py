@@ -25,9 +25,11 @@ class Read(Generic[M]):
     blockers: tuple[Blocker, ...] = ()
 
 
-def missing(name: str, path: Path | None) -> Blocker:
+def missing(name: str, path: Path | None, which: str = "") -> Blocker:
+    """`which` tells it from others of its name."""
     where = f"{path} is not there" if path is not None else "it was not given"
-    return Blocker(code=f"{name}.missing", message=where, action=f"produce it, and name its file for `{name}`")
+    code = f"{name}.missing:{which}" if which else f"{name}.missing"
+    return Blocker(code=code, message=where, action=f"produce it, and name its file for `{which or name}`")
 
 
 def invalid(name: str, path: Path, reason: str) -> Blocker:

@@ -69,7 +69,7 @@ def register(
         path = artifacts[name]
         there = path.is_file()
         files.append(Artifact(name=name, path=relative(path, folder), sha256=sha256_of(path) if there else None))
-        blockers += () if there else (missing(f"artifact:{name}", path),)
+        blockers += () if there else (missing("artifact", path, name),)
     return RunRegistryEntry(
         created_at=now(),
         producer=producer,

@@ -82,7 +82,7 @@ def evaluate(
             action = f"produce it, and give it as --{name.replace('_', '-')}"
             blockers = (Blocker(code=f"{name}.missing", message="it is required, and was not given", action=action),)
         elif evidence.path is not None:
-            more = () if evidence.flaws else tuple(_demands(name, evidence, asked, matrix))
+            more = () if evidence.flaws else tuple(_demands(evidence, asked, matrix))
             blockers = (*blockers_of(name, flaws_of(evidence, policy)), *more)
         judged.append(Judged(name, evidence, required, tuple(dict.fromkeys(blockers))))
     report = next(j.evidence.document for j in judged if j.name == REPORT)
@@ -98,7 +98,7 @@ def in_scope(scope: str, matrix: IntegrationMatrix = DEFAULT_INTEGRATION_MATRIX)
     return tuple(case for case in matrix.cases if any(fnmatchcase(case.id, pattern) for pattern in patterns))
 
 
-def _demands(name: str, evidence: Evidence, asked: Asked, matrix: IntegrationMatrix) -> Iterator[Blocker]:
+def _demands(evidence: Evidence, asked: Asked, matrix: IntegrationMatrix) -> Iterator[Blocker]:
     document = evidence.document
     if isinstance(document, CertificationReport):
         yield from _of_coverage(document, in_scope(asked.scope, matrix))
@@ -109,10 +109,10 @@ def _demands(name: str, evidence: Evidence, asked: Asked, matrix: IntegrationMat
         if score < asked.minimum_mutation_score:
             message = f"{score:.3f} of the planted bugs were noticed, {asked.minimum_mutation_score:g} is demanded"
             action = "look at the survivors, and let a check notice them"
-            yield Blocker(code=f"{name}.score_below", message=message, action=action)
+            yield Blocker(code="mutation_report.score_below", message=message, action=action)
     if isinstance(document, BenchmarkBaseline) and asked.require_measured and document.provenance != "measured":
         action = "dpone ops benchmark-run, then --metrics-json @benchmark_metrics.json"
-        yield Blocker(code=f"{name}.not_measured", message="its numbers were typed", action=action)
+        yield Blocker(code="benchmark_baseline.not_measured", message="its numbers were typed", action=action)
 
 
 def _of_coverage(report: CertificationReport, wanted: tuple[Case, ...]) -> Iterator[Blocker]:
