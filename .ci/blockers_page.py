@@ -49,6 +49,10 @@ FAULTS = {
 }
 # What is put together from parts, in one sentence.
 SAID = {
+    "diff.columns_absent.message": "columns that the target does not have",
+    "replay.not_executed.action": "the command that it names carries it out",
+    "replay.failed.message": "the run ended with the error that follows the colon",
+    "replay.failed.action": "look the code up in errors.md",
     "certification_report.case_not_passed.message": "a case failed, was not run, or compared nothing",
     "connector_certification.connector_not_passed.message": "a test of the conformance suite failed, or none passed",
     "connector_certification.connector_not_passed.action": "run the suite for this connector, and mend what it names",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dpone.diff.report import DiffReport
 from dpone.replay.evidence import ReplayEvidence
 from dpone_certify.baseline.document import BenchmarkBaseline
 from dpone_certify.benchmark.document import BenchmarkMetrics
@@ -150,6 +151,12 @@ KINDS: dict[str, Kind] = {
         recomputing.of_replay,
         is_raw=True,
         sums_up=lambda r: f"{r.action} of {r.target}, {r.mode}, {len(r.operations)} operations",
+    ),
+    "dpone.diff.v1": Kind(
+        DiffReport,
+        recomputing.of_diff,
+        is_raw=True,
+        sums_up=lambda d: f"{sum(s.equal for s in d.streams)} of {len(d.streams)} streams equal",
     ),
     "dpone.strategy.certification_bundle.v1": Kind(
         StrategyBundle,

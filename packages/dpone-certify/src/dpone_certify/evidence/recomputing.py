@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
+from dpone.diff.report import DiffReport
+from dpone.diff.report import blockers_of as diff_blocked
 from dpone.replay.evidence import ReplayEvidence, objections
 from dpone_certify.baseline.document import BenchmarkBaseline
 from dpone_certify.baseline.judge import compare
@@ -223,6 +225,15 @@ def of_replay(evidence: Evidence) -> Iterator[Flaw]:
     replay = evidence.document
     assert isinstance(replay, ReplayEvidence)
     yield from _contradictions(evidence, objections(replay))
+
+
+def of_diff(evidence: Evidence) -> Iterator[Flaw]:
+    """Every stream is equal, and nothing that it lists says otherwise."""
+    report = evidence.document
+    assert isinstance(report, DiffReport)
+    wrong = [f"{b.code}: {b.message}" for stream in report.streams for b in diff_blocked(stream)]
+    wrong += [f"{stream.name} is not equal" for stream in report.streams if not stream.equal]
+    yield from _contradictions(evidence, wrong if report.streams else ["nothing was compared"])
 
 
 def of_bundle(evidence: Evidence) -> Iterator[Flaw]:
