@@ -56,7 +56,7 @@ def _nested(inner: st.SearchStrategy[Type]) -> st.SearchStrategy[Type]:
         inner,
         nullable,
     )
-    members = st.lists(st.builds(Field, names(), inner, nullable), min_size=1, max_size=4)
+    members = st.lists(st.builds(Field, names(), inner, nullable), min_size=1, max_size=4, unique_by=lambda f: f.name)
     return lists | maps | st.builds(lambda found: Type(Kind.STRUCT, items=tuple(found)), members)
 
 
