@@ -100,7 +100,7 @@ def fix(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Run mypy --strict over every package, the tests and this file."""
     sources = [f"packages/{package}/src" for package in PACKAGES]
-    tool(session, "mypy", *sources, "tests", "noxfile.py", ".ci/sessions.py")
+    tool(session, "mypy", *sources, "tests", "noxfile.py", ".ci/sessions.py", ".ci/strategies_page.py")
     folders = {path.parent for path in (ROOT / "packages").glob("*/tests/**/*.py")}
     for folder in sorted(folders):  # one by one: each may have a conftest.py of its own
         files = sorted(folder.glob("*.py"))
