@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
@@ -220,6 +220,38 @@ def resync(
         artifact_dir=artifact_dir,
         observers=observers,
     )
+
+
+def resume(
+    run_id: str,
+    *,
+    manifest: str | Path | None = None,
+    select: Sequence[str] = (),
+    yes: bool = False,
+    artifact_dir: Path = REPLAYS,
+    observers: Sequence[events.Observer] = (),
+) -> ReplayEvidence:
+    """A run that stopped goes on; without `yes`, it is only shown how. The manifest is where it was, if not named."""
+    from dpone.replay import resume as engine  # as above
+
+    return engine.resume(
+        run_id, manifest=manifest, select=select, yes=yes, artifact_dir=artifact_dir, observers=observers
+    )
+
+
+def sweep(
+    manifest: str | Path | Manifest, *, select: Sequence[str] = (), older_than: timedelta = timedelta(days=1)
+) -> dict[str, tuple[str, ...]]:
+    """What was removed from each connection that the manifest writes to: stages of runs that died, old enough."""
+    removed: dict[str, tuple[str, ...]] = {}
+    for stream in loaded(manifest, select).streams:
+        end = stream.sink
+        if str(end.connection) in removed:
+            continue
+        assert end.connector.sink is not None  # the loader refuses a stream whose connector is no sink
+        with end.connector.sink.open(end.connection.resolve()) as sink:
+            removed[str(end.connection)] = tuple(sink.sweep(older_than))
+    return removed
 
 
 def loaded(manifest: str | Path | Manifest, select: Sequence[str] = ()) -> Manifest:

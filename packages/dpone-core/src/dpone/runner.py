@@ -62,9 +62,9 @@ def load_id_of(run: Run, bounds: tuple[object, object] | None = None) -> str:
     return f"{run.id}{chunk}.{run.plan.pipeline}"
 
 
-def load_of(run: Run, load_id: str, lease: Lease) -> Load:
-    """The plan's load, now and under this id."""
-    template = run.plan.load
+def load_of(run: Run, load_id: str, lease: Lease, bounds: tuple[object, object] | None = None) -> Load:
+    """The plan's load, or one of its chunks, now and under this id."""
+    template = run.plan.load if bounds is None else replace(run.plan.load, bounds=bounds)
     return at_time(replace(template, id=load_id, first=lease.stored is None), datetime.now(UTC))
 
 
@@ -118,7 +118,7 @@ def _chunks(run: Run, lease: Lease, kept: Mapping[str, KeptStage]) -> None:
         stack = ExitStack()
         with ExitStack() as undo:
             undo.callback(stack.close)
-            load = replace(load_of(run, load_id_of(run, bounds), lease), bounds=bounds)
+            load = load_of(run, load_id_of(run, bounds), lease, bounds)
             current = run.sink.inspect(run.plan.target)
             ready = adopted(run, lease, load, current, kept, stack)
             ready = ready or stage_load(run, lease, load, current, lease.stored, stack)

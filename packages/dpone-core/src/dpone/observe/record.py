@@ -152,3 +152,7 @@ class ContinuedRecorder(Recorder):
         self._begun = {}
         self._lock = Lock()
         self._write()
+
+    def forget(self, stream: str) -> None:
+        """What the stream did before is done again."""
+        self._streams[stream] = StreamReport(stream)

@@ -64,6 +64,8 @@ class Account:
 
     def __call__(self, event: events.Event) -> None:
         """One more event of the stream. Publications come one after another, each told as a whole."""
+        if not self.loads:
+            return
         match event:
             case events.StageSealed(staged=staged, load_id=load_id) if load_id in self.loads:
                 self.loads[load_id].staged = staged

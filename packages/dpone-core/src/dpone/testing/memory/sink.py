@@ -81,7 +81,7 @@ class MemorySink:
         with self.store.lease(target.name):
             cell = self.recover(target.name)
             for entry in cell.ledger:
-                if entry.kind == "stage" and entry.kept is None:
+                if entry.kind == "stage" and (entry.kept is None or entry.kept.load_id in cell.loads):
                     self._remove(target.name, entry.id)  # of a process that is gone: whoever has the lease is alone
             yield MemoryLease(cell.stored.get(pipeline), cell.others(pipeline), lambda: self.store.current(target.name))
 
