@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dpone.batch import PG_BINARY
 from dpone.connector import Dataset, Target
 from dpone.errors import PlanError
 from dpone.schema import BINARY, INT64, STRING, Field, Schema
@@ -29,7 +30,12 @@ SHAPE = Schema((Field("id", INT64, nullable=False), Field('a "b"', STRING)), key
 
 
 def statements() -> list[list[str]]:
-    pipes = PSQL.pipes(SERVER, Dataset(("s", "from")), SERVER, Target(("t", "to")), SHAPE)
+    target = Target(("t", "to"))
+    copy = [
+        PSQL.reads(SERVER, Dataset(("s", "from")), SHAPE, PG_BINARY),
+        PSQL.writes(SERVER, target, SHAPE, PG_BINARY),
+    ]
+    pipes = [copy, *PSQL.finishes(SERVER, target, SHAPE)]
     assert all(CANARY not in " ".join(arguments) for pipe in pipes for arguments, _ in pipe)
     assert all(environment["PGPASSWORD"] == CANARY for pipe in pipes for _, environment in pipe)
     assert all(arguments[0].endswith("psql") for pipe in pipes for arguments, _ in pipe)

@@ -81,6 +81,15 @@ def find_table(session: Session, name: Name) -> Table | None:
     return Table(name, uuid, engine, storage, comment, tuple(_stored(*c) for c in columns))
 
 
+def find_mark(session: Session, name: Name) -> tuple[str, str] | None:
+    """The uuid and the comment of the table or view of that name, or None."""
+    database, table = literals(name)
+    found = session.ask(
+        f"SELECT toString(uuid), comment FROM system.tables WHERE database = {database} AND name = {table}"  # noqa: S608 - encoded literals
+    )
+    return (found[0][0], found[0][1]) if found else None
+
+
 def _stored(name: str, native: str, kind: str, expression: str, codec: str, comment: str) -> Stored:
     parts = [f"{kind} {expression}".strip()] if kind else []
     parts += [f"COMMENT {CLICKHOUSE.text(comment)}"] if comment else []

@@ -76,9 +76,9 @@ class CurlControl:
     def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
         """The table holds `rows` rows with keys 1 to `rows`, made by numbers(), in one part."""
         name = _table(endpoint, table.label)
+        values = ", ".join(_value(f, is_key=f.name in table.schema.key) for f in table.schema)
         _ask(endpoint, f"DROP TABLE IF EXISTS {name} SYNC")
         _ask(endpoint, _creation(name, table.schema))
-        values = ", ".join(_value(f, is_key=f.name in table.schema.key) for f in table.schema)
         _ask(
             endpoint, f"INSERT INTO {name} SELECT {values} FROM (SELECT toInt64(number + 1) AS i FROM numbers({rows}))"
         )

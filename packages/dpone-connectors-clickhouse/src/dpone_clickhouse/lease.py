@@ -1,7 +1,7 @@
 """The right to write one target: a query that runs on the server as long as the lease is held.
 
-A server refuses a second query with the id of one that is running, whoever asks; and it ends a query within a tenth of
-a second when its client's connection ends, however that happens. So the query is a lock of a session, which a
+A server refuses a second query with the id of one that is running, whoever asks; and it ends a query a moment
+after the connection of its client ended, however that happens. So the query is a lock of a session, which a
 `kill -9` of its holder frees. Whoever takes the lease removes the shadows of those who held it before: a writer that
 was held up finds nothing left to exchange. The lock is one server's: writers of one target must use the same server.
 """
@@ -26,11 +26,11 @@ from dpone_clickhouse.session import Session, connect
 
 WAIT = 2.0  # seconds: the server needs a moment to notice that a run was killed
 _PAUSE = 0.02
-_LOCK = "SELECT count() FROM system.numbers WHERE NOT ignore(sleepEachRow(0.05)) -- "
+_LOCK = "SELECT count() FROM system.numbers WHERE NOT ignore(sleepEachRow(0.01)) -- "
 _SETTINGS = {
     "max_block_size": 1,
     "max_threads": 1,
-    "interactive_delay": 50_000,  # microseconds between two looks at the connection
+    "interactive_delay": 10_000,  # microseconds between two looks at the connection
     "function_sleep_max_microseconds_per_block": 0,
     "max_execution_time": 0,
     "max_rows_to_read": 0,

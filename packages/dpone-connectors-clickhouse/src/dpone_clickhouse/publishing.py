@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from dpone.connector import Applied, Commit, CreateTarget, Fate, Layout, SchemaChange, Stage, StageSpec
+from dpone.connector import Applied, Commit, CreateTarget, Fate, Json, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import DponeError, StateError
 from dpone.failpoints import hit
 from dpone.names import print_name
@@ -22,7 +22,16 @@ from dpone.probes import Measurement, Probe
 from dpone.sql.perform import validate
 from dpone.sql.probe import read_probe, render_probe
 from dpone.sql.questions import guard_of
-from dpone_clickhouse.catalog import Fingerprint, Name, Table, find_table, fingerprint, full_name, was_written
+from dpone_clickhouse.catalog import (
+    Fingerprint,
+    Name,
+    Table,
+    find_mark,
+    find_table,
+    fingerprint,
+    full_name,
+    was_written,
+)
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.faults import leased, translated
@@ -212,7 +221,7 @@ class ShadowPublication:
         name = table_beside(self._target, part, new_mark())
         self._own.run(f"CREATE TABLE {CLICKHOUSE.table(name)} AS {self._table}")
         yield name
-        drop(self._own, name)
+        drop(self._own, name, {})
 
     @property
     def _columns(self) -> tuple[str, ...]:
@@ -246,16 +255,18 @@ class ShadowPublication:
                 )
         hit(MARK)
 
-    def _refuse_conflict(self, commit: Commit) -> None:
-        """Raises when the target's marker is not of the load that this one started from."""
-        now = find_table(self._own, self._target)
-        found = read_marker(now.comment).stored(self._spec.pipeline) if now else None
+    def _refuse_conflict(self, commit: Commit | None) -> tuple[str, str] | None:
+        """The target's uuid and comment; raises when the marker in it is not of the load that this one started from."""
+        now = find_mark(self._own, self._target)
+        if commit is None:
+            return now
+        found = read_marker(now[1]).stored(self._spec.pipeline) if now else None
         self._is_there = found is not None and found.load_id == commit.new.load_id
         expected = commit.expected
         if self._is_there or (
             found == expected and commit.new.generation == (expected.generation if expected else 0) + 1
         ):
-            return
+            return now
         raise StateError(
             f"{print_name(self._target)} is at generation {found.generation if found else 0}; this load started from "
             f"{expected.generation if expected else 0} and would write {commit.new.generation}",
@@ -278,16 +289,14 @@ class ShadowPublication:
 
     def _exchange(self) -> None:
         self._held.refuse_lost(self._own, print_name(self._target))
-        if self._saved is not None:
-            self._refuse_conflict(self._saved)
+        now = self._refuse_conflict(self._saved)
         target, cluster = CLICKHOUSE.table(self._target), on_cluster(self._options)
         if self._base is None:
-            if find_table(self._own, self._target) is not None:
+            if now is not None:
                 raise _concurrent_writer(self._target)
             self._own.run(f"RENAME TABLE {self._table} TO {target}{cluster}")
             return
-        now = find_table(self._own, self._target)
-        if now is None or now.uuid != self._base.uuid or self._is_written(self._target):
+        if now is None or now[0] != self._base.uuid or self._is_written(self._target):
             raise _concurrent_writer(self._target)
         self._own.run(f"EXCHANGE TABLES {self._table} AND {target}{cluster} SETTINGS check_table_dependencies = 0")
         if self._is_written(self._shadow):
@@ -299,7 +308,7 @@ class ShadowPublication:
     def _save_late_rows(self) -> None:
         """Somebody wrote in the instant before the exchange: his rows are in the old table, which is kept for him."""
         kept = (self._target[0], f"{self._target[1]}_before_{self._mark}")
-        self._own.run(f"RENAME TABLE {self._table} TO {CLICKHOUSE.table(kept)}")
+        self._own.run(f"RENAME TABLE {self._table} TO {CLICKHOUSE.table(kept)}{on_cluster(self._options)}")
         raise StateError(
             f"somebody wrote to {print_name(self._target)} while the load was published; "
             f"the table with his rows is kept as {print_name(kept)}",
@@ -309,7 +318,7 @@ class ShadowPublication:
 
     def drop(self) -> None:
         """The shadow, or what stands there after the exchange, is gone."""
-        drop(self._own, self._shadow)
+        drop(self._own, self._shadow, self._options)
 
 
 def is_whole(program: Program) -> bool:
@@ -333,12 +342,12 @@ def publishing(config: ClickHouseConfig, spec: StageSpec, held: Held | None) -> 
             yield publication
         except BaseException:
             with suppress(DponeError), session(config, "sink") as fresh:  # the first error is the one to tell
-                _drop_all(fresh, target)
+                _drop_all(fresh, target, spec.target.options)
             raise
         publication.drop()
 
 
-def _drop_all(own: Session, target: Name) -> None:
+def _drop_all(own: Session, target: Name, options: Mapping[str, Json]) -> None:
     """What a publication that failed left beside the target; stages of the same run stay."""
     from dpone_clickhouse.lease import digest_of
     from dpone_clickhouse.staging import LEFTOVER, tables_beside
@@ -346,7 +355,7 @@ def _drop_all(own: Session, target: Name) -> None:
     for name in tables_beside(own, target[0], digest_of(target)):
         found = LEFTOVER.fullmatch(name)
         if found is not None and found[2] in {"shadow", "delta", "rest"}:
-            drop(own, (target[0], name))
+            drop(own, (target[0], name), options)
 
 
 def _concurrent_writer(target: Name) -> StateError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from dpone.connector import (
     Dataset,
     Fate,
     Finding,
+    Json,
     Layout,
     Position,
     SchemaChange,
@@ -110,7 +111,7 @@ class ClickHouseSink:
             try:
                 books = books_of(name)
                 ensure_books(own, books)
-                marker = _recovered(own, name, books)
+                marker = _recovered(own, name, books, target.options)
                 others = sorted(marker.entries.keys() - {pipeline})
                 yield ClickHouseLease(marker.stored(pipeline), others, own, books)
             finally:
@@ -136,7 +137,7 @@ class ClickHouseSink:
                 try:
                     with locked(self._config, (database, ""), digest=digest, wait=0):
                         for table in tables:
-                            drop(own, (database, table))
+                            drop(own, (database, table), {})
                             dropped.append(f"{database}.{table}")
                 except StateError:
                     continue  # a load is running there
@@ -219,10 +220,10 @@ class ClickHouseSink:
             return examine(own, self._config)
 
 
-def _recovered(own: Session, name: Name, books: Books) -> Marker:
+def _recovered(own: Session, name: Name, books: Books, options: Mapping[str, Json]) -> Marker:
     """The target's marker, with the cache brought after it and no shadow or stage of an earlier run left."""
     for table in tables_beside(own, name[0], digest_of(name)):
-        drop(own, (name[0], table))
+        drop(own, (name[0], table), options)
     found = find_table(own, name)
     marker = Marker() if found is None else read_marker(found.comment)
     known = cached(own, books)

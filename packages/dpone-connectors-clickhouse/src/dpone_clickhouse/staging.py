@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ from dpone_clickhouse.lease import digest_of
 from dpone_clickhouse.native import ENGINE
 from dpone_clickhouse.session import Session, session
 from dpone_clickhouse.shadows import make_empty, refuse_unfit
+from dpone_clickhouse.storage import on_cluster
 
 if TYPE_CHECKING:
     from dpone_clickhouse.arrow_stream import ArrowStream
@@ -78,9 +79,10 @@ def tables_beside(own: Session, database: str, digest: str) -> list[str]:
     return sorted(name for (name,) in rows if LEFTOVER.fullmatch(name))
 
 
-def drop(own: Session, name: Name) -> None:
-    """The table is gone; readers that are in the middle of it read on."""
-    own.run(f"DROP TABLE IF EXISTS {CLICKHOUSE.table(name)} SETTINGS max_table_size_to_drop = 0")
+def drop(own: Session, name: Name, options: Mapping[str, Json]) -> None:
+    """The table is gone, on the whole cluster where it is made there; readers that are in the middle of it read on."""
+    where = on_cluster(options)
+    own.run(f"DROP TABLE IF EXISTS {CLICKHOUSE.table(name)}{where} SETTINGS max_table_size_to_drop = 0")
 
 
 def partitions(own: Session, name: Name) -> list[str]:
@@ -207,7 +209,7 @@ class ClickHouseStage:
             if name.startswith(prefix):
                 split = (self.target[0], name)
                 attach(self.own, self._name(_RAW), split)
-                drop(self.own, split)
+                drop(self.own, split, {})
 
     def _fill(self, part: str, fields: tuple[Field, ...], query: str) -> int:
         self._create(part, fields)
@@ -245,7 +247,7 @@ class ClickHouseStage:
         """All tables of the stage are gone."""
         for name in tables_beside(self.own, self.target[0], digest_of(self.target)):
             if name.endswith(f"_{self.mark}") or f"_{self.mark}_" in name:
-                drop(self.own, (self.target[0], name))
+                drop(self.own, (self.target[0], name), self.spec.target.options)
 
 
 def _stored(table: Table | None) -> Table | None:

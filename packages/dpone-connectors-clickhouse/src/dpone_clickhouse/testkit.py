@@ -40,6 +40,7 @@ from dpone.testing.testkit import (
 from dpone.where import Row
 from dpone_clickhouse import ClickHouseConfig
 from dpone_clickhouse import connector as declared
+from dpone_clickhouse.control import CURL, CurlControl
 from dpone_clickhouse.lease import digest_of
 from dpone_clickhouse.native import ENGINE, parse_native, with_null
 from dpone_clickhouse.publishing import EXCHANGE
@@ -77,6 +78,7 @@ class ClickHouseTestkit:
     mutations: frozenset[type[Mutation]] = frozenset({Insert, Update, Delete, Truncate})
     alterations: frozenset[type[Alteration]] = frozenset({AddColumn, WidenColumn, RelaxColumn, DropColumn})
     samples: Sequence[Sample] = SAMPLES
+    control: CurlControl = CURL  # what dpone is measured beside
 
     # ------------------------------------------------------------------- service
 

@@ -1,4 +1,4 @@
-"""What dpone is measured beside: two psql processes that copy a table in COPY BINARY, and then build its keys."""
+"""What dpone is measured beside: psql, which copies a table out or in, and then builds its keys."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from dpone.connector import Dataset, Target
+from dpone.batch import PG_BINARY, PG_TEXT, Format
+from dpone.connector import Dataset, Json, Target
 from dpone.errors import MissingPackage, PlanError
 from dpone.schema import Field, Kind, Schema
 from dpone.testing.services.endpoint import Endpoint
@@ -22,6 +23,7 @@ from dpone_postgres.typemap import ENGINE, land
 Command = tuple[Sequence[str], Mapping[str, str]]  # arguments, and the whole environment with what is secret
 
 _SCHEMA = "public"
+_FORMATS = {PG_BINARY: sql.SQL(" (FORMAT binary)"), PG_TEXT: sql.SQL("")}
 _BARE = "import os, psycopg; psycopg.connect(os.environ['DPONE_BENCH_URL']).close()"
 
 _CONSTRAINTS = """
@@ -53,7 +55,13 @@ _VALUES: Mapping[Kind, str] = {
 class PsqlControl:
     """The control of PostgreSQL, for the benchmark of dpone-certify."""
 
-    description: str = "psql COPY BINARY | psql COPY BINARY, then NOT NULL and PRIMARY KEY"
+    speaks: Mapping[Format, tuple[str, str]] = field(
+        default_factory=lambda: {
+            PG_BINARY: ("psql COPY BINARY", "psql COPY BINARY"),
+            PG_TEXT: ("psql COPY TO", "psql COPY FROM"),
+        }
+    )
+    keys: str = ", then NOT NULL and PRIMARY KEY"
 
     def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
         """The table holds `rows` rows with keys 1 to `rows`, made by generate_series."""
@@ -78,21 +86,34 @@ class PsqlControl:
         with _connect(endpoint) as connection:
             connection.execute(create)
 
-    def pipes(
-        self, source: Endpoint, dataset: Dataset, sink: Endpoint, target: Target, schema: Schema
-    ) -> Sequence[Sequence[Command]]:
-        """The copy; then one statement that makes the columns NOT NULL and builds the key."""
+    def sink_options(self, schema: Schema) -> Mapping[str, Json]:
+        """None: keys come from the source or from the strategy."""
+        del schema
+        return {}
+
+    def strategy_options(self, schema: Schema) -> Mapping[str, Json]:
+        """The key, which another engine does not tell."""
+        return {"key": list(schema.key)}
+
+    def reads(self, endpoint: Endpoint, dataset: Dataset, schema: Schema, wire: Format) -> Command:
         columns = sql.SQL(", ").join(sql.Identifier(f.name) for f in schema)
-        read, write = sql.Identifier(*dataset.name), sql.Identifier(*target.name)
-        out = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT binary)").format(columns, read)
-        into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(write, columns)
+        source = sql.Identifier(*dataset.name)
+        query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT{}").format(columns, source, _FORMATS[wire])
+        return _psql(endpoint, query)
+
+    def writes(self, endpoint: Endpoint, target: Target, schema: Schema, wire: Format) -> Command:
+        columns = sql.SQL(", ").join(sql.Identifier(f.name) for f in schema)
+        into = sql.Identifier(*target.name)
+        return _psql(endpoint, sql.SQL("COPY {} ({}) FROM STDIN{}").format(into, columns, _FORMATS[wire]))
+
+    def finishes(self, endpoint: Endpoint, target: Target, schema: Schema) -> Sequence[Sequence[Command]]:
+        """One statement that makes the columns NOT NULL and builds the key."""
         required = [sql.SQL("ALTER {} SET NOT NULL").format(sql.Identifier(f.name)) for f in schema if not f.nullable]
         parts = [*required, *([sql.SQL("ADD PRIMARY KEY ({})").format(_key(schema))] if schema.key else [])]
-        copy = [_psql(source, out), _psql(sink, into)]
         if not parts:
-            return [copy]
-        keys = sql.SQL("ALTER TABLE {} {}").format(write, sql.SQL(", ").join(parts))
-        return [copy, [_psql(sink, keys)]]
+            return []
+        table = sql.Identifier(*target.name)
+        return [[_psql(endpoint, sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(parts)))]]
 
     def constraints(self, endpoint: Endpoint, target: Target) -> frozenset[str]:
         """The primary key and the required columns, as the catalogue has them."""
@@ -143,6 +164,7 @@ def _psql(endpoint: Endpoint, statement: sql.Composed) -> Command:
     where = {"PGHOST": endpoint.host, "PGPORT": str(endpoint.port), "PGDATABASE": endpoint.database or "postgres"}
     if endpoint.user is not None:
         where["PGUSER"] = endpoint.user
+    where["PGTZ"] = "UTC"  # so that an instant is the same text on both ends
     if endpoint.password is not None:
         where["PGPASSWORD"] = endpoint.password.reveal()
     return arguments, {**_inherited(), **where}

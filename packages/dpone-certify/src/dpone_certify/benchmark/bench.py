@@ -1,23 +1,24 @@
-"""A whole benchmark: an engine is had, tables are filled, dpone and its controls take turns."""
+"""A whole benchmark: engines are had, tables are filled, dpone and its controls take turns."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpone.connector import Dataset
+from dpone.connector import Dataset, Target
 from dpone.errors import DataError, UsageError
-from dpone.testing.services.endpoint import Endpoint
+from dpone.testing.services.endpoint import Endpoint, Provider
 from dpone.testing.testkit import Identity
-from dpone_certify.benchmark.control import BenchmarkTestkit
-from dpone_certify.benchmark.costs import Cost, measure
-from dpone_certify.benchmark.pipelines import FULL_REFRESH, INCREMENTAL, Workplace, dpone, environment, python
+from dpone_certify.benchmark.control import BenchmarkTestkit, Control
+from dpone_certify.benchmark.costs import Cost, Pipe, measure
+from dpone_certify.benchmark.pipelines import FULL_REFRESH, INCREMENTAL, End, Workplace, dpone, environment, python
 from dpone_certify.benchmark.rounds import Contestant, Costs, Course, play
 from dpone_certify.benchmark.shape import MIXED, table_of
-from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, copy_of
+from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, pair_of
 
 DPONE, FIRST_LOAD, IN_PROCESS, CONTROL = "dpone", "first_load", "in_process", "control"
 SMALL = 1000  # rows of the table whose runs are about everything but rows
@@ -33,11 +34,12 @@ class Profile:
     sizes: tuple[int, ...]
     rounds: int
     short_rounds: int
+    pairs: bool = False  # of different engines, at the largest size
 
 
 PROFILES = {
     "quick": Profile("quick", (100_000,), 3, 7),
-    "full": Profile("full", (100_000, 1_000_000), 7, 21),
+    "full": Profile("full", (100_000, 1_000_000), 7, 21, pairs=True),
 }
 
 
@@ -62,45 +64,71 @@ def start_up(folder: Path, rounds: int, say: Say) -> Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """An engine that answers, and a folder to work in."""
+class Engine:
+    """An engine that answers, and how it is driven."""
 
     testkit: BenchmarkTestkit
     endpoint: Endpoint
-    folder: Path
 
     @property
-    def work(self) -> Workplace:
-        return Workplace(self.folder, self.endpoint)
+    def name(self) -> str:
+        return self.testkit.connector.name
+
+    @property
+    def control(self) -> Control:
+        return self.testkit.control
 
     def filled(self, rows: int) -> Dataset:
         """The source table with so many rows."""
         table = table_of(rows)
-        self.testkit.control.fill(self.endpoint, table, rows)
+        self.control.fill(self.endpoint, table, rows)
         return self.testkit.dataset(self.endpoint, table)
 
-    def copy(self, rows: int, rounds: int, say: Say) -> Measured:
+    def target(self, label: str) -> Target:
+        return self.testkit.target(self.endpoint, label)
+
+    def source(self, dataset: Dataset) -> End:
+        return End(self.name, dataset.name)
+
+    def sink(self, target: Target) -> End:
+        return End(self.name, target.name, self.control.sink_options(MIXED))
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A folder to work in."""
+
+    work: Workplace
+
+    @property
+    def folder(self) -> Path:
+        return self.work.folder
+
+    def copy(self, source: Engine, sink: Engine, rows: int, rounds: int, say: Say) -> Measured:
         """A table is copied whole onto the target that the round before left, by dpone as a process of its own and in
         a process that is warm; and to where nothing is yet, by dpone and by the control.
         """
-        control = self.testkit.control
-        say(f"{copy_of(rows)}: the source is being filled")
-        dataset, small = self.filled(rows), self.filled(SMALL)
+        name = pair_of(source.name, sink.name, rows)
+        say(f"{name}: the source is being filled")
+        dataset, small = source.filled(rows), source.filled(SMALL)
         kept, fresh, other, opening = (
-            self.testkit.target(self.endpoint, f"dpone_bench_{rows}_{name}")
-            for name in ("kept", "fresh", "control", "opening")
+            sink.target(f"dpone_bench_{source.name}_{rows}_{part}") for part in ("kept", "fresh", "control", "opening")
         )
-        manifest = self.work.write(copy_of(rows), dataset, kept, FULL_REFRESH)
-        first = self.work.write(f"first_load_{rows}", dataset, fresh, FULL_REFRESH)
-        warming = self.work.write("warming", small, opening, FULL_REFRESH)
-        pipes = control.pipes(self.endpoint, dataset, self.endpoint, other, MIXED)
+        strategy = dict(FULL_REFRESH)
+        if source.name != sink.name:
+            strategy |= sink.control.strategy_options(MIXED)
+        read, write = source.source(dataset), sink.sink
+        manifest = self.work.write(name, read, write(kept), strategy)
+        first = self.work.write(f"first_{name}", read, write(fresh), strategy)
+        warming = self.work.write(f"warming_{name}", source.source(small), write(opening), strategy)
+        said, pipes = piped(source, dataset, sink, other)
 
-        def before(name: str) -> None:
-            if name == FIRST_LOAD:
-                control.drop(self.endpoint, fresh)
-            if name == CONTROL:
-                control.prepare(self.endpoint, other, MIXED)
-            control.rest(self.endpoint)
+        def before(who: str) -> None:
+            if who == FIRST_LOAD:
+                sink.control.drop(sink.endpoint, fresh)
+            if who == CONTROL:
+                sink.control.prepare(sink.endpoint, other, MIXED)
+            sink.control.rest(sink.endpoint)
 
         contestants: dict[str, Contestant] = {
             DPONE: lambda: self._dpone(manifest, rows),
@@ -108,17 +136,20 @@ class Bench:
             CONTROL: lambda: measure(pipes, self.folder).cost,
             IN_PROCESS: lambda: self._warm(warming, manifest, rows),
         }
-        course = Course(copy_of(rows), contestants, before)
+        course = Course(name, contestants, before)
         costs = play(course, rounds, say)
-        wanted = control.constraints(self.endpoint, other)
-        missing = {m for target in (kept, fresh) for m in wanted - control.constraints(self.endpoint, target)}
-        return Measured(course.name, control.description, rows, costs, tuple(sorted(missing)))
+        wanted, found = (
+            sink.control.constraints(sink.endpoint, other),
+            [sink.control.constraints(sink.endpoint, target) for target in (kept, fresh)],
+        )
+        missing = {m for has in found for m in wanted - has}
+        return Measured(course.name, said, rows, costs, tuple(sorted(missing)))
 
-    def empty_run(self, rounds: int, say: Say) -> Measured:
+    def empty_run(self, engine: Engine, rounds: int, say: Say) -> Measured:
         """An incremental run that finds nothing new, beside a process that imports the driver and connects."""
-        target = self.testkit.target(self.endpoint, "dpone_bench_incremental")
-        manifest = self.work.write(EMPTY_RUN, self.filled(SMALL), target, INCREMENTAL)
-        bare = self.testkit.control.bare(self.endpoint)
+        target = engine.sink(engine.target("dpone_bench_incremental"))
+        manifest = self.work.write(EMPTY_RUN, engine.source(engine.filled(SMALL)), target, INCREMENTAL)
+        bare = engine.control.bare(engine.endpoint)
         contestants: dict[str, Contestant] = {
             DPONE: lambda: self._dpone(manifest, SMALL),
             CONTROL: lambda: measure([[bare]], self.folder).cost,
@@ -136,6 +167,22 @@ class Bench:
         found = json.loads(outcome.out)
         refuse_wrong_rows(found["rows"], expected, manifest)
         return Cost(found["wall"], found["cpu"], outcome.cost.memory)
+
+
+def piped(source: Engine, dataset: Dataset, sink: Engine, target: Target) -> tuple[str, Sequence[Pipe]]:
+    """The control of a pair in a line, and its commands: one client reads, the other writes, in a format of both."""
+    ours, theirs = source.control, sink.control
+    wire = next((name for name in ours.speaks if name in theirs.speaks), None)
+    if wire is None:
+        raise UsageError(
+            f"the clients of {source.name} and {sink.name} have no format in common", code="benchmark.no_control"
+        )
+    copy = [
+        ours.reads(source.endpoint, dataset, MIXED, wire),
+        theirs.writes(sink.endpoint, target, MIXED, wire),
+    ]
+    said = f"{ours.speaks[wire][0]} | {theirs.speaks[wire][1]}{theirs.keys}"
+    return said, [copy, *theirs.finishes(sink.endpoint, target, MIXED)]
 
 
 def refuse_wrong_rows(found: int, expected: int, what: str) -> None:
@@ -159,8 +206,32 @@ class Benchmark:
     measured: tuple[Measured, ...]
 
 
-def carry_out(testkit: BenchmarkTestkit, profile: Profile, rounds: int | None, say: Say) -> Benchmark:
-    """Everything that the profile asks for was measured on the best service that this machine has."""
+def carry_out(testkits: Sequence[BenchmarkTestkit], profile: Profile, rounds: int | None, say: Say) -> Benchmark:
+    """Everything that the profile asks for was measured on the best services that this machine has.
+
+    The first engine is measured by itself; where the profile has pairs, so is every other pair of the engines.
+    """
+    often, short = rounds or profile.rounds, rounds or profile.short_rounds
+    wanted = testkits if profile.pairs else testkits[:1]
+    with tempfile.TemporaryDirectory(prefix="dpone-bench-") as name, ExitStack() as stack:
+        bench = Bench(Workplace(Path(name)))
+        engines = []
+        for testkit in wanted:
+            endpoint = stack.enter_context(testkit.service(_provider(testkit)))
+            bench.work.know(testkit, endpoint)
+            engines.append(Engine(testkit, endpoint))
+        home = engines[0]
+        measured = [start_up(bench.folder, short, say), bench.empty_run(home, short, say)]
+        measured += [bench.copy(home, home, rows, often, say) for rows in profile.sizes]
+        pairs = [(source, sink) for source in engines for sink in engines if (source, sink) != (home, home)]
+        measured += [bench.copy(source, sink, profile.sizes[-1], often, say) for source, sink in pairs]
+        where = {"provider": home.endpoint.provider.value, "fidelity": home.endpoint.fidelity.value}
+        beside = [testkit.identify(engine.endpoint) for engine in engines[1:] for testkit in (engine.testkit,)]
+        where |= {"beside": ", ".join(f"{i.product} {i.version}" for i in beside)} if beside else {}
+        return Benchmark(profile.name, often, home.testkit.identify(home.endpoint), where, tuple(measured))
+
+
+def _provider(testkit: BenchmarkTestkit) -> Provider:
     providers = testkit.providers()
     if not providers:
         raise UsageError(
@@ -168,11 +239,4 @@ def carry_out(testkit: BenchmarkTestkit, profile: Profile, rounds: int | None, s
             code="benchmark.no_service",
             hint=f"pip install '{testkit.connector.distribution}[local]'",
         )
-    often = rounds or profile.rounds
-    with tempfile.TemporaryDirectory(prefix="dpone-bench-") as name, testkit.service(providers[0]) as endpoint:
-        bench = Bench(testkit, endpoint, Path(name))
-        short = rounds or profile.short_rounds
-        measured = [start_up(bench.folder, short, say), bench.empty_run(short, say)]
-        measured += [bench.copy(rows, often, say) for rows in profile.sizes]
-        where = {"provider": endpoint.provider.value, "fidelity": endpoint.fidelity.value}
-        return Benchmark(profile.name, often, testkit.identify(endpoint), where, tuple(measured))
+    return providers[0]

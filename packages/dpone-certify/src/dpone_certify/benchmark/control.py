@@ -5,25 +5,32 @@ Everything here is plain data, since a connector knows core alone and fulfils th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Protocol, TypeGuard, runtime_checkable
 
-from dpone.connector import Dataset, Target
+from dpone.batch import Format
+from dpone.connector import Dataset, Json, Target
 from dpone.errors import UsageError
 from dpone.registry import TESTKITS
 from dpone.schema import Schema
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable, SinkTestkit, SourceTestkit, Testkit
 from dpone_certify.benchmark.costs import Command, Pipe
+from dpone_certify.benchmark.targets import HOME
 
 
 class Control(Protocol):
-    """The engine's own fastest way to copy a table, and what a benchmark needs beside it."""
+    """The engine's own fastest way to give and to take a table, and what a benchmark needs beside it."""
 
     @property
-    def description(self) -> str:
-        """The control in a line, for the report."""
+    def speaks(self) -> Mapping[Format, tuple[str, str]]:
+        """The formats of its clients, best first, and how each is read and written, in words for the report."""
+        ...
+
+    @property
+    def keys(self) -> str:
+        """How keys are built after the rows, in words that follow; empty where that is no step of its own."""
         ...
 
     def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
@@ -31,21 +38,35 @@ class Control(Protocol):
         ...
 
     def drop(self, endpoint: Endpoint, target: Target) -> None:
-        """There is no such table."""
+        """There is no such table, and nobody remembers one."""
         ...
 
     def prepare(self, endpoint: Endpoint, target: Target, schema: Schema) -> None:
-        """An empty table of this schema, without keys, stands where the control will copy to. Not measured."""
+        """An empty table of this schema stands where the control will copy to. Not measured."""
         ...
 
-    def pipes(
-        self, source: Endpoint, dataset: Dataset, sink: Endpoint, target: Target, schema: Schema
-    ) -> Sequence[Pipe]:
-        """What copies the rows and then builds the same keys, as commands."""
+    def sink_options(self, schema: Schema) -> Mapping[str, Json]:
+        """What a manifest says under `sink:`, so that dpone's table is like the control's."""
+        ...
+
+    def strategy_options(self, schema: Schema) -> Mapping[str, Json]:
+        """What it says under `strategy:` for the same reason, where the source is another engine."""
+        ...
+
+    def reads(self, endpoint: Endpoint, dataset: Dataset, schema: Schema, wire: Format) -> Command:
+        """What writes the rows to its standard output."""
+        ...
+
+    def writes(self, endpoint: Endpoint, target: Target, schema: Schema, wire: Format) -> Command:
+        """What takes the rows from its standard input."""
+        ...
+
+    def finishes(self, endpoint: Endpoint, target: Target, schema: Schema) -> Sequence[Pipe]:
+        """What builds the keys when the rows are there."""
         ...
 
     def constraints(self, endpoint: Endpoint, target: Target) -> frozenset[str]:
-        """The primary key and the required columns of a table, in words that equal tables share."""
+        """The keys and the required columns of a table, in words that equal tables share."""
         ...
 
     def bare(self, endpoint: Endpoint) -> Command:
@@ -75,7 +96,7 @@ def is_benchmarkable(testkit: Testkit) -> TypeGuard[BenchmarkTestkit]:
 
 
 def benchmarkable(say: Callable[[str], None]) -> list[BenchmarkTestkit]:
-    """The installed testkits of engines that can be copied from and to themselves; raises when there is none."""
+    """The installed testkits of engines that can be copied, that of HOME first; raises when there is none."""
     found: list[BenchmarkTestkit] = []
     for point in entry_points(group=TESTKITS):
         try:
@@ -91,4 +112,4 @@ def benchmarkable(say: Callable[[str], None]) -> list[BenchmarkTestkit]:
             code="benchmark.no_control",
             hint="pip install 'dpone-connectors-postgres[local]'",
         )
-    return found
+    return sorted(found, key=lambda testkit: testkit.connector.name != HOME)

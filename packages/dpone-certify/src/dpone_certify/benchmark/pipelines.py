@@ -9,10 +9,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
-from dpone.connector import Dataset, Target
+from dpone.connector import Json
 from dpone.names import print_name
 from dpone.testing.services.endpoint import Endpoint
+from dpone.testing.testkit import Testkit
 from dpone_certify.benchmark.costs import Command
 from dpone_certify.benchmark.shape import CURSOR, KEY
 
@@ -21,6 +23,7 @@ FULL_REFRESH: Mapping[str, object] = {"mode": "full_refresh"}
 INCREMENTAL: Mapping[str, object] = {"mode": "incremental_merge", "key": [KEY], "cursor": {"column": CURSOR}}
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
+_IN_URL = frozenset({"host", "port", "user", "password", "database"})
 _MAIN = "from dpone.cli.root import main; main()"
 
 
@@ -34,24 +37,39 @@ def python(*arguments: str, **more: str) -> Command:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """One end of a manifest: a table of an engine."""
+
+    engine: str
+    name: tuple[str, ...]
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Json]:
+        connection = f"bench_{self.engine}"
+        return {"type": self.engine, "connection": connection, "table": print_name(self.name), **self.options}
+
+
+@dataclass(frozen=True, slots=True)
 class Workplace:
-    """A folder with manifests, and the connection that they name, which reaches commands by their environment alone."""
+    """A folder with manifests, and the connections that they name, which reach commands by their environment alone."""
 
     folder: Path
-    endpoint: Endpoint
-    secret: dict[str, str] = field(init=False, repr=False)
+    secret: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "secret", {"DPONE_CONN_BENCH": self.endpoint.url()})
+    def know(self, testkit: Testkit, endpoint: Endpoint) -> None:
+        """Manifests may name this engine."""
+        given = testkit.connection(endpoint).items()
+        more = {name: value for name, value in given if name not in _IN_URL and value is not None}
+        url = endpoint.url() + (f"?{urlencode(more)}" if more else "")
+        self.secret[f"DPONE_CONN_BENCH_{testkit.connector.name.upper()}"] = url
 
-    def write(self, name: str, dataset: Dataset, target: Target, strategy: Mapping[str, object]) -> str:
+    def write(self, name: str, source: End, sink: End, strategy: Mapping[str, object]) -> str:
         """The manifest is in the folder; its file name."""
-        engine = self.endpoint.connector
         document = {
             "version": 1,
             "name": name,
-            "source": {"type": engine, "connection": "bench", "table": print_name(dataset.name)},
-            "sink": {"type": engine, "connection": "bench", "table": print_name(target.name)},
+            "source": source.document(),
+            "sink": sink.document(),
             "strategy": dict(strategy),
         }
         file = f"{name}.yaml"

@@ -22,6 +22,7 @@ class Target:
     limit: float
 
 
+HOME = "postgres"  # the engine that is measured by itself first, and whose driver an empty run is held against
 START_UP = "start_up"
 EMPTY_RUN = "empty_run"
 
@@ -31,6 +32,17 @@ def copy_of(rows: int) -> str:
     return f"full_refresh_{rows}"
 
 
+def pair_of(source: str, sink: str, rows: int) -> str:
+    """The name of the comparison that copies so many rows from one engine to another, or to the same."""
+    return copy_of(rows) if source == sink == HOME else f"{source}_to_{sink}_{rows}"
+
+
+_MILLION = 1_000_000
+_PG_CH, _CH_PG, _CH_CH = (
+    pair_of(*ends, _MILLION)
+    for ends in (("postgres", "clickhouse"), ("clickhouse", "postgres"), ("clickhouse", "clickhouse"))
+)
+
 TARGETS: tuple[Target, ...] = (
     Target("wall_1m", copy_of(1_000_000), Quantity.WALL_RATIO, 1.0),
     Target("cpu_1m", copy_of(1_000_000), Quantity.CPU_RATIO, 2.9),
@@ -39,4 +51,10 @@ TARGETS: tuple[Target, ...] = (
     Target("memory_100k", copy_of(100_000), Quantity.MEMORY_MB, 120),
     Target("empty_run", EMPTY_RUN, Quantity.WALL_RATIO, 3.0),
     Target("start_up", START_UP, Quantity.WALL_RATIO, 3.0),
+    Target("wall_pg_ch", _PG_CH, Quantity.WALL_RATIO, 1.2),
+    Target("wall_ch_pg", _CH_PG, Quantity.WALL_RATIO, 1.25),
+    Target("wall_ch_ch", _CH_CH, Quantity.WALL_RATIO, 1.2),
+    Target("memory_pg_ch", _PG_CH, Quantity.MEMORY_MB, 150),
+    Target("memory_ch_pg", _CH_PG, Quantity.MEMORY_MB, 150),
+    Target("memory_ch_ch", _CH_CH, Quantity.MEMORY_MB, 150),
 )
