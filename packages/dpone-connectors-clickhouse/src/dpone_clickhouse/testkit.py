@@ -54,7 +54,20 @@ GIVEN = "DPONE_CONN_CLICKHOUSE_LIVE"  # a URL
 _NAMES = Names(longest="n" * 127, too_long="n" * 128)
 _MISSING = frozenset({60, 81})
 # Read by text: Arrow has no such type, or another server would name it differently.
-_BY_TEXT = ("Enum", "UUID", "IPv", "Int128", "Int256", "UInt128", "UInt256", "JSON", "Dynamic", "Variant", "Interval")
+_BY_TEXT = (
+    "BFloat16",
+    "Enum",
+    "UUID",
+    "IPv",
+    "Int128",
+    "Int256",
+    "UInt128",
+    "UInt256",
+    "JSON",
+    "Dynamic",
+    "Variant",
+    "Interval",
+)
 
 _services: dict[int, Service] = {}  # by port, so that a crash finds its service
 

@@ -7,6 +7,7 @@ from dpone_certify.cli.table import CommandTable
 ops = CommandTable(
     "ops",
     commands={
+        "certification-run": ("dpone_certify.cli.certification_run:certification_run", "Carry out the matrix."),
         "benchmark-run": ("dpone_certify.cli.benchmark_run:benchmark_run", "Measure dpone beside a control."),
         "benchmark-baseline": (
             "dpone_certify.cli.benchmark_baseline:benchmark_baseline",

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from dpone_certify.postconditions.options import Key, Row
 
 _NULL = ("null",)
 _NAN = ("nan",)
+_PLAIN = frozenset({int, str, bool, date})  # their own marks; most values are such
 
 
 def mark(value: object) -> object:
     """Something hashable that is equal for values that are the same: NULL is NULL, NaN is NaN, 1.50 is 1.5."""
+    if type(value) in _PLAIN:
+        return value
     if value is None:
         return _NULL
     if is_nan(value):
         return _NAN
     if isinstance(value, datetime) and value.tzinfo is not None:
-        return "instant", value.astimezone(UTC).replace(tzinfo=None)
+        return "instant", value if value.tzinfo is UTC else value.astimezone(UTC)
     if isinstance(value, bytes | bytearray | memoryview):
         return "bytes", bytes(value)
     if isinstance(value, list | tuple):
@@ -36,7 +39,7 @@ def is_nan(value: object) -> bool:
 
 def marks(row: Row, columns: Iterable[str]) -> Key:
     """The row's values in these columns, comparable; a column that the row does not have is NULL."""
-    return tuple(mark(row.get(c)) for c in columns)
+    return tuple([mark(row.get(c)) for c in columns])
 
 
 def alike(left: Row, right: Row, columns: Iterable[str]) -> bool:

@@ -1,0 +1,70 @@
+"""A seeded table of a run: its rows before and after the change, as values and as what comparisons go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dpone.schema import Field, Schema, timestamptz
+from dpone.testing.testkit import Delete, Insert, Mutation, SeedTable, Update
+from dpone_certify.certification import asked, seeded
+from dpone_certify.certification.document import Volume
+from dpone_certify.certification.landed import Speller
+from dpone_certify.certification.seeded import CORE, KEY, WIDE, Row
+from dpone_certify.certification.serving import Served
+from dpone_certify.certification.wide import WideColumn, sparse
+
+_SYSTEM = tuple(Field(name, timestamptz(6)) for name in asked.INTERVAL)
+
+
+@dataclass(slots=True)
+class Source:
+    """A seeded table with its rows before and after the change, as values and as what the comparison goes by."""
+
+    served: Served
+    label: str
+    volume: Volume
+    columns: tuple[WideColumn, ...]
+    sparse: dict[Any, Row] = field(default_factory=dict)
+    before: list[Row] = field(default_factory=list)
+    after: list[Row] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.before = seeded.before(self.volume, self._wide)
+        self.after = seeded.after(self.volume, self._wide)
+
+    def _wide(self, number: int, version: int) -> object:
+        key = (number, version)
+        if key not in self.sparse:
+            self.sparse[key] = sparse(self.columns, number, version, self.volume.seed)
+        return key
+
+    def values(self, row: Mapping[str, object]) -> Row:
+        """The row as it is seeded: what is not named is NULL."""
+        core = {n: v for n, v in row.items() if n != WIDE and v is not None}
+        return {**core, **self.sparse.get(row.get(WIDE), {})}
+
+    def table(self, rows: Iterable[Row] = (), *extra: Field) -> SeedTable:
+        schema = Schema((*CORE, *(c.field for c in self.columns), *extra), (KEY,))
+        reads = self.served.kit.connector.source.reads
+        return SeedTable(self.label, schema, tuple(self.values(row) for row in rows), reads)
+
+    def speller(self, strategy: str, *extra: Field) -> Speller:
+        system = _SYSTEM if strategy == "scd2" else ()
+        return Speller((*CORE, *extra, *system), [c.field for c in self.columns])
+
+    def changes(self) -> list[Mutation]:
+        """What leads from `before` to `after`."""
+        return [
+            *(Delete({KEY: n}) for n in seeded.deleted_ids(self.volume)),
+            *(update(self, row) for row in seeded.updated(self.volume, self._wide)),
+            *(Insert(self.values(row)) for row in seeded.inserted(self.volume, self._wide)),
+        ]
+
+
+def update(source: Source, row: Row, **more: object) -> Update:
+    """All values of the row, those that become NULL too."""
+    emptied = {c.field.name: None for c in source.columns}
+    core = {n: v for n, v in row.items() if n not in {KEY, WIDE}}
+    return Update({KEY: row[KEY]}, {**emptied, **core, **source.sparse[row[WIDE]], **more})
