@@ -182,6 +182,15 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Look at the HTML reports in headless Chromium: $CHROMIUM, or Debian's."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if not (os.environ.get("CHROMIUM") or any(map(shutil.which, names))):
+        session.skip("NO CHROMIUM: the reports were NOT looked at in a browser; apt install chromium, or set CHROMIUM")
+    pytest(session, "packages/dpone-certify/tests/evidence/test_in_chromium.py")
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build every package's sdist and wheel into dist/, and show that each sdist builds the same wheel."""
     dist = ROOT / "dist"

@@ -52,6 +52,7 @@ def release_summary(  # noqa: PLR0913 - one parameter for each of the five, and 
     from dpone_certify.cli.answers import conclude
     from dpone_certify.documents.canonical import canonical, sha256, write
     from dpone_certify.documents.subject import subject
+    from dpone_certify.html.summary import html_of
     from dpone_certify.release.build import gather_release, summary_of_release
     from dpone_certify.release.document import markdown_of, verification_summary
     from dpone_certify.signing.envelope import write_signed
@@ -72,7 +73,9 @@ def release_summary(  # noqa: PLR0913 - one parameter for each of the five, and 
     text, markdown = summary.to_json(), markdown_of(summary)
     written = write_signed(path, text, signer)
     statement = canonical(verification_summary(summary, sha256(text)))
-    for beside, content in {path.with_suffix(".md"): markdown, path.with_suffix(".vsa.json"): statement}.items():
+    texts = {".md": markdown, ".html": html_of(summary, release), ".vsa.json": statement}
+    for suffix, content in texts.items():
+        beside = path.with_suffix(suffix)
         write(beside, content)
         written.append(beside)
     if output_format == "text":

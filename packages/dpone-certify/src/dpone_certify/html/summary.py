@@ -1,0 +1,73 @@
+"""`release_summary.html`: a release for people, its chains as pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dpone_certify.certification.document import CertificationReport
+from dpone_certify.chain.verify import Chain
+from dpone_certify.html.matrix import heat_map
+from dpone_certify.html.page import page
+from dpone_certify.release.document import ReleaseSummary
+from dpone_certify.release.evaluate import Release
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An entry of a chain."""
+
+    number: int
+    release: str
+    files: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    name: str
+    intact: bool
+    said: str
+    boxes: tuple[Box, ...]
+
+
+def html_of(summary: ReleaseSummary, release: Release) -> str:
+    """The summary as one file."""
+    suite = release.suites.get("matrix_certification_suite")
+    reports = (e.document for e in suite.walk()) if suite is not None else ()
+    report = next((d for d in reports if isinstance(d, CertificationReport)), None)
+    map_ = heat_map(report, {}) if report is not None else {"data": {"results": [], "differing": {}}}
+    data = map_.pop("data")
+    return page(
+        f"Release {summary.release_id}",
+        passed=summary.passed,
+        data=data,
+        trust=summary.trust,
+        signed=summary.public_key is not None,
+        subtitle=f"{summary.created_at:%Y-%m-%d %H:%M} UTC, {summary.producer}.",
+        figures=[
+            (f"{sum(i.passed for i in summary.items)} of {len(summary.items)}", "gates passed"),
+            *((p.cases, f"cases on {p.fidelity} ends") for p in summary.proven),
+        ],
+        blockers=summary.blockers,
+        items=summary.items,
+        chains=[_picture(name, chain) for name, chain in release.chains.items() if chain is not None],
+        **map_,
+    )
+
+
+def _picture(name: str, chain: Chain) -> Picture:
+    links = chain.index.entries if chain.index is not None else ()
+    by_id = {entry.release_id: entry for entry in chain.entries}
+    boxes = tuple(
+        Box(
+            link.number,
+            link.release_id,
+            sum(len(root.files) for root in by_id[link.release_id].roots) if link.release_id in by_id else 0,
+            f"{link.digest[:16]}…",
+        )
+        for link in links[-_SHOWN:]
+    )
+    told = "; ".join(f"{b.number}: {b.release}, {b.files} artifacts, {b.digest}" for b in boxes) or "no entry"
+    return Picture(name.replace("_", " "), chain.is_intact, f"{name}: {told}", boxes)
