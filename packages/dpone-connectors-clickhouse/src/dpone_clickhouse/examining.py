@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from dpone.connector import Finding
+from dpone.doctor.clocks import clock
 from dpone_clickhouse.bulk import read_bulk
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.session import Session
 
+_LEAST_FREE = 1 << 30
+_RIGHTS = {
+    "SELECT": "to read and to compare",
+    "INSERT": "to load",
+    "CREATE TABLE": "to stage and to publish",
+    "DROP TABLE": "to remove stages",
+    "ALTER": "to publish partitions, and to mark what was published",
+}
 _ATOMIC = frozenset({"Atomic", "Replicated", "Shared"})
 
 
 def examine(own: Session, config: ClickHouseConfig) -> Sequence[Finding]:
-    """Version, encryption, the HTTP port, and whether tables of the database can be exchanged."""
+    """Version, encryption, clock, the HTTP port, disks, rights, and whether tables of the database can be exchanged."""
     database = CLICKHOUSE.text(config.database)
     engines = own.ask(f"SELECT engine FROM system.databases WHERE name = {database}")  # noqa: S608 - an encoded literal
     engine = engines[0][0] if engines else "none of that name"
@@ -26,4 +36,35 @@ def examine(own: Session, config: ClickHouseConfig) -> Sequence[Finding]:
         Finding(
             "database", ok=engine in _ATOMIC, found=engine, action="tables are exchanged in a database of engine Atomic"
         ),
+        clock(lambda: own.value("SELECT now64(6, 'UTC')").replace(tzinfo=UTC)),
+        *_disks(own),
+        *_rights(own, config.database),
     ]
+
+
+def _disks(own: Session) -> list[Finding]:
+    """Those that say how much is free; an object store does not."""
+    rows = own.ask(
+        "SELECT name, free_space, total_space FROM system.disks WHERE total_space < toUInt64(1) << 62 ORDER BY 1"
+    )
+    return [
+        Finding(
+            f"disk {name}",
+            ok=free >= _LEAST_FREE,
+            found=f"{free / 1e9:,.1f} of {total / 1e9:,.1f} GB free",
+            action="a publication needs room for the partitions that it rebuilds",
+            unless="warning",
+        )
+        for name, free, total in rows
+    ]
+
+
+def _rights(own: Session, database: str) -> list[Finding]:
+    """What a sink needs; for a source, the first is enough."""
+    scope = f"{CLICKHOUSE.quote(database)}.*"
+    found = []
+    for right, purpose in _RIGHTS.items():
+        may = bool(own.value(f"CHECK GRANT {right} ON {scope}"))
+        action = f"GRANT {right} ON {scope}: {purpose}"
+        found.append(Finding(f"may {right}", ok=may, found="yes" if may else "no", action=action, unless="warning"))
+    return found

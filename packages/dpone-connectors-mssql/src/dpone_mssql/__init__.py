@@ -33,4 +33,5 @@ connector = Connector(
         atomic="transaction",
         dialect=lazy("dpone_mssql.dialect:MssqlDialect"),
     ),
+    machine=lazy("dpone_mssql.machine:examine_machine"),
 )

@@ -403,12 +403,17 @@ class KeepsRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `dpone doctor`; `action` says what to do when it is not ok."""
+    """One line of `dpone doctor`; when it is not ok, `unless` says how bad that is, and `action` what to do."""
 
     name: str
     ok: bool
     found: str
     action: str = ""
+    unless: Literal["failed", "warning", "skipped"] = "failed"
+
+    @property
+    def status(self) -> Literal["ok", "failed", "warning", "skipped"]:
+        return "ok" if self.ok else self.unless
 
 
 @runtime_checkable
@@ -495,7 +500,8 @@ class Profile:
 class Connector(Generic[C]):
     """A connector: a value, found under the entry-point group `dpone.connectors`.
 
-    `schemes` are the URL schemes of its connections (`dpone.manifest.urls`); the first is the canonical one.
+    `schemes` are the URL schemes of its connections (`dpone.manifest.urls`); the first is the canonical one. `machine`
+    says what this machine has of what the connector needs: drivers, native clients.
     """
 
     name: str
@@ -506,6 +512,7 @@ class Connector(Generic[C]):
     schemes: tuple[str, ...]
     source: SourceSpec[C] | None = None
     sink: SinkSpec[C] | None = None
+    machine: Callable[[], Sequence[Finding]] | None = None
     api: int = API
 
 
