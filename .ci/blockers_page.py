@@ -50,6 +50,8 @@ FAULTS = {
 # What is put together from parts, in one sentence.
 SAID = {
     "diff.columns_absent.message": "columns that the target does not have",
+    "doctor.failed.message": "what was found instead of what is needed",
+    "doctor.failed.action": "the finding says it",
     "replay.not_executed.action": "the command that it names carries it out",
     "replay.failed.message": "the run ended with the error that follows the colon",
     "replay.failed.action": "look the code up in errors.md",

@@ -36,4 +36,5 @@ connector = Connector(
         adopts=frozenset({Recreate, ReplaceAll}),
         adopts_first=frozenset(OPS) - {Version},  # whose validity the stage does not hold
     ),
+    machine=lazy("dpone_clickhouse.machine:examine_machine"),
 )

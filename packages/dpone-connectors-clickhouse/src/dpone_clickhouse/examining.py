@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 
 from dpone.connector import Finding
@@ -13,7 +13,8 @@ from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.session import Session
 
 _LEAST_FREE = 1 << 30
-_RIGHTS = {
+_TO_READ = {"SELECT": "to read"}
+_TO_WRITE = {
     "SELECT": "to read and to compare",
     "INSERT": "to load",
     "CREATE TABLE": "to stage and to publish",
@@ -23,7 +24,7 @@ _RIGHTS = {
 _ATOMIC = frozenset({"Atomic", "Replicated", "Shared"})
 
 
-def examine(own: Session, config: ClickHouseConfig) -> Sequence[Finding]:
+def examine(own: Session, config: ClickHouseConfig, *, writes: bool) -> Sequence[Finding]:
     """Version, encryption, clock, the HTTP port, disks, rights, and whether tables of the database can be exchanged."""
     database = CLICKHOUSE.text(config.database)
     engines = own.ask(f"SELECT engine FROM system.databases WHERE name = {database}")  # noqa: S608 - an encoded literal
@@ -38,14 +39,14 @@ def examine(own: Session, config: ClickHouseConfig) -> Sequence[Finding]:
         ),
         clock(lambda: own.value("SELECT now64(6, 'UTC')").replace(tzinfo=UTC)),
         *_disks(own),
-        *_rights(own, config.database),
+        *_rights(own, config.database, _TO_WRITE if writes else _TO_READ),
     ]
 
 
 def _disks(own: Session) -> list[Finding]:
     """Those that say how much is free; an object store does not."""
     rows = own.ask(
-        "SELECT name, free_space, total_space FROM system.disks WHERE total_space < toUInt64(1) << 62 ORDER BY 1"
+        "SELECT name, free_space, total_space FROM system.disks WHERE total_space < 4611686018427387904 ORDER BY 1"
     )
     return [
         Finding(
@@ -59,12 +60,12 @@ def _disks(own: Session) -> list[Finding]:
     ]
 
 
-def _rights(own: Session, database: str) -> list[Finding]:
-    """What a sink needs; for a source, the first is enough."""
+def _rights(own: Session, database: str, rights: Mapping[str, str]) -> list[Finding]:
+    """Each by itself, since each is granted by itself."""
     scope = f"{CLICKHOUSE.quote(database)}.*"
     found = []
-    for right, purpose in _RIGHTS.items():
+    for right, purpose in rights.items():
         may = bool(own.value(f"CHECK GRANT {right} ON {scope}"))
         action = f"GRANT {right} ON {scope}: {purpose}"
-        found.append(Finding(f"may {right}", ok=may, found="yes" if may else "no", action=action, unless="warning"))
+        found.append(Finding(f"may {right}", ok=may, found="yes" if may else "no", action=action))
     return found

@@ -9,5 +9,5 @@ from dpone.doctor.clients import client
 
 
 def examine_machine() -> Sequence[Finding]:
-    """dpone itself speaks to the server without the client; people do not."""
+    """The server is spoken to without its client; people want it."""
     return [client("clickhouse-client", "--version", needed_for="looking into a server by hand")]

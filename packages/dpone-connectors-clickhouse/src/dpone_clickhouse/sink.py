@@ -217,7 +217,7 @@ class ClickHouseSink:
 
     def diagnose(self) -> Sequence[Finding]:
         with session(self._config, "sink", timeout=timedelta(seconds=30)) as own:
-            return examine(own, self._config)
+            return examine(own, self._config, writes=True)
 
 
 def _recovered(own: Session, name: Name, books: Books, options: Mapping[str, Json]) -> Marker:

@@ -98,7 +98,7 @@ class ClickHouseSource:
 
     def diagnose(self) -> Sequence[Finding]:
         with session(self.config, "source", timeout=timedelta(seconds=30), settings=READ_ONLY) as own:
-            return examine(own, self.config)
+            return examine(own, self.config, writes=False)
 
     @contextmanager
     def _session(self, request: ReadRequest) -> Iterator[Session]:

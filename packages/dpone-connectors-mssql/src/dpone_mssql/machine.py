@@ -21,7 +21,7 @@ def examine_machine() -> Sequence[Finding]:
 
 
 def _driver() -> Finding:
-    """pyodbc where it loads, which wants the system's unixODBC; otherwise mssql-python, which does not."""
+    """By pyodbc where it loads, which wants the system's unixODBC; otherwise by mssql-python, which does not."""
     why_not = _unloadable("pyodbc")
     if why_not is None:
         return Finding("driver", ok=True, found=f"pyodbc {version('pyodbc')}, since it loads")

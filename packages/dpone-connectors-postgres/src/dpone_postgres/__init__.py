@@ -34,4 +34,5 @@ connector = Connector(
         fates=frozenset({Fate.SCRATCH, Fate.ADOPT}),
         dialect=lazy("dpone_postgres.dialect:PostgresDialect"),
     ),
+    machine=lazy("dpone_postgres.machine:examine_machine"),
 )

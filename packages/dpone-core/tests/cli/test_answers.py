@@ -146,7 +146,12 @@ def test_types_and_the_manifests_schema_are_shown(dpone: Dpone, monkeypatch: pyt
 
 def test_doctor_finds_what_is_wrong(shop: Shop, dpone: Dpone) -> None:
     healthy = dpone("doctor", "--format", "json")
-    assert {f["name"] for f in json.loads(healthy.out)} >= {"python", "dpone-core", "disk", "import name dpone"}
+    assert {f["name"] for f in json.loads(healthy.out)["findings"]} >= {
+        "python",
+        "dpone-core",
+        "disk",
+        "import name dpone",
+    }
     answer = dpone("doctor", "--profile", "memory_local")
     assert answer.code == 1  # no connection of that name
     assert "DPONE_CONN_MEMORY_LOCAL" in answer.out

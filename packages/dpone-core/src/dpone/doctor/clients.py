@@ -24,8 +24,8 @@ def client(program: str, *arguments: str, needed_for: str) -> Finding:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return _broken(name, path, type(error).__name__, needed_for)
-    version = _VERSION.search(answer.stdout + answer.stderr)
-    if version is None:
+    version = _VERSION.search(answer.stdout) or _VERSION.search(answer.stderr)
+    if version is None or (answer.returncode and not answer.stdout):
         return _broken(name, path, f"it ended with {answer.returncode} and named no version", needed_for)
     return Finding(name, ok=True, found=f"{version[0]}, {path}")
 

@@ -1,13 +1,19 @@
-"""The findings as a document that can be sent to whoever helps: `dpone.doctor.v1`, without secrets or user names."""
+"""The findings as a document that can be sent to whoever helps: `dpone.doctor.v1`, without secrets.
+
+`python -m dpone.doctor.diagnosis docs/reference/schemas/doctor.schema.json` publishes its schema.
+"""
 
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Literal
 
 from dpone.connector import Finding
+from dpone.evidence.canonical import canonical
 from dpone.evidence.document import Blocker, Document, Part, now, verdict
 from dpone.evidence.subject import subject
 
@@ -49,3 +55,13 @@ def diagnosis(profile: str, findings: Sequence[Finding]) -> Diagnosis:
         findings=examined,
         **verdict(Blocker(code=f"doctor.failed:{e.name}", message=e.found, action=e.action) for e in failed),
     )
+
+
+def print_schema() -> str:
+    """The JSON Schema of the document, as it is published."""
+    found = Diagnosis.model_json_schema(mode="serialization")
+    return canonical({"$schema": "https://json-schema.org/draft/2020-12/schema", **found})
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(print_schema(), encoding="utf-8")
