@@ -28,7 +28,7 @@ JSON = "certification_report.json"
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("test_artifacts/certification/current"),
     show_default=True,
-    help=f"Where {JSON}, its Markdown, junit.xml and one artifact per case go.",
+    help=f"Where {JSON}, its Markdown and HTML, junit.xml and one artifact per case go.",
 )
 @click.option(
     "--profile",
@@ -81,6 +81,7 @@ def certification_run(
     from dpone_certify.cli.answers import conclude
     from dpone_certify.cli.steps import counting
     from dpone_certify.documents.canonical import write
+    from dpone_certify.html.report import differing_of, html_of
     from dpone_certify.signing.envelope import write_signed
 
     shard_of(asked["shard"])
@@ -110,7 +111,12 @@ def certification_run(
     markdown = markdown_of(report)
     path = artifact_dir / JSON
     written = write_signed(path, report.to_json(), signer)
-    for name, text in {path.with_suffix(".md"): markdown, artifact_dir / "junit.xml": junit_of(report)}.items():
+    beside = {
+        path.with_suffix(".md"): markdown,
+        path.with_suffix(".html"): html_of(report, differing_of(report, artifact_dir)),
+        artifact_dir / "junit.xml": junit_of(report),
+    }
+    for name, text in beside.items():
         write(name, text)
         written.append(name)
     command = shlex.join(["dpone", *sys.argv[1:]]) if sys.argv[1:2] == ["ops"] else "dpone ops certification-run"

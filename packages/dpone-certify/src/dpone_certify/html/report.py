@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from dpone_certify.certification.document import FIDELITIES, CertificationReport, Difference
+from dpone_certify.certification.document import FIDELITIES, BehaviorArtifact, CertificationReport, Difference
+from dpone_certify.documents.reading import read_document
 from dpone_certify.html.matrix import heat_map
 from dpone_certify.html.page import page
 
@@ -32,3 +34,13 @@ def html_of(report: CertificationReport, differing: Mapping[str, Sequence[Differ
         blockers=report.blockers,
         **map_,
     )
+
+
+def differing_of(report: CertificationReport, folder: Path) -> dict[str, tuple[Difference, ...]]:
+    """The rows that differ in each case that did not pass, from the artifacts beside the report."""
+    found: dict[str, tuple[Difference, ...]] = {}
+    for result in report.results:
+        if not result.passed and result.artifact_path is not None:
+            read = read_document("artifact", folder / result.artifact_path, BehaviorArtifact)
+            found[result.case_id] = read.found.differing if read.found is not None else ()
+    return found
