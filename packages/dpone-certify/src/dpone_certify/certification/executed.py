@@ -79,7 +79,9 @@ class Group:
 def certify_group(group: Group, told: Step) -> list[Outcome]:
     """Every case of the group, carried out and compared."""
     source, token = group.source, group.token
-    known = {sample.native: sample.values for sample in source.kit.samples if sample.refused is None}
+    known = {
+        sample.native: sample.values for sample in source.kit.samples if sample.refused is None and sample.nullable
+    }
     columns = tuple(
         wide_columns(
             source.kit.connector, group.kept_by, group.volume.wide_columns, lambda native: known.get(native, ())

@@ -51,10 +51,10 @@ class Speller:
             raise LookupError(f"columns are missing: {sorted(lost)[:5]}; or one too many: {sorted(extra)[:5]}")
         pairs: list[list[tuple[str, str]]] = [[] for _ in range(table.num_rows)]
         for field in self.wide:
-            for n, value in enumerate(python_values(table.column(field.name))):
+            for n, value in enumerate(_values(table.column(field.name))):
                 if value is not None:
                     pairs[n].append((field.name, self._spell(field, value) or ""))
-        core = [[self._spell(f, v) for v in python_values(table.column(f.name))] for f in self.core]
+        core = [[self._spell(f, v) for v in _values(table.column(f.name))] for f in self.core]
         return [(*values, tuple(sparse)) for *values, sparse in zip(*core, pairs, strict=True)]
 
     def _spell(self, field: Field, value: Any) -> str | None:
@@ -82,6 +82,16 @@ class Speller:
             for name, _ in row[-1]:
                 counts[name] += 1
         return list(counts.items())
+
+
+def _values(column: pa.ChunkedArray[Any]) -> list[Any]:
+    """Python values; instants in UTC, since Python takes one of two equal readings of a clock that was set back."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        column = column.cast(pa.timestamp(kind.unit, "UTC"))
+    return python_values(column)
 
 
 def _text(value: Any, of: Type) -> str:

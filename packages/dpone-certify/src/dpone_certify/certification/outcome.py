@@ -64,8 +64,6 @@ class Outcome:
                     state = "passed"
                 case str(detail):
                     pass
-        except DponeError as error:
-            state, detail = "error", f"{error.code}: {error.message}"
         except Exception as error:  # noqa: BLE001 -- a case that breaks must not take the others with it
             state, detail = "error", _told(error)
         seconds = perf_counter() - begun
@@ -84,6 +82,10 @@ class Outcome:
         )
         return state == "passed"
 
+    def broke(self, name: CheckName, error: Exception) -> None:
+        """The check could not be carried out because of this."""
+        self.checks.append(Check(name=name, state="error", detail=_told(error)))
+
     def not_run(self, name: CheckName, why: str) -> None:
         """A check that could not be carried out, which keeps the case from passing."""
         self.checks.append(Check(name=name, state="not_run", detail=why))
@@ -97,7 +99,9 @@ class Outcome:
 
 
 def _told(error: Exception) -> str:
-    """What broke and where; not what was said, which may quote what it was given."""
+    """What broke and where; of a foreign exception not what it says, which may quote what it was given."""
+    if isinstance(error, DponeError):
+        return f"{error.code}: {error.message}"
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"internal error: {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 

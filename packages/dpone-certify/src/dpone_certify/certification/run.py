@@ -137,7 +137,7 @@ def _carried_out(
     todo = [*_groups(order, executed, live), *_chunks(order, [c for c in cases if c not in executed], live)]
     if order.workers <= 1 or len(todo) <= 1:
         for task in todo:
-            yield from tasks.carry_out(task, told, dict(served))
+            yield from tasks.carried_out(task, told, served)
         return
     context = get_context("spawn")
     messages = context.Queue()

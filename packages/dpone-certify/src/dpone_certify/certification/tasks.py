@@ -68,6 +68,17 @@ def carry_out(task: Task, told: Told, served: Mapping[str, Served]) -> list[Outc
     return certify_group(group, lambda case, step: told(case.id, step))
 
 
+def carried_out(task: Task, told: Told, served: Mapping[str, Served]) -> list[Outcome]:
+    """The same, where a source that cannot be filled or changed is an error of each of its cases."""
+    try:
+        return carry_out(task, told, served)
+    except Exception as error:  # noqa: BLE001 -- what a service's driver raises is of any kind, and may not be pickled
+        outcomes = [Outcome(case) for case in task.cases]
+        for outcome in outcomes:
+            outcome.broke("second_load" if task.live.services else "three_computations", error)
+        return outcomes
+
+
 @lru_cache(1)
 def _world(source: str, sinks: tuple[str, ...], volume: Volume) -> contract.World:
     """The rows of one source at a time: the cases of a task share them."""
@@ -86,13 +97,12 @@ def begin(messages: Queue[tuple[str, str] | None]) -> None:
 
 def carry_out_apart(task: Task) -> list[Outcome]:
     """The same in a process of its own."""
-    served = {name: unpacked(data) for name, data in task.live.services.items()}
 
     def told(case: str, step: str) -> None:
         for messages in _messages:
             messages.put((case, step))
 
-    return carry_out(task, told, served)
+    return carried_out(task, told, {name: unpacked(data) for name, data in task.live.services.items()})
 
 
 @contextmanager

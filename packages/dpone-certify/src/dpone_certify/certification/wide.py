@@ -51,7 +51,7 @@ def wide_columns(
         if (of := _read(source, native)) is not None
         and of.kind in _ORDINARY
         and _is_kept(Field("c", of, native=f"{source.name}:{native}"), source, sinks)
-        and (values := tuple(v for v in samples(native) if is_ordinary(v)))
+        and (values := tuple(v for v in samples(native) if is_ordinary(v) and not _is_raw(v, of)))
     ]
     for n in range(many if found else 0):
         native, of, values = found[n % len(found)]
@@ -107,7 +107,9 @@ def is_ordinary(value: object) -> bool:
             return True
         case float() | Decimal():
             return isfinite(value) and (value == 0 or _LEAST < abs(float(value)) < _GREATEST)
-        case str() | bytes():
+        case str():
+            return len(value) <= _LONGEST and "\0" not in value
+        case bytes():
             return len(value) <= _LONGEST
         case date():
             return value.year in _YEARS
@@ -115,6 +117,11 @@ def is_ordinary(value: object) -> bool:
             return len(json.dumps(value, default=str)) <= _LONGEST
         case _:
             return False
+
+
+def _is_raw(value: object, of: Type) -> bool:
+    """Bytes that are no text, in a column that may hold either."""
+    return isinstance(value, bytes) and of.kind is not Kind.BINARY
 
 
 # ----------------------------------------------------------- values by type alone
