@@ -282,7 +282,7 @@ class ShadowPublication:
             if self._saved is not None:
                 entry = self._marker.entries.get(self._spec.pipeline)
                 if entry is not None and entry.stored == self._saved.new:
-                    enter(self._own, self._books, self._spec.pipeline, entry)
+                    enter(self._own, self._books, self._spec.pipeline, entry, self._saved.record)
             hit(RECORD)
             self.drop()
             hit(DROP)

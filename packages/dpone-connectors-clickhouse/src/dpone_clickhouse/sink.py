@@ -13,9 +13,12 @@ from dpone.connector import (
     Fate,
     Finding,
     Json,
+    KeptStage,
     Layout,
     Position,
     SchemaChange,
+    Stage,
+    Staged,
     StageRef,
     StageSpec,
     Stored,
@@ -43,9 +46,12 @@ from dpone_clickhouse.staging import (
     ClickHouseWriter,
     content,
     drop,
+    drop_kept,
     is_tagged,
+    kept_beside,
     staged,
     tables_beside,
+    taken_up,
     why_not_adopted,
     writing,
 )
@@ -57,6 +63,7 @@ from dpone_clickhouse.state import (
     ensure_books,
     enter,
     is_committed,
+    records,
     remember,
 )
 from dpone_clickhouse.storage import create_new, on_cluster
@@ -121,6 +128,31 @@ class ClickHouseSink:
         for column in (*spec.layout.schema.names, *(c.field.name for c in spec.layout.system)):
             CLICKHOUSE.quote(column)
         return staged(self._config, spec)
+
+    def keep_stage(self, stage: Stage, note: Mapping[str, Json]) -> bool:
+        assert isinstance(stage, ClickHouseStage)  # it came from this sink
+        return stage.keep(note)
+
+    def kept_stages(self, target: Target) -> Sequence[KeptStage]:
+        with session(self._config, "sink") as own:
+            found = kept_beside(own, self._name(target))
+        return [KeptStage(k.facts["load_id"], k.facts["pipeline"], k.facts["note"]) for k in found]
+
+    def adopt_stage(self, spec: StageSpec) -> AbstractContextManager[tuple[ClickHouseStage, Staged]]:
+        return taken_up(self._config, spec)
+
+    def drop_stage(self, target: Target, load_id: str) -> None:
+        name = self._name(target)
+        with session(self._config, "sink") as own:
+            for kept in kept_beside(own, name):
+                if kept.facts["load_id"] == load_id:
+                    drop_kept(own, name, kept, target.options)
+
+    def records(self, target: Target, run_id: str | None = None) -> Sequence[Mapping[str, Json]]:
+        books = books_of(self._name(target))
+        with session(self._config, "sink") as own:
+            ensure_books(own, books)
+            return records(own, books, run_id)
 
     def writer(self, stage: StageRef, split: str) -> AbstractContextManager[ClickHouseWriter]:
         return writing(self._config, stage, split)
@@ -221,9 +253,12 @@ class ClickHouseSink:
 
 
 def _recovered(own: Session, name: Name, books: Books, options: Mapping[str, Json]) -> Marker:
-    """The target's marker, with the cache brought after it and no shadow or stage of an earlier run left."""
-    for table in tables_beside(own, name[0], digest_of(name)):
-        drop(own, (name[0], table), options)
+    """The target's marker, with the cache brought after it; of earlier runs only stages that are kept are left."""
+    beside = tables_beside(own, name[0], digest_of(name))
+    kept = kept_beside(own, name) if beside else []
+    for table in beside:
+        if not any(k.owns(table) for k in kept):
+            drop(own, (name[0], table), options)
     found = find_table(own, name)
     marker = Marker() if found is None else read_marker(found.comment)
     known = cached(own, books)
@@ -238,6 +273,9 @@ def _recovered(own: Session, name: Name, books: Books, options: Mapping[str, Jso
             enter(own, books, pipeline, entry)
     for pipeline in known.keys() - marker.entries.keys():
         remember(own, books, pipeline, None)
+    for stage in kept:
+        if is_committed(own, books, stage.facts["load_id"]):
+            drop_kept(own, name, stage, options)
     return marker
 
 

@@ -10,10 +10,11 @@ unknown. A split is written to a table of its own, which a later attempt of the 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -44,6 +45,7 @@ from dpone_clickhouse.lease import digest_of
 from dpone_clickhouse.native import ENGINE
 from dpone_clickhouse.session import Session, session
 from dpone_clickhouse.shadows import make_empty, refuse_unfit
+from dpone_clickhouse.state import books_of, is_committed
 from dpone_clickhouse.storage import on_cluster
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 _FORMATS = {CH_NATIVE: "Native", PG_TEXT: "TabSeparated", ARROW: "ArrowStream"}
 _SETTINGS = {"max_partitions_per_insert_block": 0, "flatten_nested": 0}  # a load may fill any number of partitions
 _RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
+_SEALED = "dpone sealed stage, do not edit: "
 LEFTOVER = re.compile(r"_dpone_([0-9a-f]{16})_(raw|live|dead|present|shadow|delta|rest)_[0-9a-f]{12}(_[0-9a-f]{12})?")
 
 TAGS: tuple[Field, ...] = tuple(
@@ -122,6 +125,10 @@ class Sealing:
     dead: str | None = None
     present: str | None = None
 
+    @property
+    def tables(self) -> frozenset[str | None]:
+        return frozenset((self.live, self.dead, self.present))
+
 
 @dataclass(slots=True)
 class ClickHouseStage:
@@ -132,6 +139,7 @@ class ClickHouseStage:
     base: Table | None  # the target as it was when the stage was made
     becomes_target: bool
     sealed: Sealing | None = field(default=None)
+    is_kept: bool = False
 
     @property
     def ref(self) -> StageRef:
@@ -211,6 +219,48 @@ class ClickHouseStage:
                 attach(self.own, self._name(_RAW), split)
                 drop(self.own, split, {})
 
+    def keep(self, note: Mapping[str, Json]) -> bool:
+        """The raw table says in its comment that the stage is sealed, and how.
+
+        False for one that becomes the target: its comment is the marker's place.
+        """
+        if self.becomes_target:
+            return False
+        assert self.sealed is not None  # the runner keeps sealed stages
+        parts = [p for p in (_LIVE, _DEAD, _PRESENT) if self._table(p) in self.sealed.tables]
+        facts = {
+            "load_id": self.spec.load_id,
+            "pipeline": self.spec.pipeline,
+            "note": note,
+            "survey": asdict(self.sealed.survey),
+            "parts": parts,
+        }
+        comment = CLICKHOUSE.text(_SEALED + json.dumps(facts, separators=(",", ":")))
+        with translated("sink", self.own.label):
+            self.own.run(f"ALTER TABLE {self._table(_RAW)} MODIFY COMMENT {comment}")
+        self.is_kept = True
+        return True
+
+    def take_up(self, facts: Json) -> Staged:
+        """The stage is sealed as an earlier process left it; what its tables hold now."""
+        parts = facts["parts"]
+        dead, present = (self._table(part) if part in parts else None for part in (_DEAD, _PRESENT))
+        survey = Survey(**facts["survey"])
+        self.sealed = Sealing(survey, self._table(_LIVE if _LIVE in parts else _RAW), dead, present)
+        self.is_kept = True
+        tables = (self._table(_RAW), self.sealed.live, dead, present)
+        with translated("sink", self.own.label):
+            received, live, gone, there = (
+                0 if table is None else int(self.own.value(f"SELECT COUNT(*) FROM {table}")) for table in tables
+            )
+        return Staged(received, live, gone, there, cleared=survey.cleared)
+
+    def end(self) -> None:
+        """All tables of the stage are gone, unless they are kept for a load that is not committed."""
+        if self.is_kept and not is_committed(self.own, books_of(self.target), self.spec.load_id):
+            return
+        self.close()
+
     def _fill(self, part: str, fields: tuple[Field, ...], query: str) -> int:
         self._create(part, fields)
         self.own.run(f"INSERT INTO {self._table(part)} {query}")
@@ -280,9 +330,53 @@ def staged(config: ClickHouseConfig, spec: StageSpec) -> Iterator[ClickHouseStag
         except BaseException:
             with suppress(DponeError), session(config, "sink") as fresh:  # the first error is the one to tell
                 stage.own = fresh
-                stage.close()
+                stage.end()
             raise
-        stage.close()
+        stage.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A sealed stage that an earlier process left, by what it noted in the comment of its raw table."""
+
+    mark: str
+    facts: Json
+
+    def owns(self, table: str) -> bool:
+        return table.endswith(f"_{self.mark}") or f"_{self.mark}_" in table
+
+
+def kept_beside(own: Session, target: Name) -> list[Kept]:
+    """The sealed stages of this target that were kept."""
+    prefix = f"_dpone_{digest_of(target)}_{_RAW}_"
+    rows = own.ask(
+        f"SELECT name, comment FROM system.tables WHERE database = {CLICKHOUSE.text(target[0])} "
+        f"AND startsWith(name, {CLICKHOUSE.text(prefix)}) AND startsWith(comment, {CLICKHOUSE.text(_SEALED)})"
+    )
+    return [Kept(name.removeprefix(prefix), json.loads(comment.removeprefix(_SEALED))) for name, comment in rows]
+
+
+def drop_kept(own: Session, target: Name, kept: Kept, options: Mapping[str, Json]) -> None:
+    for name in tables_beside(own, target[0], digest_of(target)):
+        if kept.owns(name):
+            drop(own, (target[0], name), options)
+
+
+@contextmanager
+def taken_up(config: ClickHouseConfig, spec: StageSpec) -> Iterator[tuple[ClickHouseStage, Staged]]:
+    """The kept stage of an earlier process; in the end its tables are gone if its load is committed."""
+    target = full_name(spec.target.name, config.database)
+    with session(config, "sink") as own:
+        (kept,) = [k for k in kept_beside(own, target) if k.facts["load_id"] == spec.load_id]
+        stage = ClickHouseStage(spec, own, target, kept.mark, None, becomes_target=False)
+        try:
+            yield stage, stage.take_up(kept.facts)
+        except BaseException:
+            with suppress(DponeError), session(config, "sink") as fresh:  # as above
+                stage.own = fresh
+                stage.end()
+            raise
+        stage.end()
 
 
 class ClickHouseWriter:

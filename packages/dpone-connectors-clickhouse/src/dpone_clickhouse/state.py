@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dpone.connector import Position, Stored
+from dpone.connector import Json, Position, Stored
 from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.strategies import Read
@@ -36,7 +36,10 @@ _CHUNKS = (
     f"(target String, plan String, chunk String, last Bool, load_id String, {_AT}) "
     "ENGINE = MergeTree ORDER BY (target, plan, at)"
 )
-SHAPES: Mapping[str, tuple[str, ...]] = {STATE: (_STATE,), LOADS: (_LOADS,), CHUNKS: (_CHUNKS,)}
+_RECORDED = _LOADS.replace("run_id String, ", "run_id String, record String, ")
+SHAPES: Mapping[str, tuple[str, ...]] = {STATE: (_STATE,), LOADS: (_LOADS, _RECORDED), CHUNKS: (_CHUNKS,)}
+# What leads a table that is there from each shape to the next.
+_STEPS: Mapping[str, tuple[str, ...]] = {LOADS: ("ADD COLUMN IF NOT EXISTS record String AFTER run_id",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,10 @@ def ensure_books(session: Session, books: Books) -> None:
                 code="state.newer_version",
                 hint="pip install --upgrade dpone-connectors-clickhouse",
             )
+        for step in _STEPS.get(name, ())[int(number) - 1 :]:
+            session.run(f"ALTER TABLE {books.table(name)} {step}")
+        if int(number) < len(shapes):
+            session.run(f"ALTER TABLE {books.table(name)} MODIFY COMMENT '{_MARK}{len(shapes)}'")
 
 
 def cached(session: Session, books: Books) -> dict[str, Stored]:
@@ -112,10 +119,14 @@ def remember(session: Session, books: Books, pipeline: str, stored: Stored | Non
     )
 
 
-def enter(session: Session, books: Books, pipeline: str, entry: Entry) -> None:
-    """The cache and the ledger hold what the marker's entry says."""
+def enter(
+    session: Session, books: Books, pipeline: str, entry: Entry, record: Mapping[str, Json] | None = None
+) -> None:
+    """The cache and the ledger hold what the marker's entry says; its record is not in the marker, and may be lost."""
+    told = json.dumps(record) if record else ""
     for load_id in dict.fromkeys((entry.stored.load_id, *entry.appended)):
-        _insert(session, books, LOADS, ("load_id", "pipeline", "run_id"), load_id, pipeline, entry.run_id)
+        loaded = (load_id, pipeline, entry.run_id, told)
+        _insert(session, books, LOADS, ("load_id", "pipeline", "run_id", "record"), *loaded)
     if entry.chunk is not None:
         chunk = entry.chunk
         given = (chunk.plan, chunk.id, chunk.last, entry.stored.load_id)
@@ -132,6 +143,15 @@ def _insert(session: Session, books: Books, name: str, columns: tuple[str, ...],
 def is_committed(session: Session, books: Books, load_id: str) -> bool:
     condition = f"{books.here} AND load_id = {CLICKHOUSE.text(load_id)}"
     return bool(session.value(f"SELECT count() FROM {books.table(LOADS)} WHERE {condition}"))
+
+
+def records(session: Session, books: Books, run_id: str | None) -> list[Mapping[str, Json]]:
+    """The records of committed loads, the newest first."""
+    which = "" if run_id is None else f" AND run_id = {CLICKHOUSE.text(run_id)}"
+    rows = session.ask(
+        f"SELECT record FROM {books.table(LOADS)} WHERE {books.here}{which} AND record != '' ORDER BY at DESC"
+    )
+    return [json.loads(record) for (record,) in rows]
 
 
 def committed_chunks(session: Session, books: Books, plan: str) -> frozenset[str]:

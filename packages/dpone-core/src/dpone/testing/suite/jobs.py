@@ -20,6 +20,7 @@ from dpone.connector import (
     Commit,
     CreateTarget,
     Fate,
+    Json,
     Layout,
     Lease,
     Position,
@@ -232,6 +233,8 @@ class Attempt:
         chunk: Chunk | None = None,
         *,
         believed: tuple[Stored | None] | None = None,
+        run_id: str | None = None,
+        record: Mapping[str, Json] | None = None,
     ) -> tuple[Applied, Stored]:
         """The stage is in the target with its position; `believed` is what the load takes the state to be."""
         (expected,) = believed or (self.lease.stored,)
@@ -245,7 +248,7 @@ class Attempt:
             after = _count(publication.measure((Rows(),)))
             refuse_wrong_count(before, applied.counts, after)
             hit("after_reconcile")
-            publication.save_position(Commit(expected, new, f"run-{self.load.id}", chunk))
+            publication.save_position(Commit(expected, new, run_id or f"run-{self.load.id}", chunk, record or {}))
             hit("after_save_position")
             publication.commit()
             hit("after_commit")
