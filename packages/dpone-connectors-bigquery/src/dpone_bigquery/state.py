@@ -39,10 +39,12 @@ SHAPES: Mapping[str, Sequence[_Columns]] = {
             "forgotten": "BOOL",
             "marker": "STRING",
             "entry": "STRING",  # what is to be entered once the marker is there: run, chunk, appended loads
-            "at": "TIMESTAMP",
+            "entered_at": "TIMESTAMP",
         },
     ),
-    LOADS: ({"target": "STRING", "load_id": "STRING", "pipeline": "STRING", "run_id": "STRING", "at": "TIMESTAMP"},),
+    LOADS: (
+        {"target": "STRING", "load_id": "STRING", "pipeline": "STRING", "run_id": "STRING", "entered_at": "TIMESTAMP"},
+    ),
     CHUNKS: (
         {
             "target": "STRING",
@@ -50,7 +52,7 @@ SHAPES: Mapping[str, Sequence[_Columns]] = {
             "chunk": "STRING",
             "last": "BOOL",
             "load_id": "STRING",
-            "at": "TIMESTAMP",
+            "entered_at": "TIMESTAMP",
         },
     ),
 }
@@ -109,9 +111,9 @@ class Books:
     def chunks(self, plan: str) -> str:
         """A query of the chunks of a plan since its last one was committed."""
         here = f"{self.here} AND plan = {BIGQUERY.text(plan)}"
-        last = f"SELECT MAX(at) FROM {self.table(CHUNKS)} WHERE {here} AND last"
+        last = f"SELECT MAX(entered_at) FROM {self.table(CHUNKS)} WHERE {here} AND last"
         since = f"COALESCE(({last}), TIMESTAMP '1970-01-01 00:00:00+00:00')"
-        return f"SELECT DISTINCT chunk FROM {self.table(CHUNKS)} WHERE {here} AND NOT last AND at > {since}"
+        return f"SELECT DISTINCT chunk FROM {self.table(CHUNKS)} WHERE {here} AND NOT last AND entered_at > {since}"
 
     def promised(self, marker: str) -> str:
         """A query of the row that waits for this marker."""

@@ -88,7 +88,9 @@ class Warehouse:
         self, statement: str, at: Name, *, id_: str | None = None, session: str | None = None, opens: bool = False
     ) -> Answer:
         """The statement is carried out, in this session if one is named; with `opens` in a new one."""
-        config = bigquery.QueryJobConfig(use_query_cache=False, create_session=opens or None)
+        config = bigquery.QueryJobConfig(use_query_cache=False)
+        if opens:
+            config.create_session = True
         if self.config.maximum_bytes_billed is not None:
             config.maximum_bytes_billed = self.config.maximum_bytes_billed
         if session is not None:

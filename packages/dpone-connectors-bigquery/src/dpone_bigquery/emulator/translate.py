@@ -42,6 +42,8 @@ def translate(tree: exp.Expression, default: str | None, lookup: Lookup, variabl
             variable.replace(exp.Literal.string(variables[variable.this.name]))
     for cast in list(tree.find_all(exp.Cast)):
         _exact(cast)
+    for parsed in list(tree.find_all(exp.ParseJSON)):
+        parsed.replace(exp.cast(parsed.this, "JSON", dialect="duckdb"))  # DuckDB's function rounds numbers
     for comparison in list(tree.find_all(exp.EQ, exp.NEQ, *_ORDERED)):
         _by_ieee(comparison, floats)
     return tree.sql(dialect="duckdb")
