@@ -35,9 +35,8 @@ class ParquetFile:
         self._waiting = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """The batch will be in the file. Small ones wait for each other: a row group each would double the file."""
-        arrays = [fitted(c, f) for c, f in zip(batch.columns, self._fields, strict=True)]
-        self._held.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        """The batch will be in the file. Small ones wait for each other, to be made fit and written together."""
+        self._held.append(batch)
         self._waiting += batch.num_rows
         self.rows += batch.num_rows
         if self._waiting >= ROW_GROUP:
@@ -45,7 +44,9 @@ class ParquetFile:
 
     def _write(self) -> None:
         if self._held:
-            self._writer.write_table(pa.Table.from_batches(self._held), row_group_size=ROW_GROUP)
+            table = pa.Table.from_batches(self._held)
+            columns = [fitted(c, f) for c, f in zip(table.columns, self._fields, strict=True)]
+            self._writer.write_table(pa.table(columns, schema=self._schema), row_group_size=ROW_GROUP)
         self._held, self._waiting = [], 0
 
     @property
@@ -72,16 +73,15 @@ def column_type(of: Type) -> pa.DataType:
             return arrow_type(of)
 
 
-def fitted(column: pa.Array[Any], field: Field) -> pa.Array[Any]:
+def fitted(column: Any, field: Field) -> Any:
     """The column in its type; a value that does not fit is an error."""
     wanted = column_type(field.type)
     if column.type == wanted:
         return column
     try:
-        made: pa.Array[Any] = _cast(column, wanted, field.type)
+        return _cast(column, wanted, field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OverflowError, ValueError) as error:
         raise unfit(field, error) from None
-    return made
 
 
 def _cast(column: Any, wanted: pa.DataType, of: Type) -> Any:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from dpone.connector import (
     CreateTarget,
@@ -36,6 +37,9 @@ from dpone_bigquery.recovering import recover
 from dpone_bigquery.staging import BigQueryStage, BigQueryWriter, Sealing, is_tagged, load_of, staged, writing
 from dpone_bigquery.state import Books, ensure_books, read_known, script
 from dpone_bigquery.warehouse import Warehouse, connected
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 
 @contextmanager
@@ -136,7 +140,7 @@ class BigQuerySink:
         with connected(self._config) as warehouse:
             name = warehouse.full_name(spec.target.name)
             table = find_target(warehouse, name)
-            reads = "" if table is None else warehouse.bytes_of(_reading(name, spec), name)
+            reads = None if table is None else warehouse.bytes_of(_reading(name, table, spec), name)
         recreates = any(isinstance(op, Recreate) for op in spec.program)
         creates = any(isinstance(c, CreateTarget) for c in changes)
         anew = creates or (recreates and table is not None and not is_of_layout(table, spec.layout))
@@ -196,6 +200,8 @@ def _drop_leftovers(warehouse: Warehouse, name: Name) -> None:
             warehouse.drop(name.named(table))
 
 
-def _reading(name: Name, spec: StageSpec) -> str:
-    names = ", ".join(BIGQUERY.quote(f.name) for f in fields_of(spec.layout))
-    return f"SELECT {names} FROM {name.sql}" if names else f"SELECT 1 FROM {name.sql}"  # noqa: S608 - all quoted
+def _reading(name: Name, table: bigquery.Table, spec: StageSpec) -> str:
+    """A query that reads what a program may read of the target: the columns that are loaded and are there."""
+    loaded = {f.name for f in fields_of(spec.layout)}
+    names = ", ".join(BIGQUERY.quote(c.name) for c in table.schema if c.name in loaded) or "1"
+    return f"SELECT {names} FROM {name.sql}"  # noqa: S608 - all quoted
