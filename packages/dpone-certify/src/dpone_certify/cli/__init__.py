@@ -8,6 +8,10 @@ ops = CommandTable(
     "ops",
     commands={
         "certification-run": ("dpone_certify.cli.certification_run:certification_run", "Carry out the matrix."),
+        "integration-matrix-report": (
+            "dpone_certify.cli.integration_matrix_report:integration_matrix_report",
+            "Merge the parts of a matrix run into one report.",
+        ),
         "benchmark-run": ("dpone_certify.cli.benchmark_run:benchmark_run", "Measure dpone beside a control."),
         "benchmark-baseline": (
             "dpone_certify.cli.benchmark_baseline:benchmark_baseline",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dpone_certify.certification.document import Profile
 
 PROFILES = ("mock_contract", "mock_local", "vendor_live")
-JSON = "certification_report.json"
 
 
 @click.command("certification-run")
@@ -28,7 +27,7 @@ JSON = "certification_report.json"
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("test_artifacts/certification/current"),
     show_default=True,
-    help=f"Where {JSON}, its Markdown and HTML, junit.xml and one artifact per case go.",
+    help="Where the report as JSON, Markdown and HTML, junit.xml and one artifact per case go.",
 )
 @click.option(
     "--profile",
@@ -74,15 +73,13 @@ def certification_run(
     from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX
     from dpone_certify.certification.artifact import write_artifact
     from dpone_certify.certification.document import Selection
-    from dpone_certify.certification.report import junit_of, markdown_of
+    from dpone_certify.certification.report import markdown_of
     from dpone_certify.certification.run import Order, carry_out, cores
     from dpone_certify.certification.selecting import refuse_unknown, selected, shard_of
     from dpone_certify.certification.volume import volume_of
     from dpone_certify.cli.answers import conclude
+    from dpone_certify.cli.report_files import write_report
     from dpone_certify.cli.steps import counting
-    from dpone_certify.documents.canonical import write
-    from dpone_certify.html.report import differing_of, html_of
-    from dpone_certify.signing.envelope import write_signed
 
     shard_of(asked["shard"])
     chosen = Selection.model_validate({name: asked[name] for name in Selection.model_fields})
@@ -108,18 +105,8 @@ def certification_run(
 
     with counting(len(selected(matrix, chosen))) as told:
         report = carry_out(order, say, told)
-    markdown = markdown_of(report)
-    path = artifact_dir / JSON
-    written = write_signed(path, report.to_json(), signer)
-    beside = {
-        path.with_suffix(".md"): markdown,
-        path.with_suffix(".html"): html_of(report, differing_of(report, artifact_dir)),
-        artifact_dir / "junit.xml": junit_of(report),
-    }
-    for name, text in beside.items():
-        write(name, text)
-        written.append(name)
+    written = write_report(report, artifact_dir, signer)
     command = shlex.join(["dpone", *sys.argv[1:]]) if sys.argv[1:2] == ["ops"] else "dpone ops certification-run"
     written.append(write_artifact(report, command, warnings, written))
     click.echo(f"executed: {report.executed_count}, contract: {report.contract_count}", err=True)
-    conclude(report, markdown, output_format, written)
+    conclude(report, markdown_of(report), output_format, written)
