@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dpone import events
 from dpone.compile import compile_plan
-from dpone.connector import Dataset, Discovers, Explains, Layout, Sink, Source
+from dpone.connector import Dataset, Discovers, Explains, KeepsRecords, Layout, Sink, Source
 from dpone.errors import DponeError, PlanError
 from dpone.keeping import label_of
 from dpone.manifest import Manifest, SourceEnd, Stream
@@ -237,6 +237,26 @@ def resume(
     return engine.resume(
         run_id, manifest=manifest, select=select, yes=yes, artifact_dir=artifact_dir, observers=observers
     )
+
+
+def ledger(
+    manifest: str | Path | Manifest, *, select: Sequence[str] = (), run_id: str | None = None
+) -> list[dict[str, Any]]:
+    """The records of committed loads that the sinks of the manifest hold, each stream's newest first."""
+    found: list[dict[str, Any]] = []
+    for stream in loaded(manifest, select).streams:
+        end = stream.sink
+        assert end.connector.sink is not None  # the loader refuses a stream whose connector is no sink
+        with end.connector.sink.open(end.connection.resolve()) as sink:
+            if not isinstance(sink, KeepsRecords):
+                raise PlanError(
+                    f"the ledger of {end.type} keeps no records",
+                    code="plan.no_records",
+                    hint="`dpone runs list` shows those of this machine",
+                )
+            records = sink.records(end.options.target(), run_id)
+        found += [dict(record) for record in records if record["pipeline"] == stream.name]
+    return found
 
 
 def sweep(

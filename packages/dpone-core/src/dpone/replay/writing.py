@@ -114,15 +114,23 @@ def _blockers(
             for o in operations
             if o.status != "done"
         ]
-    red = [("replay.rows_differ", c.name, str(c.expected), str(c.actual)) for c in counted if not c.passed]
-    red += [("replay.status_differs", c.name, c.expected, c.actual) for c in found if not c.passed]
     blockers += [
         Blocker(
-            code=f"{code}:{name}",
-            message=f"expected {expected}, found {actual}",
+            code=f"replay.rows_differ:{c.name}",
+            message=f"expected {c.expected} rows, found {c.actual}",
             action="compare source and target by `dpone diff`",
         )
-        for code, name, expected, actual in red
+        for c in counted
+        if not c.passed
+    ]
+    blockers += [
+        Blocker(
+            code=f"replay.status_differs:{c.name}",
+            message=f"expected {c.expected}, found {c.actual}",
+            action="look at the run and at what is stored: `dpone runs show`, `dpone state show`",
+        )
+        for c in found
+        if not c.passed
     ]
     return blockers
 
