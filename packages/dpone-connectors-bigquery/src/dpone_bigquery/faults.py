@@ -35,7 +35,9 @@ def translated(label: str) -> Iterator[None]:
             code="sink.login_refused",
             hint="`gcloud auth application-default login`, or `auth: key` with `credentials_file` in the connection",
         ) from None
-    except (RequestException, exceptions.RetryError, OSError, TimeoutError):
+    except TimeoutError:  # of our own patience with a job; that of a request is an error of requests
+        raise _timeout(label, "timeout") from None
+    except (RequestException, exceptions.RetryError, OSError):
         raise unreachable(label) from None
 
 

@@ -89,6 +89,7 @@ class Warehouse:
     ) -> Answer:
         """The statement is carried out, in this session if one is named; with `opens` in a new one."""
         config = bigquery.QueryJobConfig(use_query_cache=False)
+        config.job_timeout_ms = self.config.job_timeout * 1000
         if opens:
             config.create_session = True
         if self.config.maximum_bytes_billed is not None:
@@ -152,6 +153,7 @@ class Warehouse:
             write_disposition="WRITE_TRUNCATE" if truncates else "WRITE_APPEND",
             create_disposition="CREATE_IF_NEEDED",
         )
+        config.job_timeout_ms = self.config.job_timeout * 1000
         parquet = bigquery.ParquetOptions()  # type: ignore[no-untyped-call]  # the library leaves it open
         parquet.enable_list_inference = True
         config.parquet_options = parquet
