@@ -12,6 +12,10 @@ ops = CommandTable(
             "dpone_certify.cli.integration_matrix_report:integration_matrix_report",
             "Merge the parts of a matrix run into one report.",
         ),
+        "connector-certification": (
+            "dpone_certify.cli.connector_certification:connector_certification",
+            "Run the conformance suite of each connector.",
+        ),
         "benchmark-run": ("dpone_certify.cli.benchmark_run:benchmark_run", "Measure dpone beside a control."),
         "benchmark-baseline": (
             "dpone_certify.cli.benchmark_baseline:benchmark_baseline",
