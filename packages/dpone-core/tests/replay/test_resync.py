@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dpone import api
 from dpone.errors import DponeError
 from dpone.replay.evidence import ReplayEvidence
-from dpone.replay.scope import Keys, Partition, Range, Scope, Whole
+from dpone.replay.scope import Keys, Partition, Range, Scope, Whole, read_keys, spell_key
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.store import open_store
 from dpone.testing.shop import AT, MANIFEST, Dpone, Shop
@@ -183,6 +185,25 @@ def test_the_command_plans_and_does_and_leaves_evidence(shop: Shop, dpone: Dpone
     spoil(shop)
     assert dpone(*shlex.split(done.reproduction_command)[1:]).code == 0
     assert texts(shop.landed())[3] == "v3"
+
+
+def test_many_keys_are_named_by_a_file_beside_the_evidence(shop: Shop, dpone: Dpone) -> None:
+    assert api.run("orders.yaml").succeeded
+    spoil(shop)
+    keys = tuple((n,) for n in range(150))
+    evidence = api.resync("orders.yaml", Keys(keys), run_id="r1")
+    assert "--keys-from .dpone/replay/resync_r1_keys.txt" in evidence.reproduction_command
+    assert dpone(*shlex.split(f"{evidence.reproduction_command} --yes")[1:]).code == 0
+    assert texts(shop.landed()) == GOOD
+
+
+@given(st.lists(st.text(min_size=1) | st.integers(), min_size=1, max_size=3))
+def test_a_key_that_is_spelled_is_read_again(values: list[object]) -> None:
+    key = tuple(values)
+    text = spell_key(key)
+    assert "\n" not in text
+    (found,) = read_keys([text])
+    assert [str(value) for value in found] == [str(value) for value in values]
 
 
 @pytest.mark.parametrize(

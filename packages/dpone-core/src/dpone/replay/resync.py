@@ -16,6 +16,7 @@ from dpone import events
 from dpone.api import REPLAYS, RUNS, digest, loaded, new_run_id, run_stream
 from dpone.connector import Explains, Lease, Publication
 from dpone.errors import DataError, DponeError, StateError, UsageError
+from dpone.evidence.canonical import write
 from dpone.manifest import Manifest, Stream
 from dpone.names import print_name
 from dpone.observe.listening import listening
@@ -24,11 +25,13 @@ from dpone.publishing import publish, rehearse
 from dpone.replay.account import Account
 from dpone.replay.evidence import ReplayEvidence
 from dpone.replay.relanding import Part, plan_resync
-from dpone.replay.scope import Scope, describe, options_of
+from dpone.replay.scope import Keys, Scope, describe, options_of, spell_key
 from dpone.replay.writing import Heading, evidence_of, write_evidence
 from dpone.runner import Run, load_id_of, load_of, settle_stored, tell_lease
 from dpone.signals import interruptible
 from dpone.staging import Ready, stage_load
+
+TYPED_KEYS = 100  # in a command line
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def resync(
             str(found.path or found.name),
             "--select",
             stream.name,
-            *options_of(scope),
+            *_naming(scope, artifact_dir / f"resync_{run_id}_keys.txt"),
             *_allowing(allow_empty),
         ),
     )
@@ -92,6 +95,14 @@ def resync(
     if error is not None:
         raise error
     return evidence
+
+
+def _naming(scope: Scope, path: Path) -> tuple[str, ...]:
+    """The words of the command that name the scope; more keys than a person types are in a file beside the evidence."""
+    if not isinstance(scope, Keys) or len(scope.keys) <= TYPED_KEYS:
+        return options_of(scope)
+    write(path, "".join(f"{spell_key(key)}\n" for key in scope.keys))
+    return ("--keys-from", str(path))
 
 
 def _allowing(allow_empty: bool) -> tuple[str, ...]:  # noqa: FBT001 - a word of the command, or none

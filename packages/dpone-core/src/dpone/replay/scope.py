@@ -79,18 +79,19 @@ def options_of(scope: Scope) -> tuple[str, ...]:
         case Range(column=column, lo=lo, hi=hi):
             return ("--range", column, _spelled(lo), _spelled(hi))
         case Keys(keys=keys):
-            return tuple(word for key in keys for word in ("--key", _written(key)))
+            return tuple(word for key in keys for word in ("--key", spell_key(key)))
 
 
-def _written(key: tuple[object, ...]) -> str:
-    """The spelling that `read_key` reads back."""
-    if len(key) == 1 and not str(plain(key[0])).startswith("["):
-        return _spelled(key[0])
+def spell_key(key: tuple[object, ...]) -> str:
+    """The spelling that `read_key` reads back, in one line."""
+    text = _spelled(key[0])
+    if len(key) == 1 and text == text.strip() and text and not text.startswith("[") and text.isprintable():
+        return text
     return json.dumps(plain(key), ensure_ascii=False)
 
 
 def _spelled(value: object) -> str:
-    return str(plain(value))
+    return json.dumps(value) if isinstance(value, bool) else str(plain(value))
 
 
 def parts(plan: Plan, scope: Scope) -> tuple[Where, ...]:
