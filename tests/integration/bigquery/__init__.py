@@ -1,1 +1,0 @@
-"""Pipelines into BigQuery, and what they send to it."""

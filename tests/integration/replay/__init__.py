@@ -1,1 +1,0 @@
-"""Replay on clients that are injected into the process, and on an embedded PostgreSQL."""
