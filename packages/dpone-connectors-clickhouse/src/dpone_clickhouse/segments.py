@@ -106,6 +106,9 @@ class ClickHouseSegments:
         self._side: Side = side
         self._queries = queries
         self._written = written
+        self._settings = {**(queries.extent.dataset.options.get("settings") or {}), **_SETTINGS}
+        if queries.extent.timeout is not None:
+            self._settings["max_execution_time"] = max(1, round(queries.extent.timeout.total_seconds()))
         self.nbytes = 0
         self.digest = None  # its MD5 is fast
 
@@ -133,7 +136,7 @@ class ClickHouseSegments:
 
     def _ask(self, query: str) -> Iterator[tuple[str | None, ...]]:
         rest = b""
-        for piece in read_bulk(self._config, f"{query} FORMAT TabSeparated", _SETTINGS, _PIECE, self._side):
+        for piece in read_bulk(self._config, f"{query} FORMAT TabSeparated", self._settings, _PIECE, self._side):
             self.nbytes += len(piece)
             *lines, rest = (rest + piece).split(b"\n")
             yield from map(_texts, lines)

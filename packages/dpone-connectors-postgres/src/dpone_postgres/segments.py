@@ -152,7 +152,7 @@ def _whole(value: object) -> int | None:
 @contextmanager
 def segmented(connections: Connections, extent: Extent) -> Iterator[PostgresSegments]:
     """The extent, as it is at one moment."""
-    with connections.session() as connection:
+    with connections.session(timeout=extent.timeout) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         subject = subject_of(connection, ReadRequest(extent.dataset, Read.SCAN, (), ARROW))
         queries = SegmentQueries(POSTGRES, PostgresSpells(), extent, subject.schema, subject.source)

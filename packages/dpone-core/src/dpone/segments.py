@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -67,6 +68,7 @@ class Extent:
     key: tuple[str, ...]
     where: Where = ()
     axis: str | None = None
+    timeout: timedelta | None = None  # of a statement
 
 
 @dataclass(frozen=True, slots=True)

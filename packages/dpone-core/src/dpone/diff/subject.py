@@ -141,6 +141,7 @@ class Subject:
             tuple(names[name] for name in self.key),
             self.source_where,
             names[axis.name] if axis else None,
+            self.plan.limits.statement_timeout,
         )
 
     def target_extent(self) -> Extent:
@@ -151,6 +152,7 @@ class Subject:
             self.key,
             self.target_where,
             axis.name if axis else None,
+            self.plan.limits.statement_timeout,
         )
 
 
