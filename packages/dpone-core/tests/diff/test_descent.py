@@ -169,3 +169,14 @@ def test_one_difference_among_many_rows_is_found_by_few_of_them(key: tuple[str, 
     assert len(differences) == (2 if "v" in key else 1)
     assert sum(both.fetched) < 40
     assert both.source.questions < 12  # type: ignore[attr-defined]  # it counts
+
+
+@given(width=st.integers(1, 2**63), parts=st.integers(1, 10_000))
+def test_a_grid_has_as_many_parts_as_it_should_and_its_finer_ones_fit(width: int, parts: int) -> None:
+    grid = descent._grid(width, parts, hashed=False)
+    assert grid.step == 1 or parts <= width // grid.step < 2 * parts + 1
+    while grid.step > 1:
+        finer = grid.finer()
+        assert finer.step < grid.step
+        assert grid.step % finer.step == 0, "a finer segment would reach over the edge of a coarser one"
+        grid = finer
