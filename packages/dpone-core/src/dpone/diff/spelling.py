@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from math import isfinite
@@ -157,11 +157,15 @@ def written(text: str | None, of: Type) -> int | float | bool | str | None:
 
 def spell_as(value: Any, of: Type) -> str | None:
     """The text of a value that was read here, whichever shape the engine gave it: nested ones as JSON."""
-    if value is None:
-        return None
-    if of.kind is Kind.JSON or of.items:
-        return json.dumps(_nested(value, of), sort_keys=True, ensure_ascii=False)
-    return spell(value, form_of(of))
+    return speller(of)(value)
+
+
+def speller(of: Type) -> Callable[[Any], str | None]:
+    """What spells the values of a column of this type."""
+    if of.kind is not Kind.JSON and not of.items:
+        form = form_of(of)
+        return lambda value: spell(value, form)
+    return lambda value: None if value is None else json.dumps(_nested(value, of), sort_keys=True, ensure_ascii=False)
 
 
 def _nested(value: Any, of: Type) -> Any:

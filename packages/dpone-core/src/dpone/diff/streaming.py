@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from dpone.batch import ARROW, Batch
 from dpone.connector import Column, Connector, Dataset, ReadRequest, Source
-from dpone.diff.spelling import spell_as
+from dpone.diff.spelling import speller
 from dpone.diff.subject import Compared, Difference, Subject, Texts
 from dpone.errors import PlanError
 from dpone.plan import PlannedColumn
@@ -35,6 +35,7 @@ class Rows:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
+        self._key_places = subject.key_places
         self._kept = sqlite3.connect("", isolation_level=None)  # a file without a name, readable by its owner alone
         self._kept.execute("CREATE TABLE rows (side INTEGER, key TEXT, digests BLOB)")
         self.counts = [0, 0]
@@ -55,7 +56,7 @@ class Rows:
         self._kept.execute("COMMIT")
 
     def _entry(self, side: int, row: Texts) -> tuple[int, str, bytes]:
-        key = tuple(row[i] for i in self._subject.key_places)
+        key = tuple(row[i] for i in self._key_places)
         self.null_keys[side] += self._subject.keyed and None in key
         return side, json.dumps(key, ensure_ascii=True), b"".join(map(_digest, row))
 
@@ -88,7 +89,7 @@ def _cut(digests: bytes) -> Texts:
 
 def spelled(data: pa.RecordBatch, columns: Sequence[Compared]) -> Iterator[Texts]:
     """The rows of a batch as texts, in the order of the columns."""
-    texts = [[spell_as(value, c.type) for value in _values(data.column(c.name))] for c in columns]
+    texts = [map(speller(c.type), _values(data.column(c.name))) for c in columns]
     return zip(*texts, strict=True)
 
 
