@@ -13,10 +13,14 @@ import psycopg
 import pytest
 
 import dpone
+from dpone.connector import Dataset
 from dpone.diff.comparing import Options, diff
 from dpone.diff.report import StreamDiff
+from dpone.manifest import from_url
+from dpone.segments import Extent, Form, Spelled
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.services.postgres import EmbeddedPostgres
+from dpone_clickhouse import connector as clickhouse_connector
 from dpone_clickhouse.embedded import EmbeddedClickHouse
 
 TO_CLICKHOUSE = pytest.mark.integration_clickhouse
@@ -216,3 +220,64 @@ def test_what_has_no_common_text_is_compared_row_by_row(target: Database, shop: 
     shop.ask("UPDATE lists SET words = ARRAY['b'] WHERE id = 50")
     stream = compared()
     assert [(dict(d.key), d.columns) for d in stream.different] == [({"id": 50}, ("words",))]
+
+
+def test_what_the_next_run_reads_waits(target: Database, shop: Database) -> None:
+    loaded(target, "things", "{mode: xmin, key: [region, id]}")
+    assert compared().equal
+    shop.ask("UPDATE things SET price = 5 WHERE id = 1500")
+    shop.ask("DELETE FROM things WHERE id = 1501")
+    stream = compared()
+    assert (stream.waiting, stream.missing, stream.different) == (1, (), ())
+    assert [key["id"] for key in stream.extra] == [1501]
+
+
+def test_changes_in_the_log_are_differences_until_they_are_read(target: Database, shop: Database) -> None:
+    loaded(target, "things", "{mode: cdc, key: [region, id], deletes: soft}")
+    assert compared().equal
+    shop.ask("DELETE FROM things WHERE id = 1501")
+    assert [key["id"] for key in compared().extra] == [1501]
+    assert dpone.run("m.yaml").succeeded
+    assert compared().equal
+    shop.ask("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
+
+
+@TO_CLICKHOUSE
+def test_a_write_meanwhile_is_noticed_and_a_merge_is_none(in_clickhouse: Database) -> None:
+    in_clickhouse.ask("CREATE TABLE t (id Int64) ENGINE = MergeTree ORDER BY id")
+    in_clickhouse.ask("INSERT INTO t SELECT number FROM numbers(10)")
+    in_clickhouse.ask("INSERT INTO t SELECT number + 10 FROM numbers(10)")
+    extent = Extent(Dataset((in_clickhouse.name, "t")), (Spelled("id", Form.NUMBER),), ("id",), axis="id")
+    with (
+        clickhouse_connector.sink.open(from_url(in_clickhouse.url, clickhouse_connector).resolve()) as sink,
+        sink.segments(extent) as segments,
+    ):
+        assert segments.shape().rows == 20
+        in_clickhouse.ask("OPTIMIZE TABLE t FINAL")
+        assert segments.is_steady()
+        in_clickhouse.ask("INSERT INTO t VALUES (100)")
+        assert segments.is_steady() is False
+
+
+@TO_CLICKHOUSE
+def test_clickhouse_to_postgres(in_clickhouse: Database, shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_clickhouse.ask(
+        "CREATE TABLE facts (id UInt64, d Decimal(38, 9), at DateTime64(3), s LowCardinality(Nullable(String)), "
+        "e Enum8('a' = 1, 'b' = 2), day Date, f Float32, ip IPv4, u UUID) ENGINE = MergeTree ORDER BY id"
+    )
+    in_clickhouse.ask(
+        "INSERT INTO facts SELECT number * 1000000007, number / 3, toDateTime64('2024-01-01 00:00:00', 3) + number * 1.5"
+        ", if(number % 4 = 0, NULL, toString(number % 9)), if(number % 2, 'a', 'b'), toDate('2024-01-01') + number % 400"
+        ", number / 7, toIPv4('10.0.0.1'), generateUUIDv4() FROM numbers(3000)"
+    )
+    monkeypatch.setenv("DPONE_CONN_FACTS", in_clickhouse.url)
+    monkeypatch.setenv("DPONE_CONN_DWH", shop.url)
+    Path("m.yaml").write_text(
+        "version: 1\nname: facts\nsource: {type: clickhouse, connection: facts, table: facts}\n"
+        "sink: {type: postgres, connection: dwh, table: raw.facts}\nstrategy: {mode: snapshot_diff, key: [id]}\n"
+    )
+    assert dpone.run("m.yaml").succeeded
+    stream = compared()
+    assert (stream.equal, stream.method, stream.steady) == (True, "checksums", True), stream
+    shop.ask("UPDATE raw.facts SET e = 'c' WHERE id = 1000000007")
+    assert [(dict(d.key), d.columns) for d in compared().different] == [({"id": 1_000_000_007}, ("e",))]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dpone.diff import comparing
+from dpone.testing.memory.segments import MemorySegments
 from dpone.testing.shop import AT, MANIFEST, Dpone, Shop
 from dpone.testing.testkit import Delete, Insert, Update
 
@@ -251,3 +252,16 @@ def test_a_repair_needs_all_keys_and_the_strategys_own(shop: Shop, dpone: Dpone)
     answer = dpone("diff", "orders.yaml", "--repair", "--yes")
     assert (answer.code, "replay.no_key" in answer.err) == (2, True), answer.err
     assert shop.landed() == before
+
+
+def test_a_table_that_was_written_meanwhile_does_not_pass(
+    shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.write(manifest("{mode: snapshot_diff, key: [id]}"))
+    assert dpone("run", "orders.yaml", "--quiet").code == 0
+    monkeypatch.setattr(MemorySegments, "is_steady", lambda _: False)
+    code, stream = compare(dpone)
+    assert (code, stream["steady"], keys(stream)) == (1, False, ([], [], []))
+    assert "compare again" in dpone("diff", "orders.yaml").out
+    monkeypatch.setattr(MemorySegments, "is_steady", lambda _: None)
+    assert (compare(dpone)[0], compare(dpone)[1]["steady"]) == (0, None)

@@ -22,7 +22,13 @@ from dpone.evidence.canonical import write
 @select_option
 @click.option("--key", multiple=True, metavar="COLUMN", help="What tells rows apart, if not the strategy's key.")
 @click.option("--skip", multiple=True, metavar="COLUMN", help="A column that is not compared; may be repeated.")
-@click.option("--limit", default=LIMIT, show_default=True, help="End after so many differing keys; 0 finds all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=LIMIT,
+    show_default=True,
+    help="End after so many differing keys; 0 finds all.",
+)
 @click.option("--repair", is_flag=True, help="Land the differing keys again, as `dpone resync` does; shown, not done.")
 @click.option("--yes", is_flag=True, help="With --repair: really do it, and compare again.")
 @artifact_dir_option
