@@ -22,6 +22,7 @@ from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.services.postgres import EmbeddedPostgres
 from dpone_clickhouse import connector as clickhouse_connector
 from dpone_clickhouse.embedded import EmbeddedClickHouse
+from dpone_clickhouse.sink import connect as open_clickhouse
 
 TO_CLICKHOUSE = pytest.mark.integration_clickhouse
 ROWS = 3000
@@ -248,10 +249,8 @@ def test_a_write_meanwhile_is_noticed_and_a_merge_is_none(in_clickhouse: Databas
     in_clickhouse.ask("INSERT INTO t SELECT number FROM numbers(10)")
     in_clickhouse.ask("INSERT INTO t SELECT number + 10 FROM numbers(10)")
     extent = Extent(Dataset((in_clickhouse.name, "t")), (Spelled("id", Form.NUMBER),), ("id",), axis="id")
-    with (
-        clickhouse_connector.sink.open(from_url(in_clickhouse.url, clickhouse_connector).resolve()) as sink,
-        sink.segments(extent) as segments,
-    ):
+    config = from_url(in_clickhouse.url, clickhouse_connector).resolve()
+    with open_clickhouse(config) as sink, sink.segments(extent) as segments:
         assert segments.shape().rows == 20
         in_clickhouse.ask("OPTIMIZE TABLE t FINAL")
         assert segments.is_steady()
@@ -266,9 +265,9 @@ def test_clickhouse_to_postgres(in_clickhouse: Database, shop: Database, monkeyp
         "e Enum8('a' = 1, 'b' = 2), day Date, f Float32, ip IPv4, u UUID) ENGINE = MergeTree ORDER BY id"
     )
     in_clickhouse.ask(
-        "INSERT INTO facts SELECT number * 1000000007, number / 3, toDateTime64('2024-01-01 00:00:00', 3) + number * 1.5"
-        ", if(number % 4 = 0, NULL, toString(number % 9)), if(number % 2, 'a', 'b'), toDate('2024-01-01') + number % 400"
-        ", number / 7, toIPv4('10.0.0.1'), generateUUIDv4() FROM numbers(3000)"
+        "INSERT INTO facts SELECT number * 1000000007, number / 3, toDateTime64('2024-01-01 00:00:00', 3) + number, "
+        "if(number % 4 = 0, NULL, toString(number % 9)), if(number % 2, 'a', 'b'), toDate('2024-01-01') + number % 99, "
+        "number / 7, toIPv4('10.0.0.1'), generateUUIDv4() FROM numbers(3000)"
     )
     monkeypatch.setenv("DPONE_CONN_FACTS", in_clickhouse.url)
     monkeypatch.setenv("DPONE_CONN_DWH", shop.url)
