@@ -32,6 +32,7 @@ _KINDS = {
 }
 
 
+_MOST_ARGUMENTS = 99  # of a function, beside the separator
 # Kinds whose own hash is equal only for what is the same value; 30 days equal a month, and a jsonb 1.0 equals 1.
 _BY_VALUE = frozenset(
     {
@@ -79,6 +80,9 @@ class PostgresSpells:
         return f"octet_length({text}) || ':' || {text}"
 
     def joined(self, texts: Sequence[str]) -> str:
+        if len(texts) > _MOST_ARGUMENTS:
+            parts = [texts[at : at + _MOST_ARGUMENTS] for at in range(0, len(texts), _MOST_ARGUMENTS)]
+            return self.joined([self.joined(part) for part in parts])
         return f"concat_ws('|', {', '.join(texts)})"
 
     def hashed(self, text: str) -> str:

@@ -107,6 +107,22 @@ def test_segments_are_cut_by_the_hash_of_the_key(source: SourceRig) -> None:
     assert finer.keys() <= {0, 1, 10, 11}
 
 
+def test_wide_rows(source: SourceRig) -> None:
+    names = [f"c{n}" for n in range(230)]
+    schema = Schema((Field("id", INT64, nullable=False), *(Field(name, INT64) for name in names)), key=("id",))
+    rows = [{"id": n, **{name: n if place % 10 == n else None for place, name in enumerate(names)}} for n in range(4)]
+    seeded = source.seed(schema, rows)
+    columns = tuple(Spelled(f.name, Form.NUMBER, alike=True) for f in schema)
+    with opened(seeded, Extent(seeded.dataset, columns, ("id",), axis="id")) as segments:
+        found = list(segments.rows(EVERYTHING))
+        totals = segments.checksums((Span(0, 4),), 1, hashed=False, own=False)
+        if segments.digest is not None:
+            assert segments.checksums((Span(0, 4),), 1, hashed=False, own=True).keys() == set(range(4))
+    assert folded(dict(totals)) == defined(
+        found, [Form.NUMBER] * len(columns), {row: int(row[0] or 0) for row in found}
+    )
+
+
 def test_a_filter_and_a_key_with_null(source: SourceRig) -> None:
     if not source.spec_of_source.pushes_where:
         pytest.skip(f"core filters the rows of {source.connector.name}")
