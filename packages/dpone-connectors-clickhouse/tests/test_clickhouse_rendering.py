@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from dpone.ops import DeleteKeys, Hard, Program, Recreate, Upsert
 from dpone.schema import FLOAT32, UUID, Field, Schema, decimal, timestamptz
 from dpone.stage import Sealing
 from dpone.strategies import Read
-from dpone_clickhouse import ClickHouseConfig, ClickHouseSink
+from dpone_clickhouse import ClickHouseConfig, ClickHouseSink, catalog
 from dpone_clickhouse.arrow_stream import fitted
 from dpone_clickhouse.catalog import was_written
 from dpone_clickhouse.dialect import CLICKHOUSE
@@ -65,6 +66,45 @@ def test_a_replicated_table_of_a_cluster_is_rendered() -> None:
     assert text.endswith("SETTINGS allow_nullable_key = 1")
 
 
+def test_a_table_that_keeps_versions_is_rendered() -> None:
+    text = made(engine="replacing", ttl=None, partition_by=None)
+    assert text.endswith(
+        "`_dpone_version` UInt64 DEFAULT 1, `_dpone_deleted` UInt8 DEFAULT 0) "
+        "ENGINE = ReplacingMergeTree(`_dpone_version`, `_dpone_deleted`) ORDER BY (`id`)"
+    )
+    replicated = made(engine="replacing", replicated=True)
+    assert "ENGINE = ReplicatedReplacingMergeTree(`_dpone_version`, `_dpone_deleted`) PARTITION BY" in replicated
+    unkeyed = replace(LAYOUT, schema=replace(LAYOUT.schema, key=()))
+    fields = (*LAYOUT.schema, replace(LAYOUT.schema["id"], name="_dpone_deleted"))
+    taken = replace(LAYOUT, schema=Schema(fields, ("id",)))
+    options: list[tuple[Layout, dict[str, Any], str]] = [
+        (unkeyed, {}, "sink.versions_need_key"),
+        (LAYOUT, {"order_by": ("state",)}, "sink.versions_need_key"),
+        (taken, {}, "sink.reserved_column"),
+    ]
+    for layout, more, code in options:
+        with pytest.raises(DponeError) as refused:
+            create_new(("raw", "orders"), layout, {"engine": "replacing", **more})
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "storage, is_versioned",
+    [
+        ("ReplacingMergeTree(_dpone_version, _dpone_deleted) ORDER BY id", True),
+        ("ReplicatedReplacingMergeTree('/p', '{replica}', _dpone_version, _dpone_deleted) ORDER BY id", True),
+        ("ReplacingMergeTree(ver) ORDER BY id", False),
+        ("MergeTree ORDER BY (_dpone_version, _dpone_deleted)", False),
+    ],
+)
+def test_a_table_is_known_by_the_arguments_of_its_engine(storage: str, *, is_versioned: bool) -> None:
+    added = (Field(name, read("UInt64"), nullable=False) for name in ("_dpone_version", "_dpone_deleted"))
+    columns = tuple(catalog.Stored(field, "", "") for field in (*LAYOUT.schema, *added))
+    table = catalog.Table(("d", "t"), "u", storage.partition("(")[0].partition(" ")[0], storage, "", columns)
+    assert table.keeps_versions is is_versioned
+    assert len(table.fields) == (3 if is_versioned else 5)
+
+
 def explained(program: Program, *, new: bool, **options: object) -> list[str]:
     target = Target(("raw", "orders"), options)
     names = LAYOUT.schema.names
@@ -79,6 +119,8 @@ def test_every_definition_of_a_publication_goes_to_the_cluster() -> None:
             definitions = [li for li in lines if li.startswith(("CREATE", "ALTER", "EXCHANGE", "RENAME", "DROP"))]
             assert len(definitions) == 3, lines
             assert all("ON CLUSTER `c`" in line for line in definitions)
+    told = explained((Upsert(("id",)),), new=True, engine="replacing")
+    assert any(line.startswith("-- the table keeps versions: newer ones are added") for line in told)
     assert explained((Upsert(("id",)),), new=False)[-1] == "EXCHANGE TABLES `raw`.`shadow` AND `raw`.`orders`"
 
 

@@ -15,6 +15,9 @@ from dpone_clickhouse.typemap import read
 
 Name = tuple[str, str]  # database and table
 
+VERSION, DELETED = "_dpone_version", "_dpone_deleted"  # of a row, see `versions`
+VERSIONED = ("ReplacingMergeTree", "ReplicatedReplacingMergeTree", "SharedReplacingMergeTree")
+
 _COMPUTED = frozenset({"MATERIALIZED", "ALIAS", "EPHEMERAL"})  # columns that nobody inserts
 
 
@@ -39,9 +42,15 @@ class Table:
     columns: tuple[Stored, ...]
 
     @property
+    def keeps_versions(self) -> bool:
+        """It is one of the tables of `versions`: the arguments of its engine say so."""
+        return self.engine in VERSIONED and f"{VERSION}, {DELETED})" in self.storage.replace("`", "")
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """The columns that hold inserted values."""
-        return tuple(c.field for c in self.columns if c.kind not in _COMPUTED)
+        hidden = {VERSION, DELETED} if self.keeps_versions else set()
+        return tuple(c.field for c in self.columns if c.kind not in _COMPUTED and c.field.name not in hidden)
 
     @property
     def layout(self) -> Layout:
@@ -154,12 +163,16 @@ def fingerprint(session: Session, name: Name) -> Fingerprint:
     return {p: (int(block), int(version), int(count)) for p, block, version, count in rows}
 
 
-def was_written(before: Fingerprint, now: Fingerprint) -> bool:
-    """Somebody inserted, deleted or changed rows in between. A merge keeps the rows and invents no block number."""
+def was_written(before: Fingerprint, now: Fingerprint, *, merges_rows: bool = False) -> bool:
+    """Somebody inserted, deleted or changed rows in between. A merge keeps the rows and invents no block number.
+
+    Where the engine `merges_rows`, it may keep fewer.
+    """
     if before.keys() != now.keys():
         return True
     for partition, (block, version, rows) in before.items():
         later_block, later_version, later_rows = now[partition]
-        if later_block > block or later_rows != rows or later_version > max(version, block):
+        lost = later_rows > rows if merges_rows else later_rows != rows
+        if later_block > block or lost or later_version > max(version, block):
             return True
     return False

@@ -66,6 +66,11 @@ class Ttl(Model):
 class ClickHouseSink(TableSink):
     """A table, and how it is stored where dpone makes it."""
 
+    engine: Literal["merge_tree", "replacing"] = Field(
+        default="merge_tree",
+        description="how a new table keeps rows: merge_tree, one of each; replacing, versions of which the newest "
+        "counts, so that a load adds rows and rebuilds nothing, and every reader must say FINAL",
+    )
     replicated: StrictBool = Field(default=False, description="true makes the table replicated")
     cluster: Text | None = Field(default=None, description="the cluster on which tables are made (ON CLUSTER)")
     order_by: Names | None = Field(default=None, description="the sorting key; the strategy's key unless given")

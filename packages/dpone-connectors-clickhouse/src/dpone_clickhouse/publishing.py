@@ -43,6 +43,7 @@ from dpone_clickhouse.shadows import make_copy, make_empty, refuse_unfit
 from dpone_clickhouse.staging import ClickHouseStage, attach, drop, new_mark, partitions, table_beside
 from dpone_clickhouse.state import books_of, enter, is_committed
 from dpone_clickhouse.storage import fields_of, on_cluster
+from dpone_clickhouse.versions import MERGED, overlay, wants_versions
 
 CLONE, BUILD, MARK, EXCHANGE, RECORD, DROP = STEPS = (
     "publish.clone",  # the shadow has the target's rows in the new layout
@@ -94,8 +95,14 @@ class ShadowPublication:
                 self._begun = fingerprint(self._own, self._target)
                 self._marker = read_marker(self._base.comment)
                 self._current = self._target
+            if self._keeps_versions:
+                self._own.client.settings |= MERGED
             if self._spec.fate is not Fate.ADOPT:
                 self._make_shadow()
+
+    @property
+    def _keeps_versions(self) -> bool:
+        return wants_versions(self._options) if self._base is None else self._base.keeps_versions
 
     def _make_shadow(self) -> None:
         """The shadow is there. One that a stage may become waits for what sealing says of the stage."""
@@ -175,6 +182,12 @@ class ShadowPublication:
 
     def _rebuild(self, made: Rebuild) -> Counts:
         """Rows that are added or come back wait beside the shadow until those that go are gone."""
+        if self._keeps_versions:
+            with self._beside("delta") as delta:
+                changed = self._changed(made, made.back) if made.back is not None else ""
+                counts = overlay(self._own, self._shadow, delta, self._columns, made, changed)
+                attach(self._own, self._shadow, delta)
+            return counts
         touched: dict[str, int] = {}
         if made.gone is not None:
             query = f"SELECT t._partition_id, count() FROM {made.rows} WHERE {made.gone} GROUP BY 1"
@@ -303,7 +316,7 @@ class ShadowPublication:
             self._save_late_rows()
 
     def _is_written(self, name: Name) -> bool:
-        return was_written(self._begun, fingerprint(self._own, name))
+        return was_written(self._begun, fingerprint(self._own, name), merges_rows=self._keeps_versions)
 
     def _save_late_rows(self) -> None:
         """Somebody wrote in the instant before the exchange: his rows are in the old table, which is kept for him."""

@@ -43,7 +43,8 @@ def subject_of(session: Session, request: ReadRequest, database: str) -> Subject
         query = dataset.query.strip().rstrip(";")
         return Subject(describe_query(session, query), query=query)
     found = readable_table(session, full_name(dataset.name, database))
-    return Subject(Schema(found.fields), found.name, final=bool(dataset.options.get("final")))
+    is_final = found.keeps_versions or bool(dataset.options.get("final"))
+    return Subject(Schema(found.fields), found.name, final=is_final)
 
 
 def selected(subject: Subject, columns: Sequence[Column]) -> tuple[Field, ...]:

@@ -25,9 +25,9 @@ _REFUSED_ALTER = frozenset({44, 524})  # ILLEGAL_COLUMN, ALTER_OF_COLUMN_IS_FORB
 
 def refuse_unfit(own: Session, base: Table, options: Mapping[str, Json]) -> None:
     """Raises when the target cannot be replaced by a shadow."""
-    if base.engine not in PLAIN_ENGINES:
+    if base.engine not in PLAIN_ENGINES and not base.keeps_versions:
         raise PlanError(
-            f"{print_name(base.name)} is a {base.engine}; dpone publishes into MergeTree tables alone",
+            f"{print_name(base.name)} is a {base.engine}; dpone publishes into tables of MergeTree and its own",
             code="sink.not_a_table",
             hint="name a table of the engine MergeTree: others change rows by themselves, or cannot be exchanged",
         )
@@ -92,7 +92,7 @@ def make_copy(
             assert isinstance(change, AddColumn)
             own.run(CLICKHOUSE.add_column(table + cluster, change.field))
         return
-    _remodel(own, shadow, base, layout, options)
+    _remodel(own, shadow, base, layout, options)  # of the rows, the newest versions go over alone
     names = CLICKHOUSE.names([f.name for f in base.fields])
     own.run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {target}")
 

@@ -67,6 +67,7 @@ from dpone_clickhouse.state import (
     remember,
 )
 from dpone_clickhouse.storage import create_new, on_cluster
+from dpone_clickhouse.versions import wants_versions
 
 
 @contextmanager
@@ -206,12 +207,24 @@ class ClickHouseSink:
             lines.append(f"CREATE TABLE {shadow}{cluster} AS {target}")
         else:
             lines += [f"CREATE TABLE {shadow}{cluster} CLONE AS {target}", *(f"-- {change}" for change in changes)]
+        with_versions = self._keeps_versions(name, spec, created=created)
+        if with_versions:
+            lines.append("-- the table keeps versions: newer ones are added, nothing is rebuilt, readers say FINAL")
         for op in spec.program:
             made = rebuild(op, load)
-            if made.gone not in {None, "1"}:
+            if made.gone not in {None, "1"} and with_versions:
+                lines.append(f"-- add a version of each row in {made.rows} WHERE {made.gone}")
+            elif made.gone not in {None, "1"}:
                 lines.append(f"-- rebuild the partitions of rows in {made.rows} WHERE {made.gone}")
             lines += [f"INSERT INTO {shadow} ({CLICKHOUSE.names(a.columns)}) {a.query}" for a in made.added]
         return [*lines, *last]
+
+    def _keeps_versions(self, name: Name, spec: StageSpec, *, created: bool) -> bool:
+        if created or not wants_versions(spec.target.options):
+            return wants_versions(spec.target.options)
+        with session(self._config, "sink") as own:
+            base = find_table(own, name)
+        return base is not None and base.keeps_versions
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with session(self._config, "sink") as own:

@@ -47,6 +47,7 @@ from dpone_clickhouse.session import Session, session
 from dpone_clickhouse.shadows import make_empty, refuse_unfit
 from dpone_clickhouse.state import books_of, is_committed
 from dpone_clickhouse.storage import on_cluster
+from dpone_clickhouse.versions import UNMERGED, wants_versions
 
 if TYPE_CHECKING:
     from dpone_clickhouse.arrow_stream import ArrowStream
@@ -90,7 +91,7 @@ def drop(own: Session, name: Name, options: Mapping[str, Json]) -> None:
 
 def partitions(own: Session, name: Name) -> list[str]:
     """The ids of the partitions that hold rows."""
-    rows = own.ask(f"SELECT DISTINCT _partition_id FROM {CLICKHOUSE.table(name)}")
+    rows = own.ask(f"SELECT DISTINCT _partition_id FROM {CLICKHOUSE.table(name)} {UNMERGED}")
     return sorted(partition for (partition,) in rows)
 
 
@@ -309,6 +310,8 @@ def why_not_adopted(base: Table | None, spec: StageSpec) -> str | None:
     """What stands against a stage that becomes the target; None when nothing does."""
     if not is_sealed_as_it_came(RawStage("", (), tagged=is_tagged(spec)), spec.sealing):
         return "rows are sorted out when the stage is sealed"
+    if base.keeps_versions if base is not None else wants_versions(spec.target.options):
+        return "the target keeps one row of a key, and staged rows are all counted"
     if spec.target.options.get("ttl") or (base is not None and " TTL " in base.storage):
         return "the server itself removes rows of the target, and would remove staged ones"
     return None

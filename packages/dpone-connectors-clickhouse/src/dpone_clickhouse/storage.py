@@ -12,6 +12,7 @@ from dpone.schema import Field
 from dpone_clickhouse.catalog import Name, Table
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.native import parse_native
+from dpone_clickhouse.versions import COLUMNS, DEFINITIONS, refuse_unkeyed, wants_versions
 
 
 def fields_of(layout: Layout) -> tuple[Field, ...]:
@@ -33,6 +34,9 @@ def create_new(name: Name, layout: Layout, options: Mapping[str, Json], comment:
     codecs: Mapping[str, str] = options.get("codecs") or {}
     _refuse_unknown(fields, words, codecs, options)
     columns = [_definition(f, is_low=f.name in words, codec=codecs.get(f.name)) for f in fields]
+    if wants_versions(options):
+        refuse_unkeyed(layout, options)
+        columns += DEFINITIONS
     return create(name, columns, _engine(layout, options), options, comment)
 
 
@@ -68,8 +72,9 @@ def _engine(layout: Layout, options: Mapping[str, Json]) -> str:
     fields = {f.name: f for f in fields_of(layout)}
     keys = list(options.get("order_by") or layout.schema.key)
     partition = options.get("partition_by")
-    engine = "ReplicatedMergeTree" if options.get("replicated") else "MergeTree"
-    parts = [engine]
+    engine = "ReplacingMergeTree" if wants_versions(options) else "MergeTree"
+    arguments = f"({CLICKHOUSE.names(COLUMNS)})" if wants_versions(options) else ""
+    parts = [("Replicated" if options.get("replicated") else "") + engine + arguments]
     if partition:
         of = fields[partition["column"]]
         parts.append(f"PARTITION BY {partition_expression(of, Grain(partition['grain']))}")

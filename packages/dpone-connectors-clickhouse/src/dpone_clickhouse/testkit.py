@@ -41,6 +41,7 @@ from dpone.testing.testkit import (
 from dpone.where import Row
 from dpone_clickhouse import ClickHouseConfig
 from dpone_clickhouse import connector as declared
+from dpone_clickhouse.catalog import DELETED, VERSION
 from dpone_clickhouse.control import CURL, CurlControl
 from dpone_clickhouse.lease import digest_of
 from dpone_clickhouse.native import ENGINE, parse_native, with_null
@@ -70,6 +71,8 @@ _BY_TEXT = (
     "Interval",
 )
 
+_OF_VERSIONS = frozenset({VERSION, DELETED})
+
 _services: dict[int, Service] = {}  # by port, so that a crash finds its service
 
 
@@ -93,6 +96,8 @@ class ClickHouseTestkit:
     alterations: frozenset[type[Alteration]] = frozenset({AddColumn, WidenColumn, RelaxColumn, DropColumn})
     samples: Sequence[Sample] = SAMPLES
     control: CurlControl = CURL  # what dpone is measured beside
+    options: Mapping[str, Json] = field(default_factory=dict)  # of every target
+    final: bool = False  # readers say FINAL
 
     # ------------------------------------------------------------------- service
 
@@ -238,7 +243,7 @@ class ClickHouseTestkit:
     # ---------------------------------------------------------------------- sink
 
     def target(self, endpoint: Endpoint, label: str) -> Target:
-        return Target((endpoint.database or "default", label))
+        return Target((endpoint.database or "default", label), self.options)
 
     def rows(self, endpoint: Endpoint, target: Target) -> pa.Table:
         import pyarrow as pa
@@ -246,8 +251,8 @@ class ClickHouseTestkit:
         name = ".".join(map(_quote, target.name))
         try:
             described = json.loads(_ask(endpoint, f"DESCRIBE TABLE {name} FORMAT JSONCompact"))["data"]
-            columns = ", ".join(_read(column, kind) for column, kind, *_ in described)
-            found = _send(endpoint, f"SELECT {columns} FROM {name} FORMAT ArrowStream")
+            columns = ", ".join(_read(column, kind) for column, kind, *_ in described if column not in _OF_VERSIONS)
+            found = _send(endpoint, f"SELECT {columns} FROM {name}{' FINAL' if self.final else ''} FORMAT ArrowStream")
         except ServerError as error:
             if error.code in _MISSING:
                 raise LookupError(name) from None
@@ -427,3 +432,4 @@ def _read(column: str, kind: str) -> str:
 
 
 testkit = ClickHouseTestkit()
+replacing = ClickHouseTestkit(options={"engine": "replacing"}, final=True)  # the same, with tables that keep versions
