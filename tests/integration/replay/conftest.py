@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def dpone(capsys: pytest.CaptureFixture[str]) -> Dpone:
 def run_id(request: pytest.FixtureRequest, world: World) -> Callable[[], str]:
     """Ids that say which test of which world they are of."""
     numbers = itertools.count(1)
-    name = request.function.__name__.removeprefix("test_")
-    return lambda: f"{world.name}_{name}_{next(numbers):02d}"[:99]
+    name = re.sub(r"[^a-z0-9]+", "_", request.node.name.removeprefix("test_").replace(world.name, "")).strip("_")
+    return lambda: f"{world.name}_{name[:80]}_{next(numbers):02d}"
 
 
 @pytest.fixture
