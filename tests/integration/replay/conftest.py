@@ -55,7 +55,11 @@ def world(request: pytest.FixtureRequest, at_home: Path) -> Iterator[World]:
     if request.param == "injected":
         yield MemoryWorld(at_home)
         return
-    endpoint: Endpoint = request.getfixturevalue("endpoint")
+    yield request.getfixturevalue("postgres_world")
+
+
+@pytest.fixture
+def postgres_world(at_home: Path, endpoint: Endpoint) -> Iterator[PostgresWorld]:
     with psycopg.connect(endpoint.url(), autocommit=True) as db:
         schema = f"t{os.getpid()}_{next(_numbers)}"
         db.execute(f"CREATE SCHEMA {schema}".encode())
@@ -77,11 +81,11 @@ def dpone(capsys: pytest.CaptureFixture[str]) -> Dpone:
 
 
 @pytest.fixture
-def run_id(request: pytest.FixtureRequest, world: World) -> Callable[[], str]:
+def run_id(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Ids that say which test of which world they are of."""
     numbers = itertools.count(1)
-    name = re.sub(r"[^a-z0-9]+", "_", request.node.name.removeprefix("test_").replace(world.name, "")).strip("_")
-    return lambda: f"{world.name}_{name[:80]}_{next(numbers):02d}"
+    name = re.sub(r"[^a-z0-9]+", "_", request.node.name.removeprefix("test_")).strip("_")
+    return lambda: f"{name[:96]}_{next(numbers):02d}"
 
 
 @pytest.fixture

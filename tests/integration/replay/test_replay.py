@@ -14,7 +14,7 @@ from dpone import api, failpoints
 from dpone.replay.evidence import ORDER, ReplayEvidence
 from dpone.replay.scope import Whole
 from dpone.testing.shop import Dpone
-from tests.integration.replay.worlds import ROWS, World, day_of, killed, patiently
+from tests.integration.replay.worlds import ROWS, PostgresWorld, World, day_of, killed, patiently
 
 pytestmark = pytest.mark.integration_replay
 
@@ -270,3 +270,30 @@ def test_a_wrong_use_changes_nothing_and_says_its_name(world: World, dpone: Dpon
     assert world.versions() == before
     if world.manifest.exists():
         assert dpone("state", "show", "orders.yaml", "--format", "json").out == state
+
+
+def test_a_whole_table_whose_slot_is_lost_is_landed_again_and_followed_from_there(
+    postgres_world: PostgresWorld, run_id: Id, artifacts: Path
+) -> None:
+    world = postgres_world
+    loaded(world, "{mode: cdc, key: [id]}", rows=200)
+    slots = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
+    ((slot,),) = world.db.execute(slots).fetchall()
+    assert not api.resync("orders.yaml", Whole()).passed
+    world.change(7, "changed")
+    assert api.run("orders.yaml").succeeded, "a plan leaves the slot as it is"
+    world.db.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+    world.change(8, "changed, and lost with the slot")
+    assert api.run("orders.yaml").streams[0].error_code == "source.slot_lost"
+    assert killed("after_seal", lambda: api.resync("orders.yaml", Whole(), yes=True), world)
+    run = run_id()
+    assert patiently(lambda: api.resync("orders.yaml", Whole(), yes=True, run_id=run, artifact_dir=artifacts)).passed
+    world.change(9, "changed after it")
+    assert api.run("orders.yaml").succeeded
+    assert world.landed() == {
+        **good(200),
+        7: "changed",
+        8: "changed, and lost with the slot",
+        9: "changed after it",
+    }
+    world.db.execute("SELECT pg_drop_replication_slot(%s)", (slot,))

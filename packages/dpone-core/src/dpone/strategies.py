@@ -158,11 +158,18 @@ STRATEGIES: dict[str, Strategy] = {
     )
 }
 
-# How an append without a key is landed again whole: read from its beginning, and put in place of all its rows. It is no
-# strategy that a manifest can name, so it is in no matrix.
-APPENDED_AGAIN = Strategy("incremental_append again", Read.SINCE, frozenset({ReplaceAll}), _replace)
+# How a whole table is landed again where its position may be lost with its slot, or must move with its rows: read as on
+# the first day, up to a new position. These are no strategies that a manifest can name, so they are in no matrix.
+AGAIN: dict[str, Strategy] = {
+    f"{s.name} again": Strategy(f"{s.name} again", s.read, emits, program, needs)
+    for s, emits, program, needs in (
+        (INCREMENTAL_APPEND, frozenset[type[Op]]({ReplaceAll}), _replace, frozenset[str]()),
+        (XMIN, SNAPSHOT_DIFF.emits, _snapshot_diff, _KEY),
+        (CDC, SNAPSHOT_DIFF.emits, _snapshot_diff, _KEY),
+    )
+}
 
 
 def rule_of(name: str) -> Strategy:
     """The strategy that a plan names."""
-    return APPENDED_AGAIN if name == APPENDED_AGAIN.name else STRATEGIES[name]
+    return AGAIN[name] if name in AGAIN else STRATEGIES[name]

@@ -12,12 +12,12 @@ from dpone.checks import Freshness, RowCount
 from dpone.compile import refuse_unsupported
 from dpone.connector import Connector
 from dpone.errors import PlanError
-from dpone.ops import Absent, Flag, Guard, Hard
+from dpone.ops import Absent, DeleteAbsent, Flag, Guard, Ignore
 from dpone.plan import Plan
 from dpone.prepare import refuse_filter
 from dpone.probes import Rows
 from dpone.replay.scope import Keys, Scope, Whole, describe, parts
-from dpone.strategies import APPENDED_AGAIN, INCREMENTAL_APPEND, REPLACE, SCD2, SNAPSHOT_DIFF
+from dpone.strategies import AGAIN, INCREMENTAL_APPEND, REPLACE, SCD2, SNAPSHOT_DIFF, Read
 from dpone.where import Compare, Condition, Where
 
 # What carries a strategy's rows again: by key where it has one, by exchange where it exchanges.
@@ -35,8 +35,14 @@ class Part:
 
     @property
     def reads_anew(self) -> bool:
-        """The whole history is read, up to a new position."""
-        return self.plan.strategy == APPENDED_AGAIN.name
+        """The source is read as on the first day, up to a new position."""
+        return self.plan.strategy in AGAIN
+
+    @property
+    def rehearsal(self) -> Plan:
+        """The same rows, read without a trace: a first reading of changes puts a new slot in the place of the old."""
+        is_logged = self.plan.rule.read is Read.CHANGES
+        return replace(self.plan, strategy=SNAPSHOT_DIFF.name) if is_logged else self.plan
 
 
 def plan_resync(
@@ -78,25 +84,26 @@ def _strategy(plan: Plan, scope: Scope) -> str:
         return SCD2.name
     if plan.strategy == INCREMENTAL_APPEND.name and not plan.load.key:
         if isinstance(scope, Whole):
-            return APPENDED_AGAIN.name
+            return f"{plan.strategy} again"
         raise PlanError(
             f"{plan.pipeline} appends rows without a key, and {describe(scope)} may hold rows that a later run appends",
             code="replay.needs_key",
             hint="land the whole table again by --all, or give the strategy a key",
         )
+    if isinstance(scope, Whole) and plan.rule.read in {Read.XMIN, Read.CHANGES}:
+        return f"{plan.strategy} again"
     return SNAPSHOT_DIFF.name if plan.strategy in _BY_KEY else REPLACE.name
 
 
 def _expected(plan: Plan) -> Rows | None:
     """The rows of the target that must be as many as are staged; None where a history or a policy keeps others."""
-    match plan.strategy, plan.load.deletes:
-        case "scd2", _:
-            return None
-        case "snapshot_diff", Hard():
-            return Rows(plan.load.where)
-        case "snapshot_diff", Flag(column=column):
+    program = plan.rule.program(plan.load)
+    if plan.strategy == SCD2.name:
+        return None
+    match plan.load.deletes:
+        case Flag(column=column) if isinstance(program[0], DeleteAbsent):
             return Rows((*plan.load.where, Condition(column, Compare.IS_NULL)))
-        case "snapshot_diff", _:
+        case Ignore() if isinstance(program[0], DeleteAbsent):
             return None
         case _:
             return Rows(plan.load.where)

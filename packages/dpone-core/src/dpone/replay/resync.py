@@ -201,10 +201,10 @@ class _Resyncing:
                 code="state.run_id_used",
                 hint="leave --run-id away, or choose a new one",
             )
-        if self.request.executes and stored.position:
+        if self.request.executes and stored.position and not any(part.reads_anew for part, _ in parts):
             settle_stored(run, stored.position, current)
         for part, name in parts:
-            landing = replace(run, plan=part.plan)
+            landing = replace(run, plan=part.plan if self.request.executes else part.rehearsal)
             load = load_of(landing, name, lease)
             since = None if part.reads_anew else stored
             if isinstance(run.sink, Explains):
