@@ -262,6 +262,8 @@ class Gates:
             EVIDENCE / part / kind for part in ("strategy_certification", "suite", "evidence_chain")
         )
         self.run(options("strategy certification-bundle", bundle_id=f"{kind}_{RUN}", output_dir=bundle, **evidence))
+        for left in (suite, chain):  # by an earlier run of this session: a release is judged and chained once
+            shutil.rmtree(ROOT / left, ignore_errors=True)
         roots = [str(folder), str(bundle)]
         if report is not None:
             judged = options(
@@ -348,7 +350,13 @@ def certify_replay(session: nox.Session) -> None:
 @nox.session(name="certify-full")
 def certify_full(session: nox.Session) -> None:
     """Carry out the whole plan of evidence: matrix, benchmark, lineage, bundles, suite and chain."""
-    command = options("ops certification-automation-plan --execute", output_dir=EVIDENCE / "certification/plan")
+    command = options(
+        "ops certification-automation-plan --execute",
+        output_dir=EVIDENCE / "certification/plan",
+        release_id=os.environ.get("DPONE_RELEASE_ID"),
+        signing_key=SIGNING_KEY,
+        public_key=PUBLIC_KEY,
+    )
     tool(session, "dpone", *command, *session.posargs)
 
 

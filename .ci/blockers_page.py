@@ -191,7 +191,8 @@ def _note_made(call: ast.Call, maker: ast.FunctionDef, local: dict[str, str], fo
         n: t for n, v in zip(names, call.args, strict=False) if (t := text_of(v, local)) is not None
     }
     given |= {k.arg: t for k in call.keywords if k.arg and (t := text_of(k.value, local)) is not None}
-    _note({k.arg: k.value for k in returned.keywords if k.arg}, {**local, **given}, found)
+    inside = _locals(maker, returned.lineno, {**local, **given})
+    _note({k.arg: k.value for k in returned.keywords if k.arg}, inside, found)
 
 
 def _note(words: dict[str, ast.expr], local: dict[str, str], found: dict[str, Entry]) -> None:

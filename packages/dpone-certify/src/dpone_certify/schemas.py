@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpone_certify.automation.document import AutomationPlan
 from dpone_certify.chain.documents import ArtifactIndex, ChainEntry, ChainIndex, ChainVerification
 from dpone_certify.documents.canonical import canonical
 from dpone_certify.documents.index import Index
 from dpone_certify.evidence.kinds import KINDS
+from dpone_certify.history.document import CertificationHistory
 from dpone_certify.release.document import ReleaseSummary
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def models() -> dict[str, type[BaseModel]]:
     found: dict[str, type[BaseModel]] = {name: kind.model for name, kind in KINDS.items() if name not in _ELSEWHERE}
     others: tuple[type[BaseModel], ...] = (
         *(ArtifactIndex, ChainEntry, ChainIndex, ChainVerification),
-        *(Index, ReleaseSummary),
+        *(Index, ReleaseSummary, AutomationPlan, CertificationHistory),
     )
     return found | {model.model_fields["schema_version"].default: model for model in others}
 

@@ -25,7 +25,7 @@ from dpone_certify.certification.document import (
 )
 from dpone_certify.conformance.document import ConformanceTest, ConnectorCertification, ConnectorResult
 from dpone_certify.conformance.judge import EXPECTED
-from dpone_certify.documents.document import Subject, now
+from dpone_certify.documents.document import Blocker, Subject, now
 from dpone_certify.documents.subject import subject
 from dpone_certify.mutation.document import CertificationMutation, Mutant, Seam
 from dpone_certify.mutation.judge import blockers_of, score_of
@@ -78,6 +78,12 @@ def result(case: Case, fidelity: Fidelity = "real", **more: Any) -> Result:
 
 def results(fidelity: Fidelity = "real") -> tuple[Result, ...]:
     return tuple(result(case, fidelity) for case in DEFAULT_INTEGRATION_MATRIX.cases)
+
+
+def blocked(case_id: str) -> Blocker:
+    """As a run says of a case that failed."""
+    code = f"certification_report.case_not_passed:{case_id}"
+    return Blocker(code=code, message="rows differ", action=f"dpone ops certification-run --case-id {case_id}")
 
 
 def report(found: tuple[Result, ...] | None = None, **more: Any) -> CertificationReport:

@@ -32,6 +32,15 @@ ops = CommandTable(
             "dpone_certify.cli.evidence_chain:evidence_chain_verify",
             "Verify a chain and all its artifacts.",
         ),
+        "certification-history": (
+            "dpone_certify.cli.certification_history:certification_history",
+            "Compare a certification with the one before.",
+        ),
+        "connector-badges": ("dpone_certify.cli.connector_badges:connector_badges", "Write a badge for each pair."),
+        "certification-automation-plan": (
+            "dpone_certify.cli.certification_automation_plan:certification_automation_plan",
+            "Print or carry out the full chain of evidence.",
+        ),
         "release-summary": ("dpone_certify.cli.release_summary:release_summary", "Give one verdict over a release."),
         "run-registry": ("dpone_certify.cli.run_registry:run_registry", "Register a run by its record."),
         "lineage-export": ("dpone_certify.cli.lineage_export:lineage_export", "Write a run's OpenLineage events."),

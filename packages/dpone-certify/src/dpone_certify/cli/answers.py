@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,13 +11,20 @@ from pathlib import Path
 import click
 
 from dpone.errors import UsageError
+from dpone_certify.documents.artifact import record
 from dpone_certify.documents.document import Document
+from dpone_certify.evidence.kinds import KINDS
+
+_MOST_OF_A_SUMMARY = 500_000  # GitHub refuses a step's summary beyond a MiB
 
 
 def conclude(document: Document, markdown: str, output_format: str, written: Sequence[Path]) -> None:
     """The document is on stdout, where it was written on stderr; ends the process with 1 when it does not pass."""
+    artifact = record(document, _coverage(document), written)
+    written = [*written, *([artifact] if artifact is not None else [])]
     if written:
         click.echo(f"written: {', '.join(map(str, written))}", err=True)
+    tell_github(markdown)
     match output_format:
         case "json":
             click.echo(document.to_json(), nl=False)
@@ -28,6 +36,21 @@ def conclude(document: Document, markdown: str, output_format: str, written: Seq
                 click.echo(f"  [{blocker.code}] {blocker.message}; {blocker.action}")
     if not document.passed:
         sys.exit(1)
+
+
+def _coverage(document: Document) -> str:
+    """What the document is about, in its own head line's words."""
+    kind = KINDS.get(document.schema_version)
+    said = kind.sums_up(document) if kind is not None else ""
+    return f"{document.schema_version}: {said or 'see the document'}."
+
+
+def tell_github(markdown: str) -> None:
+    """The summary of the job has it, where this is a job of GitHub Actions."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and len(markdown.encode()) <= _MOST_OF_A_SUMMARY:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"{markdown}\n")
 
 
 def named_paths(values: Sequence[str]) -> dict[str, Path]:

@@ -104,8 +104,9 @@ def certification_suite(  # noqa: PLR0913 - one parameter for each demand that c
 ) -> None:
     """Judge evidence by what it rests on; exit 1 unless all that is required or given is there and holds."""
     from dpone_certify.cli.answers import conclude
-    from dpone_certify.documents.canonical import write
+    from dpone_certify.documents.canonical import canonical, write
     from dpone_certify.documents.index import enter
+    from dpone_certify.documents.sarif import sarif_of
     from dpone_certify.documents.subject import subject
     from dpone_certify.signing.envelope import envelope_of
     from dpone_certify.suite.build import gathered, judged, markdown_of, suite_of
@@ -141,5 +142,7 @@ def certification_suite(  # noqa: PLR0913 - one parameter for each demand that c
     markdown = markdown_of(suite)
     enter(output_dir / INDEX, "certification_suite", suite_id, suite, path)
     envelope_of(path).unlink(missing_ok=True)
-    write(path.with_suffix(".md"), markdown)
-    conclude(suite, markdown, output_format, [path, path.with_suffix(".md"), output_dir / INDEX])
+    for suffix, text in {".md": markdown, ".sarif": canonical(sarif_of(suite, path))}.items():
+        write(path.with_suffix(suffix), text)
+    written = [path, path.with_suffix(".md"), path.with_suffix(".sarif"), output_dir / INDEX]
+    conclude(suite, markdown, output_format, written)

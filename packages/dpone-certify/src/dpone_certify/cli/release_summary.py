@@ -51,6 +51,7 @@ def release_summary(  # noqa: PLR0913 - one parameter for each of the five, and 
     """Verify the chains and recompute the suites of a release; exit 1 unless all of them hold."""
     from dpone_certify.cli.answers import conclude
     from dpone_certify.documents.canonical import canonical, sha256, write
+    from dpone_certify.documents.sarif import sarif_of
     from dpone_certify.documents.subject import subject
     from dpone_certify.html.summary import html_of
     from dpone_certify.release.build import gather_release, summary_of_release
@@ -73,7 +74,8 @@ def release_summary(  # noqa: PLR0913 - one parameter for each of the five, and 
     text, markdown = summary.to_json(), markdown_of(summary)
     written = write_signed(path, text, signer)
     statement = canonical(verification_summary(summary, sha256(text)))
-    texts = {".md": markdown, ".html": html_of(summary, release), ".vsa.json": statement}
+    scanned = canonical(sarif_of(summary, path))
+    texts = {".sarif": scanned, ".md": markdown, ".html": html_of(summary, release), ".vsa.json": statement}
     for suffix, content in texts.items():
         beside = path.with_suffix(suffix)
         write(beside, content)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import AwareDatetime  # noqa: TC002 - pydantic looks the annotation up when the model is made
+
 from dpone.errors import EvidenceError
 from dpone_certify.documents.canonical import parse, relative, sha256, write
 from dpone_certify.documents.document import Blocker, Document, Part, now, verdict
@@ -16,6 +18,7 @@ class Entry(Part):
     sha256: str
     content_digest: str  # without the time of writing
     passed: bool
+    entered_at: AwareDatetime
 
 
 class Index(Document):
@@ -38,6 +41,7 @@ def enter(index: Path, kind: str, name: str, document: Document, path: Path) -> 
         sha256=sha256(text),
         content_digest=document.content_digest,
         passed=document.passed,
+        entered_at=document.created_at,
     )
     known = {e.id: e for e in _read(index, kind)}
     before = known.get(name)
@@ -64,6 +68,12 @@ def enter(index: Path, kind: str, name: str, document: Document, path: Path) -> 
     write(path, text)
     write(index, found.to_json())
     return found
+
+
+def latest(index: Path, kind: str, but: str) -> Path | None:
+    """The file of the document that was entered last, relative to the index; none of the id `but` counts."""
+    entries = [entry for entry in _read(index, kind) if entry.id != but]
+    return Path(max(entries, key=lambda e: e.entered_at).path) if entries else None
 
 
 def _read(index: Path, kind: str) -> tuple[Entry, ...]:

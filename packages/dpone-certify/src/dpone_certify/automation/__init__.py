@@ -1,0 +1,1 @@
+"""The full chain of evidence as commands: planned, printed, carried out."""

@@ -1,0 +1,1 @@
+"""What became of a certification since the one before it."""
