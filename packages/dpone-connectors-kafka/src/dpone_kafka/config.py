@@ -51,6 +51,14 @@ class KafkaConfig(Config):
     registry_password: SecretStr | None = Field(default=None, description="the password at the registry")
     client_id: Text = Field(default="dpone", description="the name under which brokers list the client")
     request_timeout: int = Field(default=30, ge=1, description="seconds to wait for an answer")
+    transaction_timeout: int = Field(
+        default=900,
+        ge=1,
+        description="seconds after which brokers undo a load whose messages were not all written; at most what they allow",
+    )
+    message_bytes: int = Field(
+        default=1_000_000, ge=1_000, le=1_000_000_000, description="the largest message that is written"
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

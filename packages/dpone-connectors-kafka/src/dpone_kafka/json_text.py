@@ -1,0 +1,159 @@
+"""Columns of Arrow as the text of JSON objects, a column at a time.
+
+What JSON has no form for is text that reads back as the same value: decimals, dates, times, instants in UTC, bytes as
+base64, numbers that are not finite. A value of a JSON column stands in the object as itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dpone.errors import RemoteError
+from dpone.schema import Field, Kind, Type
+
+_SPECIAL = '["\\\\\\x00-\\x1f]'
+_ARROW_BITS = 64
+_MICROSECONDS = 6
+
+
+def json_objects(columns: Sequence[pa.Array[Any]], fields: Sequence[Field]) -> pa.Array[Any]:
+    """One object a row, every column in it, as text."""
+    if not fields:
+        raise ValueError("an object without fields")
+    parts: list[Any] = []
+    for index, (column, field) in enumerate(zip(columns, fields, strict=True)):
+        name = json.dumps(field.name, ensure_ascii=False)
+        parts += [pa.scalar(f"{',' if index else '{'}{name}:"), json_values(column, field)]
+    return pc.binary_join_element_wise(*parts, pa.scalar("}"), pa.scalar(""))
+
+
+def json_values(column: pa.Array[Any], field: Field) -> pa.Array[Any]:
+    """Each value as JSON, NULL as null."""
+    try:
+        return pc.fill_null(_texts(column, field.type), "null")
+    except ValueError:
+        raise RemoteError(
+            f"column {field.name}: a value is no JSON ({field.type})",
+            code="sink.rejected_rows",
+            hint="cast the column to string under `columns:`, or leave it out",
+        ) from None
+
+
+def _texts(column: pa.Array[Any], of: Type) -> Any:
+    match of.kind:
+        case Kind.BOOL:
+            return pc.if_else(column, "true", "false")
+        case Kind.INT | Kind.UINT:
+            return column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
+        case Kind.FLOAT:
+            return _floats(column)
+        case Kind.DECIMAL | Kind.DATE:
+            return _quoted(pc.cast(column, pa.string()))
+        case Kind.TIME:
+            return _quoted(pc.cast(column, pa.string()))
+        case Kind.TIMESTAMP | Kind.TIMESTAMPTZ:
+            clock = pc.cast(pc.cast(column, pa.timestamp(column.type.unit)), pa.string())
+            text = pc.replace_substring(clock, " ", "T")
+            return _quoted(text, "Z" if of.kind is Kind.TIMESTAMPTZ else "")
+        case Kind.STRING | Kind.UUID | Kind.INTERVAL | Kind.OPAQUE:
+            return _quoted(_escaped(column))
+        case Kind.BINARY:
+            return _python(column, lambda value: f'"{base64.b64encode(value).decode()}"')
+        case Kind.JSON:
+            return _python(column, _checked)
+        case _:
+            return _python(column, lambda value: json.dumps(plain_value(value, of), ensure_ascii=False))
+
+
+def _quoted(texts: Any, behind: str = "") -> Any:
+    return pc.binary_join_element_wise(pa.scalar('"'), texts, pa.scalar(f'{behind}"'), pa.scalar(""))
+
+
+def _floats(column: Any) -> Any:
+    if column.type == pa.float16():
+        column = pc.cast(column, pa.float32())
+    texts = pc.cast(column, pa.string())
+    finite = pc.is_finite(column)
+    if pc.all(finite, min_count=0).as_py() is not False:
+        return texts
+    named = pc.if_else(pc.is_nan(column), '"NaN"', pc.if_else(pc.greater(column, 0), '"Infinity"', '"-Infinity"'))
+    return pc.if_else(finite, texts, named)
+
+
+def _escaped(column: Any) -> Any:
+    special = pc.fill_null(pc.match_substring_regex(column, _SPECIAL), False)
+    if not pc.any(special, min_count=0).as_py():
+        return column
+    replaced = [json.dumps(text, ensure_ascii=False)[1:-1] for text in column.filter(special).to_pylist()]
+    return pc.replace_with_mask(column, special, pa.array(replaced, pa.string()))
+
+
+def _python(column: Any, write: Any) -> Any:
+    return pa.array([None if value is None else write(value) for value in _exact(column)], pa.string())
+
+
+def _checked(text: str) -> str:
+    json.loads(text)  # ValueError where it is none
+    return text
+
+
+def _exact(column: Any) -> list[Any]:
+    """Python values; times finer than a microsecond, which Python has not, as integers where they are columns."""
+    return list(column.to_pylist())
+
+
+def plain_value(value: Any, of: Type) -> Any:
+    """A nested value as what `json.dumps` takes."""
+    if value is None:
+        return None
+    match of.kind:
+        case Kind.LIST:
+            return [plain_value(v, of.items[0].type) for v in value]
+        case Kind.MAP:
+            key, item = (f.type for f in of.items)
+            pairs = list(value.items() if isinstance(value, dict) else value)
+            if key.kind in {Kind.STRING, Kind.UUID}:
+                return {k: plain_value(v, item) for k, v in pairs}
+            return [[plain_value(k, key), plain_value(v, item)] for k, v in pairs]
+        case Kind.STRUCT:
+            return {f.name: plain_value(value.get(f.name), f.type) for f in of.items}
+        case Kind.FLOAT:
+            if math.isfinite(value):
+                return value
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        case Kind.INT | Kind.UINT:
+            return int(value)
+        case Kind.BINARY:
+            return base64.b64encode(value).decode()
+        case Kind.JSON:
+            return json.loads(value)
+        case _:
+            return _text(value)
+
+
+def _text(value: Any) -> Any:
+    match value:
+        case bool():
+            return value
+        case datetime() if value.tzinfo is not None:
+            return value.isoformat().replace("+00:00", "Z")
+        case datetime() | date() | time():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case _:
+            return value
+
+
+def is_textual(of: Type) -> bool:
+    """Whether a number of this type travels as text in Arrow."""
+    return of.kind in {Kind.INT, Kind.UINT} and (of.size or 0) > _ARROW_BITS

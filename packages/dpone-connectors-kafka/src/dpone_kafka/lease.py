@@ -1,0 +1,151 @@
+"""The right to write one target: an entry in its state topic, renewed while its run lives.
+
+A broker has no locks. What keeps two runs apart for certain is the fence: whoever publishes takes the target's
+transactional id, which undoes the transaction of any other, and compares the stored state before it writes. The lease
+is there so that a second run is refused before it reads for an hour.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+from time import time
+from uuid import uuid4
+
+from confluent_kafka import Producer
+
+from dpone.connector import Json, Stored
+from dpone.errors import DponeError, StateError
+from dpone.process import is_alive, this_process
+from dpone_kafka.client import Client, plain
+from dpone_kafka.faults import translated
+from dpone_kafka.state import COMPACTED, STATE, Kept, load
+
+_RENEWED, _LASTS = 5.0, 30.0  # seconds; the clocks of the machines that write one target may differ by their difference
+_held: set[tuple[str, str]] = set()  # brokers and target, in this process
+_holding = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaLease:
+    """What the state held when the lease began; the ledger is asked again each time."""
+
+    stored: Stored | None
+    others: Sequence[str]
+    now: Callable[[], Kept]
+
+    def committed(self, load_id: str) -> bool:
+        return load_id in self.now().loads
+
+    def chunks(self, plan: str) -> frozenset[str]:
+        return self.now().chunks.get(plan, frozenset())
+
+
+@contextmanager
+def leased(client: Client, topic: str, pipeline: str, replication: int | None) -> Iterator[KafkaLease]:
+    """Within the context nobody else, here or elsewhere, holds this target."""
+    place = (client.label, topic)
+    with _holding:
+        if place in _held:
+            raise _taken(topic)
+        _held.add(place)
+    try:
+        _refuse_held(topic, load(client, topic))
+        client.make(STATE + topic, 1, replication, COMPACTED)
+        kept, owner = _take(client, topic)
+        with _renewing(client, topic, owner):
+            yield KafkaLease(kept.stored.get(pipeline), kept.others(pipeline), lambda: load(client, topic))
+    finally:
+        with _holding:
+            _held.discard(place)
+
+
+def transactional_id(topic: str) -> str:
+    """The same for every run that writes the target, so that each fences the one before it."""
+    return f"dpone.{topic}"
+
+
+def fence(client: Client, topic: str) -> Producer:
+    """A producer that alone may write the target; whatever another one had not finished is undone."""
+    producer = client.producer(
+        **{
+            "transactional.id": transactional_id(topic),
+            "transaction.timeout.ms": client.config.transaction_timeout * 1000,
+        }
+    )
+    with translated("sink", client.label):
+        producer.init_transactions(client.patience)
+    return producer
+
+
+def refuse_lost(topic: str, kept: Kept) -> None:
+    """Raises when somebody else holds the target by now."""
+    lease = kept.lease
+    if lease is not None and lease["process"] != this_process() and _is_held(lease):
+        raise _taken(topic)
+
+
+def _take(client: Client, topic: str) -> tuple[Kept, str]:
+    """The entry is ours: written in a transaction of the target's own id, so that of two at once one is fenced."""
+    producer = fence(client, topic)
+    kept = load(client, topic)
+    _refuse_held(topic, kept)
+    owner = uuid4().hex
+    with translated("sink", client.label):
+        producer.begin_transaction()
+        producer.produce(STATE + topic, plain(_entry(owner)), plain(["lease"]), 0)
+        producer.commit_transaction(client.patience)
+    return kept, owner
+
+
+def _entry(owner: str) -> Json:
+    return {"owner": owner, "host": socket.gethostname(), "process": this_process(), "until": time() + _LASTS}
+
+
+@contextmanager
+def _renewing(client: Client, topic: str, owner: str) -> Iterator[None]:
+    ended = Event()
+
+    def write(value: Json) -> None:
+        producer = client.producer(**{"linger.ms": 0})
+        producer.produce(STATE + topic, None if value is None else plain(value), plain(["lease"]), 0)
+        producer.flush(client.patience)
+
+    def renew() -> None:
+        while not ended.wait(_RENEWED):
+            try:
+                write(_entry(owner))
+            except (DponeError, BufferError):
+                continue  # the brokers are away; the next time, or the fence, will tell
+
+    renewing = Thread(target=renew, name="dpone-kafka-lease", daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewing.join()
+        write(None)
+
+
+def _refuse_held(topic: str, kept: Kept) -> None:
+    if kept.lease is not None and _is_held(kept.lease):
+        raise _taken(topic)
+
+
+def _is_held(lease: Json) -> bool:
+    if lease["host"] == socket.gethostname():
+        # of this process it is an entry whose release was lost: `_held` knows what is really held
+        return lease["process"] != this_process() and is_alive(lease["process"])
+    return bool(lease["until"] > time())
+
+
+def _taken(topic: str) -> StateError:
+    return StateError(
+        f"another run holds {topic}",
+        code="state.leased",
+        hint="wait for it to end; a run that was killed on another machine holds it for half a minute",
+    )

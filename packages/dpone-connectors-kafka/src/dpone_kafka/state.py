@@ -1,0 +1,143 @@
+"""What dpone knows of a target: layout, positions, ledger, lease, in a compacted topic of one partition beside it.
+
+Keys and values are JSON; a value that is null forgets its key. Everything that belongs to a load is written in the
+load's own transaction, so that it is there when, and only when, the load's messages are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dpone.connector import Commit, Json, Layout, Position, Stored
+from dpone.errors import StateError, UsageError
+from dpone.strategies import Read
+from dpone_kafka.layouts import layout_json, layout_of
+
+if TYPE_CHECKING:
+    from dpone_kafka.client import Client
+
+STATE, INDEX = "_dpone_state.", "_dpone_index."
+LONGEST = 249 - max(len(STATE), len(INDEX))
+VERSION = 1
+_LEGAL = re.compile(r"[A-Za-z0-9._-]+")
+COMPACTED = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+
+Entry = tuple[list[str], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The state of one target as its topic holds it now."""
+
+    layout: Layout | None = None
+    rows: int = 0
+    epoch: int = 0  # of the last load that took the place of everything before it
+    stored: Mapping[str, Stored] = field(default_factory=dict)
+    loads: frozenset[str] = frozenset()
+    appended: frozenset[str] = frozenset()
+    chunks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    records: Mapping[str, Json] = field(default_factory=dict)  # by load id, in the order of their commits
+    lease: Json = None
+
+    def others(self, pipeline: str) -> list[str]:
+        return sorted(p for p in self.stored if p != pipeline)
+
+
+def refuse_name(topic: str) -> None:
+    """Raises when the names of the topics beside this one would have to be cut."""
+    if not _LEGAL.fullmatch(topic) or topic in {".", ".."}:
+        raise UsageError(
+            f"Kafka has no topic of the name {topic!r}",
+            code="names.refused",
+            hint="a name holds letters, digits, '.', '_' and '-'",
+        )
+    if len(topic) > LONGEST:
+        raise UsageError(
+            f"the name {topic} has {len(topic)} characters; {LONGEST} leave room for the topics beside it",
+            code="names.too_long",
+            hint="choose a shorter name; it is never cut, because two names could become one",
+        )
+
+
+def known_layout(client: Client, topic: str) -> Layout | None:
+    """The columns that dpone wrote to this topic; None when it wrote nothing there."""
+    if len(topic) > LONGEST or client.partitions(STATE + topic) is None:
+        return None
+    return load(client, topic).layout
+
+
+def load(client: Client, topic: str) -> Kept:
+    """The state of the target; what no topic holds is empty."""
+    if client.partitions(STATE + topic) is None:
+        return Kept()
+    entries: dict[tuple[str, ...], Json] = {}
+    for message in client.read_all(STATE + topic):
+        key = tuple(json.loads(message.key() or b"null"))
+        value = json.loads(message.value() or b"null")
+        entries.pop(key, None)  # so that entries stand in the order in which they came
+        if value is not None:
+            entries[key] = value
+    return _kept(topic, entries)
+
+
+def _kept(topic: str, entries: Mapping[tuple[str, ...], Json]) -> Kept:
+    target = entries.get(("target",)) or {}
+    if target.get("version", VERSION) > VERSION:
+        raise StateError(
+            f"the state of {topic} was written by a later version of dpone",
+            code="state.later_version",
+            hint="install that version",
+        )
+    chunks: dict[str, set[str]] = {}
+    for kind, *rest in entries:
+        if kind == "chunk":
+            chunks.setdefault(rest[0], set()).add(rest[1])
+    return Kept(
+        layout=layout_of(target["layout"]) if "layout" in target else None,
+        rows=target.get("rows", 0),
+        epoch=target.get("epoch", 0),
+        stored={key[1]: _stored_of(value) for key, value in entries.items() if key[0] == "stored"},
+        loads=frozenset(key[1] for key in entries if key[0] == "load"),
+        appended=frozenset(key[1] for key in entries if key[0] in {"load", "append"}),
+        chunks={plan: frozenset(ids) for plan, ids in chunks.items()},
+        records={key[1]: value["record"] for key, value in entries.items() if key[0] == "load" and value["record"]},
+        lease=entries.get(("lease",)),
+    )
+
+
+def target_entry(layout: Layout, rows: int, epoch: int) -> Entry:
+    return ["target"], {"version": VERSION, "layout": layout_json(layout), "rows": rows, "epoch": epoch}
+
+
+def commit_entries(pipeline: str, commit: Commit, kept: Kept, appended: frozenset[str]) -> Iterator[Entry]:
+    """What a load leaves in the state beside its rows."""
+    yield ["stored", pipeline], stored_json(commit.new)
+    yield ["load", commit.new.load_id], {"run": commit.run_id, "record": dict(commit.record) or None}
+    for load_id in sorted(appended - {commit.new.load_id}):
+        yield ["append", load_id], {}
+    if commit.chunk is not None:
+        plan = commit.chunk.plan
+        if commit.chunk.last:
+            for known in sorted(kept.chunks.get(plan, ())):
+                yield ["chunk", plan, known], None
+        else:
+            yield ["chunk", plan, commit.chunk.id], {}
+
+
+def stored_json(stored: Stored) -> Json:
+    position = stored.position
+    return {
+        "position": None if position is None else {"kind": position.kind.value, "token": dict(position.token)},
+        "generation": stored.generation,
+        "load_id": stored.load_id,
+    }
+
+
+def _stored_of(found: Any) -> Stored:
+    at = found["position"]
+    position = None if at is None else Position(Read(at["kind"]), at["token"])
+    return Stored(position, found["generation"], found["load_id"])

@@ -1,0 +1,440 @@
+"""How tests drive Kafka: topics are made and filled by librdkafka alone, and read by kafka-python, which shares nothing
+with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from threading import local
+from typing import TYPE_CHECKING, Any
+
+from dpone.batch import ARROW
+from dpone.connector import Connector, Dataset, Json, Target
+from dpone.errors import RemoteError
+from dpone.failpoints import arm
+from dpone.schema import Field, Kind, Type, parse_type
+from dpone.testing.memory.samples import SAMPLES
+from dpone.testing.memory.wire import pack
+from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
+from dpone.testing.services.service import Service
+from dpone.testing.testkit import (
+    HOSTILE_LABELS,
+    Alteration,
+    Delete,
+    Deviation,
+    Identity,
+    Insert,
+    Mutation,
+    Names,
+    Native,
+    Sample,
+    SeedTable,
+    Update,
+)
+from dpone.where import Row
+from dpone_kafka import KafkaConfig
+from dpone_kafka import connector as declared
+from dpone_kafka.publication import COMMITTED
+from dpone_kafka.spills import spills
+from dpone_kafka.state import LONGEST, STATE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GIVEN = "DPONE_CONN_KAFKA_LIVE"  # a URL
+_LEGAL = re.compile(r"[A-Za-z0-9._-]+")
+_TABLES = Names(
+    longest="n" * LONGEST,
+    too_long="n" * (LONGEST + 1),
+    refused=frozenset(label for label in HOSTILE_LABELS if not _LEGAL.fullmatch(label)),
+)
+_COLUMNS = Names(longest="n" * 1_000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS = re.compile(r"\.([0-9]+)")
+_MICROSECONDS = 6
+
+_services: dict[int, Service] = {}  # by port, so that a crash finds its service
+_mine = local()
+
+
+@dataclass(frozen=True)
+class KafkaTestkit:
+    connector: Connector[Any] = declared
+    deviations: Sequence[Deviation] = ()
+    tables: Names = _TABLES
+    columns: Names = _COLUMNS
+    cursors: frozenset[Kind] = frozenset()
+    storable: frozenset[Kind] = field(default_factory=lambda: frozenset(Kind))
+    mutations: frozenset[type[Mutation]] = frozenset({Insert, Update, Delete})
+    alterations: frozenset[type[Alteration]] = frozenset()
+    samples: Sequence[Sample] = SAMPLES
+
+    # ------------------------------------------------------------------- service
+
+    def providers(self) -> Sequence[Provider]:
+        from importlib.util import find_spec
+
+        found = [Provider.EMULATED] if find_spec("avro") else []
+        if find_spec("docker"):
+            from dpone.testing.services.docker import why_unavailable
+
+            found += [] if why_unavailable() else [Provider.DOCKER]
+        return (*found, *([Provider.GIVEN] if os.environ.get(GIVEN) else []))
+
+    @contextmanager
+    def service(self, provider: Provider) -> Iterator[Endpoint]:
+        if provider is Provider.GIVEN:
+            yield _given()
+            return
+        service = _service(provider)
+        with service as endpoint:
+            _services[endpoint.port] = service
+            try:
+                yield endpoint
+            finally:
+                _close_readers(endpoint)
+                del _services[endpoint.port]
+
+    def identify(self, endpoint: Endpoint) -> Identity:
+        admin = _admin(endpoint)
+        cluster = admin.list_topics(timeout=20).cluster_id
+        genuine = endpoint.provider in {Provider.DOCKER, Provider.GIVEN}
+        product = "Apache Kafka" if genuine else "dpone's own broker"
+        return Identity(product, f"cluster {cluster}", genuine, f"had as {endpoint.provider}")
+
+    def connection(self, endpoint: Endpoint) -> Mapping[str, Json]:
+        if endpoint.provider is Provider.GIVEN:
+            return _given_connection()
+        registry = {"registry": f"http://{endpoint.host}:{endpoint.ports['registry']}"}
+        return {"brokers": _address(endpoint), **(registry if "registry" in endpoint.ports else {})}
+
+    # -------------------------------------------------------------------- source
+
+    def dataset(self, endpoint: Endpoint, table: SeedTable) -> Dataset:
+        columns = {f.name: f.native_of("kafka") or str(f.type) for f in table.schema}
+        keyed = {"view": "table", "key_format": "json", "key_columns": list(table.schema.key)}
+        view = keyed if table.schema.key else {"view": "log"}
+        return Dataset((table.label,), None, {"format": "json", "columns": columns, **view})
+
+    def seed(self, endpoint: Endpoint, table: SeedTable) -> None:
+        admin = _admin(endpoint)
+        from confluent_kafka.admin import NewTopic
+
+        for gone in admin.delete_topics([table.label]).values():
+            with suppress(Exception):
+                gone.result(20)
+        (made,) = admin.create_topics([NewTopic(table.label, 2, 1, config={"cleanup.policy": "compact"})]).values()
+        made.result(20)
+        _produce(endpoint, table, [(_key(table, row, number), row) for number, row in enumerate(table.rows)])
+
+    def change(self, endpoint: Endpoint, table: SeedTable, mutations: Sequence[Mutation]) -> None:
+        for mutation in mutations:
+            match mutation:
+                case Insert(row=row):
+                    _produce(endpoint, table, [(_key(table, row, id(mutation)), row)])
+                case Update(key=key, values=values):
+                    was = _key(table, key, 0)
+                    now = {**_current(endpoint, table, was), **_encoded(table, values)}
+                    new = {name: now[name] for name in table.schema.key}
+                    moved = json.dumps(new).encode()
+                    _put(endpoint, table, [*([(was, None)] if moved != was else []), (moved, now)])
+                case Delete(key=key):
+                    _put(endpoint, table, [(_key(table, key, 0), None)])
+                case other:
+                    raise NotImplementedError(type(other).__name__)
+
+    def alter(self, endpoint: Endpoint, table: SeedTable, alteration: Alteration) -> None:
+        raise NotImplementedError  # a topic has no columns of its own, so no test asks for it
+
+    # ---------------------------------------------------------------------- sink
+
+    def target(self, endpoint: Endpoint, label: str) -> Target:
+        return Target((label,), {})
+
+    def rows(self, endpoint: Endpoint, target: Target) -> pa.Table:
+        import pyarrow as pa
+
+        (topic,) = target.name
+        known = {tuple(json.loads(k)): v for k, v in _fold(endpoint, STATE + topic).items()}
+        if ("target",) not in known:
+            raise LookupError(topic)
+        layout = json.loads(known["target",])["layout"]
+        listed = [*layout["fields"], *(found for _, found in layout["system"])]
+        types = {name: parse_type(kind) for name, kind, _ in listed}
+        found = [json.loads(value, parse_float=Decimal) for value in _fold(endpoint, topic).values()]
+        fields = [Field(name, of) for name, of in types.items()]
+        rows = [tuple(_home(row.get(name), of) for name, of in types.items()) for row in found]
+        return pa.Table.from_batches([pack(rows, fields, ARROW).data])
+
+    # --------------------------------------------------------------- what goes wrong
+
+    def crash(self, endpoint: Endpoint) -> None:
+        service = _services[endpoint.port]
+        service.kill()
+        service.start()
+
+    @contextmanager
+    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
+        def lost() -> None:
+            raise RemoteError(
+                f"{endpoint.connector} closed the connection during a commit", code="sink.unreachable", retryable=True
+            )
+
+        with arm(COMMITTED, lost):
+            yield
+
+    def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
+        (topic,) = target.name
+        return [spill.name for spill in spills(self._config(endpoint).label, topic)]
+
+    def _config(self, endpoint: Endpoint) -> KafkaConfig:
+        return KafkaConfig.model_validate(dict(self.connection(endpoint)))
+
+
+# ------------------------------------------------------------------------- services
+
+
+def _service(provider: Provider) -> Service:
+    if provider is Provider.EMULATED:
+        from dpone_kafka.emulator.service import EmulatedKafka
+
+        return EmulatedKafka()
+    from dpone.testing.services.docker import ComposeService, Composition
+
+    ports = {"broker": "DPONE_KAFKA_PORT", "registry": "DPONE_SCHEMA_REGISTRY_PORT"}
+    return ComposeService(Composition("kafka", "kafka", ports))
+
+
+def _given_connection() -> dict[str, Json]:
+    from dpone.manifest.connections import from_url
+
+    config = from_url(os.environ[GIVEN], declared).resolve({})
+    assert isinstance(config, KafkaConfig)
+    given: dict[str, Json] = config.model_dump(exclude_none=True)
+    return {k: v.get_secret_value() if hasattr(v, "get_secret_value") else v for k, v in given.items()}
+
+
+def _given() -> Endpoint:
+    host, _, port = str(_given_connection()["brokers"]).partition(",")[0].rpartition(":")
+    return Endpoint("kafka", host, {"broker": int(port)}, Provider.GIVEN, Fidelity.VENDOR)
+
+
+def _address(endpoint: Endpoint) -> str:
+    return f"{endpoint.host}:{endpoint.port}"
+
+
+def _admin(endpoint: Endpoint) -> Any:
+    from confluent_kafka.admin import AdminClient
+
+    kept = _mine.__dict__.setdefault("admins", {})
+    if (address := _address(endpoint)) not in kept:
+        kept[address] = AdminClient({"bootstrap.servers": address, "log_level": 2})
+    return kept[address]
+
+
+# ------------------------------------------------------------------------- writing
+
+
+def _key(table: SeedTable, row: Row, number: int) -> bytes:
+    """The key of a row's message; where rows have none, one that no other row has."""
+    names = table.schema.key
+    if not names:
+        return str(number).encode()
+    return json.dumps({name: _said(row[name], table.schema[name].type) for name in names}).encode()
+
+
+def _encoded(table: SeedTable, row: Row) -> dict[str, Any]:
+    return {name: _said(value, table.schema[name].type) for name, value in row.items()}
+
+
+def _produce(endpoint: Endpoint, table: SeedTable, rows: Sequence[tuple[bytes, Row]]) -> None:
+    whole = [{**dict.fromkeys(table.schema.names), **_encoded(table, row)} for _, row in rows]
+    _put(endpoint, table, [(key, row) for (key, _), row in zip(rows, whole, strict=True)])
+
+
+def _put(endpoint: Endpoint, table: SeedTable, pairs: Sequence[tuple[bytes, Row | None]]) -> None:
+    from confluent_kafka import Producer
+
+    kept = _mine.__dict__.setdefault("producers", {})
+    if (address := _address(endpoint)) not in kept:
+        kept[address] = Producer({"bootstrap.servers": address, "log_level": 2, "linger.ms": 0})
+    producer = kept[address]
+    failed: list[object] = []
+    for key, row in pairs:
+        value = None if row is None else _dumps(row).encode()
+        producer.produce(table.label, value, key, on_delivery=lambda error, _: error and failed.append(error))
+    assert producer.flush(30) == 0
+    assert not failed, failed
+
+
+class _Number(float):
+    """A number that is written with the digits that it came with."""
+
+    def __new__(cls, text: str) -> _Number:
+        made = super().__new__(cls, 0.0)
+        made.text = text
+        return made
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _said(value: Any, of: Type) -> Any:  # noqa: C901, PLR0911 - one line a kind
+    """A value as it stands in a message of JSON."""
+    if isinstance(value, Native):
+        value = value.value
+    match value:
+        case None | bool():
+            return value
+        case str() if of.kind is Kind.JSON:
+            return json.loads(value, parse_float=_Number)
+        case float() if not math.isfinite(value):
+            return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+        case Decimal():
+            return str(value)
+        case bytes():
+            return base64.b64encode(value).decode()
+        case int() if of.kind in {Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}:
+            return _moment(value, of)
+        case datetime():
+            at = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+            return at.isoformat() + ("Z" if value.tzinfo else "")
+        case date() | time():
+            return value.isoformat()
+        case list():
+            return [_said(v, of.items[0].type) for v in value]
+        case dict() if of.kind is Kind.MAP:
+            return {k: _said(v, of.items[1].type) for k, v in value.items()}
+        case dict():
+            return {f.name: _said(value.get(f.name), f.type) for f in of.items}
+        case _:
+            return value
+
+
+def _moment(nanoseconds: int, of: Type) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    at = _EPOCH + timedelta(seconds=seconds)
+    if of.kind is Kind.TIME:
+        return f"{at:%H:%M:%S}.{rest:09}"
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{rest:09}" + ("Z" if of.kind is Kind.TIMESTAMPTZ else "")
+
+
+# ------------------------------------------------------------------------- reading
+
+
+def _reader(endpoint: Endpoint) -> Any:
+    import kafka
+
+    kept = _mine.__dict__.setdefault("readers", {})
+    if (address := _address(endpoint)) not in kept:
+        kept[address] = kafka.KafkaConsumer(
+            bootstrap_servers=address,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=10,
+            max_poll_records=20_000,
+            metadata_max_age_ms=1_000,
+        )
+    return kept[address]
+
+
+def _close_readers(endpoint: Endpoint) -> None:
+    reader = _mine.__dict__.get("readers", {}).pop(_address(endpoint), None)
+    if reader is not None:
+        reader.close()
+
+
+def _fold(endpoint: Endpoint, topic: str) -> dict[bytes, bytes]:
+    """The last committed value of each key; a message without a value removes its key."""
+    import kafka
+
+    count = len(_admin(endpoint).list_topics(topic, timeout=20).topics[topic].partitions)
+    if not count:
+        return {}
+    reader = _reader(endpoint)
+    places = [kafka.TopicPartition(topic, index) for index in range(count)]
+    reader.assign(places)
+    reader.seek_to_beginning(*places)
+    ends = reader.end_offsets(places)
+    found: dict[bytes, bytes] = {}
+    while any(reader.position(place) < ends[place] for place in places):
+        for place, records in reader.poll(timeout_ms=100).items():
+            for record in records:
+                if record.offset >= ends[place]:
+                    break
+                found.pop(record.key, None)
+                if record.value is not None:
+                    found[record.key] = record.value
+    return found
+
+
+def _current(endpoint: Endpoint, table: SeedTable, key: bytes) -> dict[str, Any]:
+    return dict(json.loads(_fold(endpoint, table.label)[key], parse_float=_Number))
+
+
+def _home(value: Any, of: Type) -> Any:  # noqa: C901, PLR0911 - one line a kind
+    """A value out of a message of JSON as the suite compares it."""
+    if value is None:
+        return None
+    match of.kind:
+        case Kind.DECIMAL:
+            return Decimal(value)
+        case Kind.FLOAT:
+            return float(value)
+        case Kind.BINARY:
+            return base64.b64decode(value)
+        case Kind.JSON:
+            return _unparsed(value)
+        case Kind.DATE:
+            return date.fromisoformat(value)
+        case Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ:
+            return _clock(value, of)
+        case Kind.LIST:
+            return [_home(v, of.items[0].type) for v in value]
+        case Kind.MAP:
+            pairs = value.items() if isinstance(value, dict) else value
+            return {_home(k, of.items[0].type): _home(v, of.items[1].type) for k, v in pairs}
+        case Kind.STRUCT:
+            return {f.name: _home(value.get(f.name), f.type) for f in of.items}
+        case _:
+            return value
+
+
+def _clock(text: str, of: Type) -> Any:
+    if (of.size or 0) <= _MICROSECONDS:
+        kind = time if of.kind is Kind.TIME else datetime
+        return kind.fromisoformat(text)
+    whole = f"1970-01-01T{text}" if of.kind is Kind.TIME else text.removesuffix("Z")
+    digits = _DIGITS.search(whole)
+    at = datetime.fromisoformat(_DIGITS.sub("", whole)).replace(tzinfo=UTC)
+    return int((at - _EPOCH).total_seconds()) * 1_000_000_000 + int((digits[1] if digits else "0").ljust(9, "0"))
+
+
+def _unparsed(value: Any) -> str:
+    match value:
+        case dict():
+            return "{" + ",".join(f"{json.dumps(k)}:{_unparsed(v)}" for k, v in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(_unparsed, value)) + "]"
+        case Decimal():
+            return str(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+testkit = KafkaTestkit()
