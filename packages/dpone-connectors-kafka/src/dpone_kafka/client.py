@@ -108,7 +108,9 @@ class Client:
         self.side = side
         self._settings = settings_of(config)
         self._admin: AdminClient | None = None
+        self._registry: SchemaRegistryClient | None = None
         self.patience = float(config.request_timeout)
+        self.writers: dict[str, Producer] = {}  # by target, while a lease is held: whoever takes it over fences them
 
     @property
     def label(self) -> str:
@@ -186,8 +188,8 @@ class Client:
         """What each partition holds now: up to the first open transaction, or all of it."""
         at = [TopicPartition(topic, index) for index in partitions]
         isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        lows = self._offsets(at, OffsetSpec.earliest(), isolation)
-        highs = self._offsets(at, OffsetSpec.latest(), isolation)
+        lows = self._offsets(at, OffsetSpec.earliest(), isolation)  # type: ignore[no-untyped-call]  # the library's own have no types
+        highs = self._offsets(at, OffsetSpec.latest(), isolation)  # type: ignore[no-untyped-call]  # likewise
         return {p.partition: Range(p.partition, lows[p.partition], highs[p.partition]) for p in at}
 
     def offsets_at(self, topic: str, partitions: Iterable[int], timestamp: int) -> dict[int, int]:
@@ -257,7 +259,18 @@ class Client:
         return [message for batch in messages(self, topic, committed) for message in batch]
 
     def registry(self) -> SchemaRegistryClient:
-        """The client of the registry; it is a context."""
+        """The client of the registry, one for this connection."""
+        if self._registry is None:
+            self._registry = self._connected_registry()
+        return self._registry
+
+    def close(self) -> None:
+        """Nothing of the connection is open."""
+        if self._registry is not None:
+            self._registry.close()
+            self._registry = None
+
+    def _connected_registry(self) -> SchemaRegistryClient:
         from confluent_kafka.schema_registry import SchemaRegistryClient
 
         config = self.config

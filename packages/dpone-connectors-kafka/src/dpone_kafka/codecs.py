@@ -1,4 +1,4 @@
-"""What turns keys and values of messages into columns: JSON, text and bytes here, the registry's formats beside them."""
+"""What turns keys and values of messages into columns: JSON, text and bytes; the registry's formats are beside it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class KafkaConfig(Config):
     transaction_timeout: int = Field(
         default=900,
         ge=1,
-        description="seconds after which brokers undo a load whose messages were not all written; at most what they allow",
+        description="seconds after which brokers undo a load that was not written to its end; at most what they allow",
     )
     message_bytes: int = Field(
         default=1_000_000, ge=1_000, le=1_000_000_000, description="the largest message that is written"

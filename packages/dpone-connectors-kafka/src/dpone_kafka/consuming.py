@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from dpone_kafka.client import Client, Range
 
 AT_ONCE = 5_000  # messages of one call; more of them cost memory and gain nothing
-_MOMENT = 0.02  # seconds: a call returns when it has all its messages, or then
 
 
 def messages(client: Client, topic: str, wanted: Range) -> Iterator[list[Message]]:
@@ -33,7 +32,9 @@ def messages(client: Client, topic: str, wanted: Range) -> Iterator[list[Message
         heard = monotonic()
         while True:
             with translated(client.side, client.label):
-                batch = consumer.consume(AT_ONCE, _MOMENT)
+                first = consumer.poll(1.0)
+                # what is there besides, without waiting for more
+                batch = [] if first is None else [first, *consumer.consume(AT_ONCE - 1, 0)]
             if not batch:
                 if monotonic() - heard > client.patience:
                     raise client.silent()

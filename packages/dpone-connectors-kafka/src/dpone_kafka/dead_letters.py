@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Message
-
 from dpone.errors import RemoteError
 from dpone_kafka.faults import translated
 
 if TYPE_CHECKING:
+    from confluent_kafka import Message
+
     from dpone_kafka.client import Client
 
 

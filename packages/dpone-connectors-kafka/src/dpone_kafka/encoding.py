@@ -47,7 +47,8 @@ class JsonEncoder:
 
     def values(self, table: pa.Table) -> Sequence[bytes]:
         columns = [_whole(table.column(f.name)) for f in self._fields]
-        return list(pc.cast(json_objects(columns, self._fields), pa.binary()).to_pylist())
+        found: Any = pc.cast(json_objects(columns, self._fields), pa.binary()).to_pylist()
+        return list(found)
 
     def row_key(self, name: str) -> bytes:
         return plain({ROW: name}).encode()

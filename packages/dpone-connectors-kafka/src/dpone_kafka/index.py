@@ -59,7 +59,8 @@ def load(client: Client, topic: str) -> Index:
     for segment in segments.values():
         table = pa.ipc.open_stream(segment).read_all()
         entries += table.num_rows
-        for key, found in zip(table.column("key").to_pylist(), table.column("hash").to_pylist(), strict=True):
+        keys: Any = table.column("key").to_pylist()
+        for key, found in zip(keys, table.column("hash").to_pylist(), strict=True):
             if found is None:
                 hashes.pop(key, None)
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -73,10 +74,10 @@ def _at_once(values: Values, fields: Sequence[Field]) -> list[pa.Array[Any]] | N
     if not all(value[:1] == b"{" and value[-1:] == b"}" for value in values):
         return None
     text = b"\n".join(values)
-    schema = pa.schema([(f.name, t) for f, t in zip(fields, types, strict=True)])
+    schema = pa.schema([(f.name, t) for f, t in zip(fields, types, strict=True) if t is not None])
     try:
         table = pa.json.read_json(
-            pa.BufferReader(text),
+            io.BytesIO(text),
             read_options=pa.json.ReadOptions(use_threads=False, block_size=max(_LEAST_BLOCK, len(text) + 1)),
             parse_options=pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         )
@@ -95,8 +96,8 @@ def _settled(column: Any, of: Type) -> Any:
     """The parsed column in its own type; an error where a value does not fit."""
     wanted = arrow_type(of)
     if of.kind is Kind.TIME:
-        unit = "us" if (of.size or 0) <= _MICROSECONDS else "ns"
-        moment = pc.cast(pc.binary_join_element_wise("1970-01-01T", column, ""), pa.timestamp(unit))
+        unit = pa.timestamp("us") if (of.size or 0) <= _MICROSECONDS else pa.timestamp("ns")
+        moment = pc.cast(pc.binary_join_element_wise("1970-01-01T", column, ""), unit)
         return pc.cast(moment, wanted)
     if of.kind is Kind.FLOAT and wanted != column.type:
         return pc.cast(column, wanted, safe=False)
@@ -124,9 +125,11 @@ def column_of(values: Sequence[Any], field: Field) -> pa.Array[Any]:
     try:
         homes = [None if v is None else _home(v, field.type) for v in values]
         if field.type.kind in _CLOCKS:
-            return _settled(pa.array(homes, pa.string()), field.type)
+            clocks: pa.Array[Any] = _settled(pa.array(homes, pa.string()), field.type)
+            return clocks
         if field.type.kind is Kind.FLOAT:
-            return pc.cast(pa.array(homes, pa.float64()), arrow_type(field.type), safe=False)
+            numbers: pa.Array[Any] = pc.cast(pa.array(homes, pa.float64()), arrow_type(field.type), safe=False)
+            return numbers
         return pa.array(homes, arrow_type(field.type))
     except (UnfitError, pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, InvalidOperation, binascii.Error):
         raise UnfitError(f"{field.name} holds what is no {field.type}") from None
@@ -144,12 +147,16 @@ def _home(value: Any, of: Type) -> Any:
         case Kind.FLOAT if not isinstance(value, bool):
             return _float(value)
         case Kind.DECIMAL if not isinstance(value, bool) and isinstance(value, int | Decimal | str):
-            number = Decimal(value)
-            return str(number) if of.size is None or of.size > _DIGITS else number
+            exact = Decimal(value)
+            return str(exact) if of.size is None or of.size > _DIGITS else exact
         case Kind.JSON:
             return json_text(value)
+        case Kind.BINARY if isinstance(value, bytes):
+            return value
         case Kind.BINARY if isinstance(value, str):
             return base64.b64decode(value, validate=True)
+        case Kind.LIST | Kind.MAP | Kind.STRUCT if isinstance(value, str):
+            return _home(_parsed(value), of)
         case Kind.LIST if isinstance(value, list):
             return [_nested(v, of.items[0].type) for v in value]
         case Kind.MAP:
@@ -160,6 +167,14 @@ def _home(value: Any, of: Type) -> Any:
             return value
         case _:
             raise UnfitError
+
+
+def _parsed(text: str) -> Any:
+    """What a format without nested columns holds as text."""
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise UnfitError from None
 
 
 def _whole(value: Any) -> int:

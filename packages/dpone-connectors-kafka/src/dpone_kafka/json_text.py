@@ -21,8 +21,6 @@ from dpone.errors import RemoteError
 from dpone.schema import Field, Kind, Type
 
 _SPECIAL = '["\\\\\\x00-\\x1f]'
-_ARROW_BITS = 64
-_MICROSECONDS = 6
 
 
 def json_objects(columns: Sequence[pa.Array[Any]], fields: Sequence[Field]) -> pa.Array[Any]:
@@ -33,19 +31,21 @@ def json_objects(columns: Sequence[pa.Array[Any]], fields: Sequence[Field]) -> p
     for index, (column, field) in enumerate(zip(columns, fields, strict=True)):
         name = json.dumps(field.name, ensure_ascii=False)
         parts += [pa.scalar(f"{',' if index else '{'}{name}:"), json_values(column, field)]
-    return pc.binary_join_element_wise(*parts, pa.scalar("}"), pa.scalar(""))
+    joined: pa.Array[Any] = pc.binary_join_element_wise(*parts, pa.scalar("}"), pa.scalar(""))
+    return joined
 
 
 def json_values(column: pa.Array[Any], field: Field) -> pa.Array[Any]:
     """Each value as JSON, NULL as null."""
     try:
-        return pc.fill_null(_texts(column, field.type), "null")
+        texts: pa.Array[Any] = pc.coalesce(_texts(column, field.type), pa.scalar("null"))
     except ValueError:
         raise RemoteError(
-            f"column {field.name}: a value is no JSON ({field.type})",
+            f"column {field.name}: a value is no JSON, or is its null, which a reader takes for NULL ({field.type})",
             code="sink.rejected_rows",
             hint="cast the column to string under `columns:`, or leave it out",
         ) from None
+    return texts
 
 
 def _texts(column: pa.Array[Any], of: Type) -> Any:
@@ -85,30 +85,28 @@ def _floats(column: Any) -> Any:
     finite = pc.is_finite(column)
     if pc.all(finite, min_count=0).as_py() is not False:
         return texts
-    named = pc.if_else(pc.is_nan(column), '"NaN"', pc.if_else(pc.greater(column, 0), '"Infinity"', '"-Infinity"'))
+    positive = pc.greater(column, pa.scalar(0.0, column.type))
+    named = pc.if_else(pc.is_nan(column), '"NaN"', pc.if_else(positive, '"Infinity"', '"-Infinity"'))
     return pc.if_else(finite, texts, named)
 
 
 def _escaped(column: Any) -> Any:
-    special = pc.fill_null(pc.match_substring_regex(column, _SPECIAL), False)
-    if not pc.any(special, min_count=0).as_py():
+    special: Any = pc.match_substring_regex(column, _SPECIAL)
+    if not pc.any(special).as_py():
         return column
+    special = pc.and_(special, pc.is_valid(column))
     replaced = [json.dumps(text, ensure_ascii=False)[1:-1] for text in column.filter(special).to_pylist()]
     return pc.replace_with_mask(column, special, pa.array(replaced, pa.string()))
 
 
 def _python(column: Any, write: Any) -> Any:
-    return pa.array([None if value is None else write(value) for value in _exact(column)], pa.string())
+    return pa.array([None if value is None else write(value) for value in column.to_pylist()], pa.string())
 
 
 def _checked(text: str) -> str:
-    json.loads(text)  # ValueError where it is none
+    if json.loads(text) is None:  # ValueError where it is no JSON at all
+        raise ValueError
     return text
-
-
-def _exact(column: Any) -> list[Any]:
-    """Python values; times finer than a microsecond, which Python has not, as integers where they are columns."""
-    return list(column.to_pylist())
 
 
 def plain_value(value: Any, of: Type) -> Any:
@@ -152,8 +150,3 @@ def _text(value: Any) -> Any:
             return str(value)
         case _:
             return value
-
-
-def is_textual(of: Type) -> bool:
-    """Whether a number of this type travels as text in Arrow."""
-    return of.kind in {Kind.INT, Kind.UINT} and (of.size or 0) > _ARROW_BITS

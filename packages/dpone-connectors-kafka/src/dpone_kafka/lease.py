@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from time import time
+from typing import TYPE_CHECKING
 from uuid import uuid4
-
-from confluent_kafka import Producer
 
 from dpone.connector import Json, Stored
 from dpone.errors import DponeError, StateError
@@ -23,6 +22,9 @@ from dpone.process import is_alive, this_process
 from dpone_kafka.client import Client, plain
 from dpone_kafka.faults import translated
 from dpone_kafka.state import COMPACTED, STATE, Kept, load
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
 
 _RENEWED, _LASTS = 5.0, 30.0  # seconds; the clocks of the machines that write one target may differ by their difference
 _held: set[tuple[str, str]] = set()  # brokers and target, in this process
@@ -55,10 +57,11 @@ def leased(client: Client, topic: str, pipeline: str, replication: int | None) -
     try:
         _refuse_held(topic, load(client, topic))
         client.make(STATE + topic, 1, replication, COMPACTED)
-        kept, owner = _take(client, topic)
+        kept, owner, client.writers[topic] = _take(client, topic)
         with _renewing(client, topic, owner):
             yield KafkaLease(kept.stored.get(pipeline), kept.others(pipeline), lambda: load(client, topic))
     finally:
+        client.writers.pop(topic, None)
         with _holding:
             _held.discard(place)
 
@@ -88,7 +91,7 @@ def refuse_lost(topic: str, kept: Kept) -> None:
         raise _taken(topic)
 
 
-def _take(client: Client, topic: str) -> tuple[Kept, str]:
+def _take(client: Client, topic: str) -> tuple[Kept, str, Producer]:
     """The entry is ours: written in a transaction of the target's own id, so that of two at once one is fenced."""
     producer = fence(client, topic)
     kept = load(client, topic)
@@ -98,7 +101,7 @@ def _take(client: Client, topic: str) -> tuple[Kept, str]:
         producer.begin_transaction()
         producer.produce(STATE + topic, plain(_entry(owner)), plain(["lease"]), 0)
         producer.commit_transaction(client.patience)
-    return kept, owner
+    return kept, owner, producer
 
 
 def _entry(owner: str) -> Json:
@@ -108,9 +111,10 @@ def _entry(owner: str) -> Json:
 @contextmanager
 def _renewing(client: Client, topic: str, owner: str) -> Iterator[None]:
     ended = Event()
+    # to be written twice does no harm, and librdkafka lets an idempotent producer wait for half a second
+    producer = client.producer(**{"linger.ms": 0, "enable.idempotence": False})
 
     def write(value: Json) -> None:
-        producer = client.producer(**{"linger.ms": 0})
         producer.produce(STATE + topic, None if value is None else plain(value), plain(["lease"]), 0)
         producer.flush(client.patience)
 

@@ -65,7 +65,7 @@ def _mask(batch: pa.RecordBatch, schema: Schema, where: Where) -> Any:
 
 
 def _held(batch: pa.RecordBatch, field: Field) -> list[Any]:
-    return [v for v in python_values(pc.drop_null(batch.column(field.name)), field.type)]
+    return list(python_values(pc.drop_null(batch.column(field.name)), field.type))
 
 
 def _ends(batch: pa.RecordBatch, field: Field) -> list[Any]:

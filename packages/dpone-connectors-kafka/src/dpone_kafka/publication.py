@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _CONSTANT = frozenset({Role.LOAD_ID, Role.LOADED_AT})
 _AT_ONCE = 20_000  # rows that are encoded together
+Headers = list[tuple[str, str | bytes | None]]
 EPOCH = "dpone_epoch"  # the header of messages of a load that took the place of everything before it
 
 BEGIN, WRITTEN, STATED, COMMITTED = (
@@ -54,7 +55,7 @@ class LogPublication:
         self._load = load_
         (self._topic,) = spec.target.name
         self._options = spec.target.options
-        self._producer: Producer = fence(client, self._topic)
+        self._producer: Producer = client.writers.get(self._topic) or fence(client, self._topic)
         self._kept: Kept = load(client, self._topic)
         refuse_lost(self._topic, self._kept)
         self._layout = spec.layout
@@ -139,7 +140,10 @@ class LogPublication:
         if self._known is None or (need is Need.VALUES and any(k.row is None for k in self._known.values())):
             index = self._whole_index()
             if need is Need.VALUES:
-                found = self._reader().rows()
+                stored = self._reader().rows()
+                keys = list(index.hashes)
+                inside = dict(zip(self._encoder.keys(keys), keys, strict=True))
+                found = {inside.get(key, key): row for key, row in stored.items()}
                 refuse_other_keys(self._topic, index, found)
                 self._known = {key: Known(index.hashes[key], row) for key, row in found.items()}
             else:
@@ -269,7 +273,7 @@ class LogPublication:
     def _write(self, rendered: Rendered) -> None:
         """Every write and every tombstone is on its way."""
         epoch = self._kept.epoch + rendered.epoch
-        headers = [(EPOCH, str(epoch).encode())] if rendered.epoch else None
+        headers: Headers | None = [(EPOCH, str(epoch).encode())] if rendered.epoch else None
         whole = [(key, slot) for key, slot in rendered.writes.items() if isinstance(slot, int)]
         changed = [(key, slot.row) for key, slot in rendered.writes.items() if isinstance(slot, Changed)]
         for at in range(0, len(whole), _AT_ONCE):
@@ -303,11 +307,11 @@ class LogPublication:
         self,
         keys: Sequence[bytes],
         values: Sequence[bytes | None],
-        headers: list[tuple[str, str | bytes | None]] | None,
+        headers: Headers | None,
     ) -> None:
         topic, produce, poll = self._topic, self._producer.produce, self._producer.poll
         wire = self._encoder.keys(keys)
-        extra = {} if headers is None else {"headers": headers}
+        extra: dict[str, Any] = {} if headers is None else {"headers": headers}
         for key, value in zip(wire, values, strict=True):
             while True:
                 try:
@@ -354,7 +358,7 @@ class LogPublication:
             try:
                 self._producer.abort_transaction(self._client.patience)
             except KafkaException:
-                return  # the next fence undoes it
+                self._client.writers.pop(self._topic, None)  # the next fence undoes it
 
 
 _DEFAULT_LARGEST = 1_000_000
@@ -366,7 +370,7 @@ def _column(table: Any, field: Field) -> Any:
 
     wanted = arrow_type(field.type)
     if field.name not in table.schema.names:
-        return pa.nulls(table.num_rows, wanted)
+        return arrow_column([None] * table.num_rows, field.type)
     column = table.column(field.name)
     found = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return found if found.type == wanted else found.cast(wanted)

@@ -52,8 +52,7 @@ class TargetReader:
             part = keys[at : at + _AT_ONCE]
             columns = codec.columns([last[key] for key in part])
             table = pa.table(dict(zip([f.name for f in codec.fields], columns, strict=True)))
-            for key, row in zip(part, python_rows(table, codec.fields), strict=True):
-                rows[key] = row
+            rows |= zip(part, python_rows(table, codec.fields), strict=True)
         return rows
 
     def _codec(self) -> Codec:

@@ -121,7 +121,7 @@ def _need(op: Op, layout: Layout, columns: Sequence[str]) -> Need:
             return Need.KEYS if asked == key and not isinstance(how, Flag) and not within else Need.VALUES
         case ReplaceSlice() | Version():
             raise PlanError(
-                f"Kafka does not carry out {type(op).__name__}: a topic has neither ranges to exchange nor rows to close",
+                f"Kafka does not carry out {type(op).__name__}: a topic has neither ranges nor rows to close",
                 code="plan.unsupported_strategy",
                 hint="choose another strategy, or another sink",
             )

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from confluent_kafka import Message
 
 from dpone.arrow import arrow_type
 from dpone.connector import CHANGE_FIELDS
 from dpone.errors import DataError
-from dpone.schema import Field
 from dpone.stage import ChangeKind
 from dpone_kafka.json_rows import UnfitError
 from dpone_kafka.shape import METADATA
 
 if TYPE_CHECKING:
+    from confluent_kafka import Message
+
     from dpone_kafka.codecs import Codec
     from dpone_kafka.dead_letters import DeadLetters
     from dpone_kafka.shape import Shape
@@ -134,19 +134,19 @@ def _spread(codec: Codec, data: Sequence[bytes | None]) -> dict[str, pa.Array[An
 
 
 def _metadata(found: list[Message], wanted: set[str]) -> Iterator[pa.Array[Any] | None]:
-    makers = (
+    makers: tuple[Callable[[], Any], ...] = (
         lambda: [m.topic() for m in found],
         lambda: [m.partition() for m in found],
         lambda: [m.offset() for m in found],
         lambda: [max(0, m.timestamp()[1]) * _MICROSECONDS for m in found],
-        lambda: [[{"name": name, "value": value} for name, value in m.headers() or ()] for m in found],
+        lambda: [[{"name": h[0], "value": _bytes(h[1])} for h in m.headers() or ()] for m in found],
     )
     for field, make in zip(METADATA, makers, strict=True):
         yield pa.array(make(), arrow_type(field.type)) if field.name in wanted else None
 
 
-def empty_column(field: Field) -> pa.Array[Any]:
-    return pa.array([], arrow_type(field.type))
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
 
 
 def _bad(message: Message, why: str) -> DataError:

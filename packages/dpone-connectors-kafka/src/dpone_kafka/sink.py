@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import KafkaException
@@ -37,7 +37,8 @@ from dpone_kafka.state import INDEX, STATE, load, refuse_name, stored_json
 
 @contextmanager
 def connect(config: KafkaConfig) -> Iterator[KafkaSink]:
-    yield KafkaSink(Client(config, "sink"))
+    with closing(Client(config, "sink")) as client:
+        yield KafkaSink(client)
 
 
 class KafkaSink:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from confluent_kafka import Message, TopicPartition
 
 from dpone.batch import ARROW, Batch
@@ -26,6 +25,9 @@ from dpone_kafka.rows import Clock, Decoder
 from dpone_kafka.shape import Shape, shape_of
 from dpone_kafka.windows import windows_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _OURS = "_dpone_"
 _SMALL = 1 << 16
 _GENEROUS = 16  # a batch of Arrow costs the same whatever its size, so it may have so many times the bytes asked for
@@ -36,7 +38,8 @@ Last = dict[bytes, tuple[int, int, int, bool]]
 
 @contextmanager
 def connect(config: KafkaConfig) -> Iterator[KafkaSource]:
-    yield KafkaSource(Client(config, "source"))
+    with closing(Client(config, "source")) as client:
+        yield KafkaSource(client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +188,19 @@ def _last_of_each_key(client: Client, topic: str, ranges: Sequence[Range], tombs
                         )
                     continue
                 found = (message.timestamp()[1], wanted.partition, message.offset() or 0, is_there)
-                before = last.get(key)  # type: ignore[call-overload]  # bytes: no deserializer is set
+                before = last.get(key)
                 if before is None or before[1] == wanted.partition or found[0] >= before[0]:
-                    last[key] = found  # type: ignore[index]  # likewise
+                    last[key] = found
     return {key: found for key, found in last.items() if found[3]}
 
 
 def _is_last(message: Message, last: Last) -> bool:
     """Whether this is its key's last message, which is then ticked off."""
-    key = message.key()
-    found = last.get(key)  # type: ignore[call-overload]  # bytes: no deserializer is set
+    key = message.key() or b""
+    found = last.get(key)
     if found is None or found[1:3] != (message.partition(), message.offset()):
         return False
-    del last[key]  # type: ignore[arg-type]  # likewise
+    del last[key]
     return True
 
 

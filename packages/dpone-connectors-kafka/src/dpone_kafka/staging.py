@@ -172,7 +172,8 @@ _POSITION = "_dpone_position"
 
 
 def _positions(live: pa.Table) -> list[int]:
-    return list(live.column(_POSITION).to_pylist())
+    found: Any = live.column(_POSITION).to_pylist()
+    return list(found)
 
 
 def _without_positions(live: pa.Table) -> pa.Table:
@@ -188,7 +189,8 @@ def encoded(table: pa.Table, schema: Schema, key: tuple[str, ...]) -> tuple[list
     for column in columns:
         whole = pc.and_(whole, pc.is_valid(column))
     texts = json_objects(columns, [schema[name] for name in key])
-    return list(pc.cast(texts, pa.binary()).to_pylist()), whole
+    found: Any = pc.cast(texts, pa.binary()).to_pylist()
+    return list(found), whole
 
 
 def _last_rows(table: pa.Table, keys: list[bytes], whole: Any, spec: StageSpec, schema: Schema) -> pa.Table:
@@ -206,8 +208,7 @@ def _last_rows(table: pa.Table, keys: list[bytes], whole: Any, spec: StageSpec, 
         key, ats = next(iter(several.items()))
         (row,) = python_rows(taken(table, ats[:1]), schema.fields)
         raise duplicate_key(tuple(row[c] for c in how.key), how.key)
-    for key, ats in groups.items():
-        chosen.append(ats[0] if len(ats) == 1 else _last_of(table, ats, spec, schema))
+    chosen += [ats[0] if len(ats) == 1 else _last_of(table, ats, spec, schema) for ats in groups.values()]
     chosen.sort()
     return taken(table, chosen).append_column(_POSITION, pa.array(chosen, pa.int64()))
 
@@ -240,14 +241,15 @@ def _with_present(columns: pa.Table, kinds: list[str], spec: StageSpec, schema: 
 def _sealed_changes(table: pa.Table, spec: StageSpec, schema: Schema) -> Sealed:
     how = spec.sealing
     seq_name, kind_name, kept_name = CHANGE_FIELDS
-    if pc.any(pc.fill_null(pc.match_substring(table.column(kept_name), "1"), fill_value=False), min_count=0).as_py():
+    partial: Any = pc.match_substring(table.column(kept_name), "1")
+    if pc.any(partial).as_py():
         raise DataError(
             "a change keeps columns of a row, and a message is the whole value of its key",
             code="stage.partial_without_base",
             hint="set REPLICA IDENTITY FULL on the source table",
         )
     columns = table.select(list(spec.columns))
-    kinds = table.column(kind_name).to_pylist()
+    kinds: Any = table.column(kind_name).to_pylist()
     numbers = [n or 0 for n in table.column(seq_name).to_pylist()]
     upsert, delete, truncate, present_ = _KINDS
     if not how.changes:

@@ -47,9 +47,12 @@ def _after() -> list[Row]:
     return list(rows.values())
 
 
-def _expected(strategy: str) -> list[Row]:
-    """The target after a first run and one after the changes."""
-    if strategy in WHOLE:
+def _expected(strategy: str, source: SourceRig) -> list[Row]:
+    """The target after a first run and one after the changes.
+
+    A source that goes by positions of its own, and not by a column, says itself what was deleted.
+    """
+    if strategy in WHOLE or (strategy == "incremental_merge" and not source.source_kit.cursors):
         return _after()
     deleted = [row for row in BEFORE if row["id"] == 5]  # noqa: PLR2004 - a deletion that is not seen
     if strategy == "incremental_append":  # its key is known already, so a changed row is no new one
@@ -99,10 +102,10 @@ def _first_second_unchanged(seeded: Seeded, sink: SinkRig, strategy: str) -> Non
     _check(sink, plan, seeded.rows, strategy, "target after the first run")
     seeded.change(*CHANGES)
     told = run(plan, seeded, sink)
-    _check(sink, plan, _expected(strategy), strategy, "target after the second run")
+    _check(sink, plan, _expected(strategy, seeded.rig), strategy, "target after the second run")
     assert [e.generation for e in told if isinstance(e, StateCommitted)] == [2]
     told = run(plan, seeded, sink)
-    _check(sink, plan, _expected(strategy), strategy, "target after an unchanged run")
+    _check(sink, plan, _expected(strategy, seeded.rig), strategy, "target after an unchanged run")
     if strategy not in {"full_refresh", "replace"}:
         counts = [e.counts for e in told if isinstance(e, OpApplied)]
         assert all(c.inserted == c.deleted == 0 for c in counts), f"an unchanged run did {counts}"
@@ -177,6 +180,7 @@ def test_runs_into_the_sink_that_fail_at_any_step_are_run_again(
 
 def _fail_everywhere(source: SourceRig, sink: SinkRig, strategy: str) -> None:
     sink.require(*STRATEGIES[strategy].emits)
+    expected = _expected(strategy, source)
     seeded = _seed(source, strategy)
     plan = plan_of(seeded, sink, sink.target(), strategy)
     places = passed(lambda: run(plan, seeded, sink))
@@ -189,8 +193,20 @@ def _fail_everywhere(source: SourceRig, sink: SinkRig, strategy: str) -> None:
         with suppress(CutError), at(place, _cut):  # a place that only a first run passes cuts nothing
             run(plan, seeded, sink)
         run(plan, seeded, sink)
-        _check(sink, plan, _expected(strategy), strategy, f"target after a run that failed at {place}, and the next")
+        _check(
+            sink,
+            plan,
+            _expected(strategy, source),
+            strategy,
+            f"target after a run that failed at {place}, and the next",
+        )
         seeded.change(Insert({"id": 60, "name": "after", "updated_at": LATER + timedelta(days=1)}))
         run(plan, seeded, sink)
         new = {"id": 60, "name": "after", "amount": None, "updated_at": LATER + timedelta(days=1)}
-        _check(sink, plan, [*_expected(strategy), new], strategy, f"target two runs after one that failed at {place}")
+        _check(
+            sink,
+            plan,
+            [*expected, new],
+            strategy,
+            f"target two runs after one that failed at {place}",
+        )
