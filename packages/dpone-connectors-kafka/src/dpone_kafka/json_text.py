@@ -38,7 +38,7 @@ def json_objects(columns: Sequence[pa.Array[Any]], fields: Sequence[Field]) -> p
 def json_values(column: pa.Array[Any], field: Field) -> pa.Array[Any]:
     """Each value as JSON, NULL as null."""
     try:
-        texts: pa.Array[Any] = pc.coalesce(_texts(column, field.type), pa.scalar("null"))
+        texts: pa.Array[Any] = _texts(column, field.type).fill_null("null")
     except ValueError:
         raise RemoteError(
             f"column {field.name}: a value is no JSON, or is its null, which a reader takes for NULL ({field.type})",

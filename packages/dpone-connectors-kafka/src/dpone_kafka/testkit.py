@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from threading import local
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from dpone.batch import ARROW
 from dpone.connector import Connector, Dataset, Json, Target
@@ -278,28 +278,10 @@ def _put(endpoint: Endpoint, table: SeedTable, pairs: Sequence[tuple[bytes, Row 
     producer = kept[address]
     failed: list[object] = []
     for key, row in pairs:
-        value = None if row is None else _dumps(row).encode()
+        value = None if row is None else _unparsed(row).encode()
         producer.produce(table.label, value, key, on_delivery=lambda error, _: failed.extend([error] if error else []))
     assert producer.flush(30) == 0
     assert not failed, failed
-
-
-class _Number(float):
-    """A number that is written with the digits that it came with."""
-
-    def __new__(cls, text: str) -> Self:
-        made = super().__new__(cls, 0.0)
-        made.text = text
-        return made
-
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _said(value: Any, of: Type) -> Any:
@@ -310,10 +292,10 @@ def _said(value: Any, of: Type) -> Any:
         case None | bool():
             return value
         case str() if of.kind is Kind.JSON:
-            return json.loads(value, parse_float=_Number)
+            return json.loads(value, parse_float=Decimal)
         case float() if not math.isfinite(value):
             return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
-        case Decimal():
+        case Decimal() if of.kind is Kind.DECIMAL:
             return str(value)
         case bytes():
             return base64.b64encode(value).decode()
@@ -410,7 +392,7 @@ def _without_null(sample: Sample) -> Sample:
 
 
 def _current(endpoint: Endpoint, table: SeedTable, key: bytes) -> dict[str, Any]:
-    return dict(json.loads(_fold(endpoint, table.label)[key], parse_float=_Number))
+    return dict(json.loads(_fold(endpoint, table.label)[key], parse_float=Decimal))
 
 
 def _home(value: Any, of: Type) -> Any:
@@ -454,7 +436,7 @@ def _clock(text: str, of: Type) -> Any:
 def _unparsed(value: Any) -> str:
     match value:
         case dict():
-            return "{" + ",".join(f"{json.dumps(k)}:{_unparsed(v)}" for k, v in value.items()) + "}"
+            return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_unparsed(v)}" for k, v in value.items()) + "}"
         case list():
             return "[" + ",".join(map(_unparsed, value)) + "]"
         case Decimal():
