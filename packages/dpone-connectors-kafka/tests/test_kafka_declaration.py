@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from pydantic import SecretStr, ValidationError
 
-from dpone.errors import DponeError, PlanError
+from dpone.errors import DponeError, PlanError, UsageError
 from dpone.integration_matrix import SPECIFIED, capabilities
 from dpone.manifest.connections import from_url
+from dpone.manifest.loader import parse
+from dpone.registry import load
 from dpone.schema import Field, Landing, Verdict, parse_type
 from dpone.testing.typemaps import EXAMPLES, fields, overclaim
 from dpone_kafka import KafkaConfig, KafkaSink, KafkaSource, connector
@@ -116,6 +118,17 @@ def test_a_url_says_the_same_as_its_parts() -> None:
     with pytest.raises(DponeError) as wrong:
         from_url(f"kafka://me:{CANARY}@h:9092?sasl=md5", connector)
     assert CANARY not in str(wrong.value)
+
+
+@pytest.mark.parametrize("mode", ["incremental_append", "incremental_merge"])
+def test_a_topic_is_read_by_offsets_and_takes_no_cursor(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPONE_CONN_SHOP", "kafka://localhost")
+    ends = {side: {"type": "kafka", "connection": "shop", "topic": side} for side in ("source", "sink")}
+    strategy: dict[str, object] = {"mode": mode, "key": ["id"]}
+    parse({"version": 1, "name": "n", **ends, "strategy": strategy}, load)
+    with pytest.raises(UsageError) as refused:
+        parse({"version": 1, "name": "n", **ends, "strategy": {**strategy, "cursor": {"column": "id"}}}, load)
+    assert "positions of its own" in str(refused.value)
 
 
 # ---------------------------------------------------------------------------- options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StrictBool, StringConstraints, model_validator
 
 from dpone.connector import Dataset, SinkOptions, SourceOptions, Target
 from dpone.manifest.options import Pattern, Template
@@ -13,8 +13,8 @@ from dpone.manifest.scalars import Name, Names, PositiveInt, TypeText, refused
 Encoding = Literal["json", "json_schema", "avro", "protobuf"]
 # what brokers take as a topic; a source's may hold wildcards, a sink's the placeholders of a list of streams
 Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
-_SourceTopic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._*?-]{1,249}$"), Pattern()]
-_SinkTopic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._{}-]{1,249}$"), Template()]
+_SourceTopic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._*?-]{1,249}$"), Pattern(is_name=False)]
+_SinkTopic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._{}-]{1,249}$"), Template(is_name=False)]
 Subjects = Literal["topic", "record", "topic_record"]
 
 
@@ -49,6 +49,12 @@ class KafkaSource(SourceOptions):
         default="stop", description="what happens when the broker no longer has the messages that come next"
     )
     max_messages: PositiveInt | None = Field(default=None, description="at most so many messages in one load")
+    begin_at: AwareDatetime | None = Field(
+        default=None, description="a first incremental load begins with the messages of this time"
+    )
+    end_before: AwareDatetime | None = Field(
+        default=None, description="no incremental load takes messages of this time or later"
+    )
     commit_group: Name | None = Field(
         default=None, description="a consumer group whose offsets follow what was loaded, for others to see"
     )

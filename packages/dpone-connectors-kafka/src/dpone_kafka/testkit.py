@@ -68,7 +68,7 @@ DEVIATIONS: Sequence[Deviation] = tuple(
         "test_runs::test_runs_from_the_source[incremental_append]",
         fidelity,
         "a topic says what was deleted, which appending refuses unless it is told to ignore it",
-        "docs/reference/errors.md#stageunexpected_deletes",
+        "docs/reference/errors.md#stage.unexpected_deletes",
         "stage.unexpected_deletes",
     )
     for fidelity in (Fidelity.EMULATED, Fidelity.REAL, Fidelity.VENDOR)
@@ -187,6 +187,7 @@ class KafkaTestkit:
 
     def crash(self, endpoint: Endpoint) -> None:
         service = _services[endpoint.port]
+        _close_readers(endpoint)  # who would wait for an answer that never comes
         service.kill()
         service.start()
 

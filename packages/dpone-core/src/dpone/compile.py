@@ -33,7 +33,7 @@ from dpone.plan import ChangeKind, ColumnChange, End, Limits, Plan, PlannedColum
 from dpone.prepare import WITH_ORDER, refuse_filter
 from dpone.schema import STRING, Field, Kind, Schema, parse_type
 from dpone.stage import Duplicates, OnTruncate
-from dpone.strategies import Load, rule_of
+from dpone.strategies import Load, Read, rule_of
 from dpone.where import Compare, Where
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # a plan has no clock; the runner gives each load its own time
@@ -62,7 +62,7 @@ def compile_plan(stream: Stream, found: Schema) -> Plan:
         columns=columns,
         load=load,
         source_key=_source_key(found, columns),
-        cursor=_cursor(mode, fields, columns),
+        cursor=_cursor(mode, fields, columns, source),
         duplicates=Duplicates(mode.setting("duplicates")),
         order=_order(mode, fields),
         on_truncate=OnTruncate(mode.setting("on_truncate")),
@@ -242,11 +242,24 @@ def _where(stream: Stream, fields: Schema) -> Where:
     return tuple(conditions)
 
 
-def _cursor(mode: Mode, fields: Schema, columns: Sequence[PlannedColumn]) -> Cursor | None:
+def _cursor(mode: Mode, fields: Schema, columns: Sequence[PlannedColumn], source: Connector[Any]) -> Cursor | None:
     """The cursor in the source's own names; a keyless append waits, everything else reads its lag again."""
     given = mode.setting("cursor")
+    by_cursor = source.source is None or source.source.by_cursor
     if given is None:
+        if by_cursor and rule_of(mode.mode).read is Read.SINCE:
+            raise UsageError(
+                f"strategy: {mode.mode} reads {source.name} since a cursor, and none is named",
+                code="plan.cursor_missing",
+                hint="set `cursor: {column: ...}`, a column that grows with every change",
+            )
         return None
+    if not by_cursor:
+        raise UsageError(
+            f"strategy.cursor: {source.name} goes by positions of its own, and takes no cursor",
+            code="plan.cursor_unsupported",
+            hint="leave `cursor` out",
+        )
     _refuse_unordered(given.column, fields, "strategy.cursor.column")
     planned = next(c for c in columns if c.field.name == given.column)
     if planned.change is not None:

@@ -456,13 +456,17 @@ C = TypeVar("C", bound=Config)
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec(Generic[C]):
-    """What a source can do. `pushes_where` is false when core must filter the rows itself."""
+    """What a source can do. `pushes_where` is false when core must filter the rows itself.
+
+    `by_cursor` is false where SINCE goes by the source's own positions, which no column says.
+    """
 
     reads: frozenset[Read]
     emits: tuple[Wire, ...]
     options: type[SourceOptions]
     open: Callable[[C], AbstractContextManager[Source]]
     pushes_where: bool = True
+    by_cursor: bool = True
 
 
 @dataclass(frozen=True, slots=True)

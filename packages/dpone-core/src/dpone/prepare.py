@@ -53,7 +53,7 @@ def prepare(
     columns = tuple(c for c in plan.columns if c.field.name in evolution.columns)
     load = replace(load, columns=tuple(c.field.name for c in columns))
     program = plan.rule.program(load)
-    core_where = () if source.source.pushes_where else load.where
+    core_where = () if source.source.pushes_where else (*load.where, *_within_bounds(load))
     choice = negotiate(
         source.source.emits,
         sink.sink.accepts,
@@ -112,11 +112,15 @@ def pushed(load: Load, columns: Sequence[PlannedColumn]) -> Where:
     """The filter and the bounds of the load in the source's own column names."""
     names = {c.field.name: c.column.source for c in columns}
     where = tuple(replace(c, column=names.get(c.column, c.column)) for c in load.where)
+    return (*where, *(replace(c, column=names[c.column]) for c in _within_bounds(load)))
+
+
+def _within_bounds(load: Load) -> Where:
+    """The bounds of the load as a filter."""
     if load.bounds is None or load.slice_column is None:
-        return where
-    column = names[load.slice_column]
+        return ()
     lo, hi = load.bounds
-    return (*where, Condition(column, Compare.GE, lo), Condition(column, Compare.LT, hi))
+    return (Condition(load.slice_column, Compare.GE, lo), Condition(load.slice_column, Compare.LT, hi))
 
 
 # Kinds on whose order all engines agree; that of intervals depends on how long a month is held to be.

@@ -112,7 +112,7 @@ BAD: dict[str, Bad] = {
     "mistyped-mode": Bad(strategy("mode: full-refesh"), 5, "manifest.unknown_strategy", ('"full_refresh"',)),
     "mode-is-a-list": Bad(strategy("mode: [cdc]"), 5, "manifest.unknown_strategy", ("name of a mode",)),
     "merge-without-key": Bad(strategy("mode: incremental_merge, cursor: {column: a}"), 5, INVALID, ('"key"',)),
-    "merge-without-cursor": Bad(strategy("mode: incremental_merge, key: [a]"), 5, INVALID, ('"cursor"',)),
+    "merge-without-cursor": Bad(strategy("mode: incremental_merge, key: [a]"), 5, INVALID, ('"cursor"',), ACROSS),
     "key-of-another-mode": Bad(strategy("mode: replace, cursor: {column: a}"), 5, KEY, ("incremental_append",)),
     "guard-on-append": Bad(
         strategy("mode: incremental_append, cursor: {column: a}, guard: {allow_empty: true}"), 5, KEY, ("full_refresh",)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import UnionType
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
@@ -169,7 +169,11 @@ def _step(of: Any, part: str | int) -> Any:
 
 
 def _plain(of: Any) -> Any:
-    return _plain(get_args(of)[0]) if get_origin(of) is Annotated else of
+    """The type without its annotations, and without NULL beside it."""
+    if get_origin(of) is Annotated:
+        return _plain(get_args(of)[0])
+    members = [m for m in get_args(of) if m is not NoneType] if get_origin(of) in {Union, UnionType} else []
+    return _plain(members[0]) if len(members) == 1 else of
 
 
 def _tags(member: Any) -> Iterator[str]:

@@ -156,6 +156,7 @@ class Strategy(Model):
 
 
 _KEY = "the columns that identify a row"
+_CURSOR = "the column that orders reading; needed unless the source goes by positions of its own, as Kafka does"
 
 
 class _Keyed(Strategy):
@@ -192,18 +193,18 @@ class FullRefresh(_Guarded, _Duplicates, _KeyedOnRequest):
 
 class IncrementalAppend(_Duplicates, _KeyedOnRequest):
     mode: Literal["incremental_append"]
-    cursor: Cursor = Field(description="the column that orders reading")
+    cursor: Cursor | None = Field(default=None, description=_CURSOR)
 
     @model_validator(mode="after")
     def _never_twice(self) -> Self:
-        if not self.key and self.cursor.late == "overlap":
+        if not self.key and self.cursor is not None and self.cursor.late == "overlap":
             raise refused("without a `key`, rows read again would be added again; remove `late: overlap`", at="cursor")
         return self
 
 
 class IncrementalMerge(_Deleting, _Duplicates, _Keyed):
     mode: Literal["incremental_merge"]
-    cursor: Cursor = Field(description="the column that orders reading")
+    cursor: Cursor | None = Field(default=None, description=_CURSOR)
     newer: Name | None = Field(
         default=None,
         description="a number, date or time: a row that is older in this column than the stored one is left out",

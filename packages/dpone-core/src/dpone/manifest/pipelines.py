@@ -53,6 +53,7 @@ def read_stream(
         if found is None and side not in meant:
             reading.miss(node, side, "")
     source = read_end(reading, ends["source"], "source", SourceOptions) if ends["source"] else None
+    _refuse_cursor(reading, known.get("strategy"), strategy, source)
     sink: End[SinkOptions] | None = None
     parts = _dataset_name(reading, source, ends["source"])
     named = _named(source, ends["source"])
@@ -80,6 +81,22 @@ def read_stream(
     if pattern is None:
         return stream
     return Wildcard(stream, pattern.parts, skip, _builder(reading, node, pattern))
+
+
+def _refuse_cursor(
+    reading: Reading, node: Node | None, strategy: Strategy | None, source: End[SourceOptions] | None
+) -> None:
+    """A mode that reads since a cursor names one, unless the source goes by positions of its own: then none does."""
+    if node is None or strategy is None or source is None or "cursor" not in type(strategy).model_fields:
+        return
+    end = source.connector.source
+    by_cursor = end is None or end.by_cursor
+    given = strategy.setting("cursor") is not None
+    if by_cursor and not given:
+        reading.miss(node, "cursor", "strategy")
+    elif given and not by_cursor:
+        message = f"strategy.cursor: {source.connector.name} goes by positions of its own, and takes no cursor"
+        reading.complain(node.at(["cursor"]), message, "strategy.cursor", hint="leave `cursor` out")
 
 
 def _builder(reading: Reading, node: Node, pattern: Named) -> Callable[[Parts], Stream]:
