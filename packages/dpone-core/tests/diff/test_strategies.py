@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from dpone.api import loaded
 from dpone.diff import comparing
+from dpone.errors import PlanError
+from dpone.manifest import Manifest
 from dpone.testing.memory.segments import MemorySegments
 from dpone.testing.shop import AT, MANIFEST, Dpone, Shop
 from dpone.testing.testkit import Delete, Insert, Update
@@ -265,3 +269,28 @@ def test_a_table_that_was_written_meanwhile_does_not_pass(
     assert "compare again" in dpone("diff", "orders.yaml").out
     monkeypatch.setattr(MemorySegments, "is_steady", lambda _: None)
     assert (compare(dpone)[0], compare(dpone)[1]["steady"]) == (0, None)
+
+
+def test_a_log_of_what_came_is_no_table_to_compare(shop: Shop) -> None:
+    stream = loaded("orders.yaml").streams[0]
+    assert stream.sink.connector.sink is not None
+    log = replace(stream.sink.connector, sink=replace(stream.sink.connector.sink, atomic="log"))
+    stream = stream.model_copy(update={"sink": stream.sink.model_copy(update={"connector": log})})
+    with pytest.raises(PlanError) as refused:
+        comparing.diff(Manifest(name="orders", streams=(stream,)))
+    assert refused.value.code == "diff.not_readable"
+
+
+def test_a_target_that_cannot_be_read_back_is_refused(
+    shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.write(manifest("{mode: snapshot_diff, key: [id]}"))
+    assert dpone("run", "orders.yaml", "--quiet").code == 0
+    stream = loaded("orders.yaml").streams[0]
+    mute = replace(stream.sink.connector, source=None)
+    stream = stream.model_copy(update={"sink": stream.sink.model_copy(update={"connector": mute})})
+    assert comparing.diff(Manifest(name="orders", streams=(stream,))).passed, "it computes checksums itself"
+    monkeypatch.setattr(comparing, "Segmented", Nothing)
+    with pytest.raises(PlanError) as refused:
+        comparing.diff(Manifest(name="orders", streams=(stream,)))
+    assert refused.value.code == "diff.not_readable"

@@ -106,6 +106,8 @@ class Outcome:
 
 def _compare(stream: Stream, options: Options) -> StreamDiff:
     begun = monotonic()
+    if stream.sink.connector.sink is not None and stream.sink.connector.sink.atomic == "log":
+        raise unreadable(stream.sink.connector.name)  # it holds what came, and not what is
     with opened(stream) as (source, sink):
         plan = compile_plan(stream, source.describe(stream.source.options.dataset()))
         layout = sink.inspect(plan.target)
@@ -219,7 +221,7 @@ def _steady(segments: tuple[Segments, Segments], covered: bool) -> bool | None: 
 
 def _by_rows(stream: Stream, subject: Subject, source: Source, tally: Tally) -> Outcome:
     connector = stream.sink.connector
-    if connector.source is None or connector.sink is None or connector.sink.atomic == "log":
+    if connector.source is None:
         raise unreadable(connector.name)
     with closing(Rows(subject)) as rows:
         rows.take(0, source_batches(subject, source, stream.source.connector))
