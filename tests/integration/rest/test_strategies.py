@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import dpone
+from dpone.diff.comparing import diff
 from dpone.schema import INT64, STRING, Field, Schema, decimal, timestamptz
 from dpone.strategies import Read
 from dpone.testing.memory.testkit import testkit as memory
@@ -90,6 +91,7 @@ STRATEGIES: dict[str, tuple[dict[str, Any], Options]] = {
         Options(CONTENT, slice_column="id", bounds=(0, 1000)),
     ),
 }
+UNSEEN = {"incremental_merge", "partition_replace"}  # deletions that the strategy does not see
 GUARDED = {"full_refresh", "replace", "snapshot_diff", "backfill", "scd2"}  # an emptied source is no order to empty
 
 
@@ -182,8 +184,13 @@ def test_first_changed_unchanged_and_emptied(
         return after
 
     one = load([], BEFORE, [], first=True)
+    compared = diff("orders.yaml").streams[0]
+    assert (compared.equal, compared.method, compared.rows.source) == (True, "rows", len(BEFORE)), compared
     rest.change(pipeline.read, pipeline.table, MUTATIONS)
     two = load(BEFORE, AFTER, one, first=False)
+    compared = diff("orders.yaml").streams[0]
+    kept = set(GONE) if strategy in UNSEEN else set()
+    assert {key["id"] for key in compared.extra} | {key["id"] for key in compared.missing} <= kept, compared
     report = dpone.run("orders.yaml")
     assert report.succeeded, report.streams[0].error
     assert ordered(pipeline.rows()) == ordered(two)
