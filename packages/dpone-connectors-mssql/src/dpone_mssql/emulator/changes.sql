@@ -1,0 +1,1 @@
+-- change data capture and change tracking
