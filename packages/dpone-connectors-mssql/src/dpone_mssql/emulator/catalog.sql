@@ -45,7 +45,7 @@ CREATE VIEW sys.columns AS
             WHEN b.bare IN ('varchar', 'char', 'varbinary', 'binary') THEN CASE WHEN a.atttypmod < 0 THEN -1 ELSE a.atttypmod - 4 END
             ELSE greatest(t.typlen, 0) END)::int2 AS max_length,
         CAST((CASE WHEN b.bare = 'numeric' THEN (a.atttypmod - 4) >> 16 WHEN b.bare = 'float8' THEN 53 WHEN b.bare = 'float4' THEN 24 ELSE 0 END)::text AS tsql.tinyint) AS precision,
-        CAST((CASE WHEN b.bare = 'numeric' THEN (a.atttypmod - 4) & 2047 WHEN b.bare IN ('time', 'datetime2', 'datetimeoffset') THEN CASE WHEN a.atttypmod < 0 THEN 7 ELSE a.atttypmod - 5 END ELSE 0 END)::text AS tsql.tinyint) AS scale,
+        CAST((CASE WHEN b.bare = 'numeric' THEN (a.atttypmod - 4) & 2047 WHEN b.bare IN ('time', 'datetime2') THEN CASE WHEN a.atttypmod < 0 THEN 7 ELSE a.atttypmod - 5 END WHEN b.bare = 'datetimeoffset' THEN CASE WHEN a.atttypmod < 0 THEN 7 ELSE (a.atttypmod >> 16) - 24 END ELSE 0 END)::text AS tsql.tinyint) AS scale,
         CAST(CASE WHEN t.typname LIKE '%\_bin' THEN 'Latin1_General_100_BIN2' WHEN t.typname LIKE '%\_cyr' THEN 'Cyrillic_General_CI_AS'
             WHEN b.bare IN ('nvarchar', 'nchar', 'varchar', 'char', 'text', 'ntext', 'sysname') THEN 'SQL_Latin1_General_CP1_CI_AS' END AS tsql.sysname) AS collation_name,
         CAST(CASE WHEN a.attnotnull THEN '0' ELSE '1' END AS tsql.bit) AS is_nullable,
@@ -129,3 +129,4 @@ CREATE FUNCTION tsql.serverproperty(v tsql.nvarchar) RETURNS tsql.nvarchar LANGU
     WHEN 'productversion' THEN '16.0.0.0' WHEN 'engineedition' THEN '3' WHEN 'edition' THEN 'Emulator' WHEN 'productmajorversion' THEN '16'
     WHEN 'collation' THEN 'SQL_Latin1_General_CP1_CI_AS' WHEN 'isxtpsupported' THEN '0' END AS tsql.nvarchar);
 CREATE SCHEMA dbo;
+CREATE VIEW sys.all_columns AS SELECT c.*, CAST(NULL AS int4) AS graph_type FROM sys.columns c;

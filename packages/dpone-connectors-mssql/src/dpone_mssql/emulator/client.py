@@ -188,12 +188,12 @@ class Client:
             if ended:
                 out += ended
                 if reader.left:
-                    out[-12] |= tds.MORE
+                    out[-12] |= tds.MORE | tds.IN_BATCH
                 continue
             out += scope.out + tds.returned_status(scope.returned)
             for number in handle:
                 out += tds.returned_handle(number)
-            out += done(DONE_PROC, tds.MORE if reader.left else 0, 0xE0)
+            out += done(DONE_PROC, tds.MORE | tds.IN_BATCH if reader.left else 0, tds.CALL)
         return bytes(out)
 
     @staticmethod

@@ -10,6 +10,7 @@ from decimal import Context, Decimal
 from uuid import UUID
 
 from dpone_mssql.emulator.collations import BINARY, BYTES, CYRILLIC, DEFAULT, page, sent
+from dpone_mssql.emulator.typenames import OFFSET_DIGITS
 
 Encode = Callable[[bytes | None], bytes]
 
@@ -38,7 +39,9 @@ def column_type(name: str, modifier: int, scale: int | None = None) -> ColumnTyp
             if modifier < 0:
                 return _decimal(38, scale or 0)
             return _decimal((modifier - 4) >> 16, (modifier - 4) & 0x7FF)
-        case "time" | "datetime2" | "datetimeoffset":
+        case "datetimeoffset":
+            return _clock(name, 7 if modifier < 0 else ((modifier - 4) >> 16) - OFFSET_DIGITS)
+        case "time" | "datetime2":
             return _clock(name, 7 if modifier < 0 else modifier - 5)
         case "binary" | "varbinary" | "rowversion" | "image" | "geography" | "geometry":
             return _bytes(8 if name == "rowversion" else modifier - 4, fixed=name in {"binary", "rowversion"})

@@ -172,7 +172,7 @@ CREATE FUNCTION tsql.time_sized(v tsql.time, m int4, e bool) RETURNS tsql.time L
     RETURN CASE WHEN m >= 12 THEN v ELSE tsql.time_raw(mod(tsql.rounded(tsql.raw(v), m - 5), 864000000000)) END;
 CREATE CAST (tsql.time AS tsql.time) WITH FUNCTION tsql.time_sized(tsql.time, int4, bool) AS IMPLICIT;
 CREATE FUNCTION tsql.datetimeoffset_sized(v tsql.datetimeoffset, m int4, e bool) RETURNS tsql.datetimeoffset LANGUAGE sql IMMUTABLE STRICT
-    RETURN CASE WHEN m >= 12 THEN v ELSE tsql.offset_raw(tsql.rounded(tsql.utc(v), m - 5), tsql.minutes(v)) END;
+    RETURN CASE WHEN m >> 16 >= 31 THEN v ELSE tsql.offset_raw(tsql.rounded(tsql.utc(v), (m >> 16) - 24), tsql.minutes(v)) END;
 CREATE CAST (tsql.datetimeoffset AS tsql.datetimeoffset) WITH FUNCTION tsql.datetimeoffset_sized(tsql.datetimeoffset, int4, bool) AS IMPLICIT;
 
 -- ------------------------------------------------------------------------- numbers

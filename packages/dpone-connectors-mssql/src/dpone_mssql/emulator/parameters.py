@@ -13,6 +13,7 @@ from dpone_mssql.emulator.collations import kept, page, received
 from dpone_mssql.emulator.columns import TICKS_PER_DAY
 from dpone_mssql.emulator.faults import Refused
 from dpone_mssql.emulator.tds import Reader
+from dpone_mssql.emulator.typenames import OFFSET_DIGITS
 
 _DAYS_1900 = 693595
 Decode = Callable[[Reader], str | None]
@@ -117,7 +118,7 @@ def _clock(token: int, digits: int) -> Incoming:
     if token == 0x2A:
         return Incoming(f"tsql.datetime2({digits + 1})", _sized(lambda b: str(moment(b))))
     return Incoming(
-        f"tsql.datetimeoffset({digits + 1})",
+        f"tsql.datetimeoffset({digits + OFFSET_DIGITS})",
         _sized(lambda b: str(moment(b[:-2]) * 10000 + struct.unpack("<h", b[-2:])[0] + 5000)),
     )
 

@@ -27,6 +27,12 @@ _IGNORED = re.compile(
     r"LANGUAGE|CURSOR_CLOSE_ON_COMMIT|NO_BROWSETABLE|NUMERIC_ROUNDABORT|DEADLOCK_PRIORITY|STATISTICS|CONTEXT_INFO)",
     re.IGNORECASE,
 )
+# how bulk copy asks what it will fill: the columns by name into a variable, and then a SELECT made of it
+_BULK_PRELUDE = re.compile(
+    r"(?P<before>.*?)DECLARE @Column_Names NVARCHAR\(MAX\).*?EXEC\(N'SELECT ' \+ @Column_Names \+ N' FROM "
+    r"(?P<table>(?:[^']|'')+)'\);(?P<after>.*)",
+    re.DOTALL,
+)
 _CALL = re.compile(r"CHANGETABLE\s*\(\s*CHANGES\s+(?P<name>[^,]+?)\s*,\s*(?P<since>[^)]+?)\s*\)", re.IGNORECASE)
 
 
@@ -65,7 +71,7 @@ class Session:
 
     def batch(self, text: str, scope: Scope) -> None:
         """The statements of the batch, in order; the first that fails ends it."""
-        for node in _parsed(_with_functions(text)):
+        for node in _parsed(_plainly(text)):
             self._carry_out(node, scope)
 
     def _carry_out(self, node: Node, scope: Scope) -> None:
@@ -397,8 +403,11 @@ def _translated(text: str, types: tuple[tuple[str, str], ...], short: Callable[[
     return translate(text, dict(types), short)
 
 
-def _with_functions(text: str) -> str:
-    """CHANGETABLE, which takes a table's name in its own way, as a function of a text."""
+def _plainly(text: str) -> str:
+    """Without EXEC of a text, and with CHANGETABLE, which takes a table's name in its own way, as a function."""
+    if "@Column_Names" in text and (found := _BULK_PRELUDE.fullmatch(text)):
+        table = found["table"].replace("''", "'")
+        return f"{found['before']} SET FMTONLY ON; SELECT * FROM {table}; {found['after']}"
     return _CALL.sub(lambda m: f"changetable(N'{m['name'].replace(chr(39), chr(39) * 2)}', {m['since']})", text)
 
 

@@ -26,6 +26,7 @@ _SAME = {
 _WRITTEN = re.compile(r"(?P<name>[a-z_0-9]+)\s*(?:\(\s*(?P<size>\d+|max)\s*(?:,\s*(?P<scale>\d+)\s*)?\))?", re.IGNORECASE)
 _UNSIZED = {"text", "ntext", "sysname", "image", "rowversion", "geography", "geometry", "xml", "sql_variant", "hierarchyid"}
 _REAL_DIGITS = 24
+OFFSET_DIGITS = 24  # what the modifier of a datetimeoffset without digits says
 
 
 def type_name(written: str, collation: str = DEFAULT, *, in_cast: bool = False) -> str:
@@ -42,7 +43,9 @@ def type_name(written: str, collation: str = DEFAULT, *, in_cast: bool = False) 
         return f"numeric({size or 18}, {scale or 0})"
     if name == "float":
         return "float4" if size is not None and int(size) <= _REAL_DIGITS else "float8"
-    if name in {"time", "datetime2", "datetimeoffset"}:
+    if name == "datetimeoffset":
+        return f"tsql.datetimeoffset({int(size or 7) + OFFSET_DIGITS})"
+    if name in {"time", "datetime2"}:
         return f"tsql.{name}({int(size or 7) + 1})"
     if name not in TEXT and name not in BYTES:
         raise Fault(2715, f"Cannot find data type {written}.")

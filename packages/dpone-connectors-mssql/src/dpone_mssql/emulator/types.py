@@ -38,7 +38,8 @@ def definitions() -> Iterator[str]:
         yield from _type(name, "bytea", "VARIABLE", typmod="varchartypmod", more="ALIGNMENT = int4")
     for name in COUNTS:
         yield from _type(name, "int8", "8, PASSEDBYVALUE", typmod="varchartypmod", more="ALIGNMENT = double")
-    yield from _type("datetimeoffset", "numeric", "VARIABLE", typmod="varchartypmod", more="ALIGNMENT = int4")
+    # its reader is that of numeric, to which 24 digits and more without scale change nothing: 24 stands for none
+    yield from _type("datetimeoffset", "numeric", "VARIABLE", typmod="numerictypmod", more="ALIGNMENT = int4")
     for name in ("bit", "tinyint"):
         yield from _type(name, "int2", "2, PASSEDBYVALUE", more="ALIGNMENT = int2")
     for name in ("money", "smallmoney"):
