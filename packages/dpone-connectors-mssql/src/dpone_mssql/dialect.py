@@ -118,6 +118,12 @@ class MssqlDialect(Dialect):
         same = self.equals(left, right, Type(Kind.STRING) if of is not None and of.kind in _TEXT else of)
         return f"CASE WHEN {same} OR ({left} IS NULL AND {right} IS NULL) THEN 0 ELSE 1 END = 1"
 
+    def grouped(self, expression: str, of: Type | None) -> str:
+        """Text and bytes with a mark behind, and text by code points, so that blanks and zeros at the end count."""
+        if of is not None and of.kind in _TEXT:
+            return f"({expression} + N'.') COLLATE {BINARY_COLLATION}"
+        return f"CONVERT(varbinary(max), {expression}) + 0x01" if of is not None and of.kind is Kind.BINARY else expression
+
     def among(self, expression: str, values: tuple[object, ...], of: Type | None, *, inside: bool) -> str:
         """Text one by one, since IN compares by the column's collation."""
         known = [value for value in values if value is not None]
@@ -132,9 +138,7 @@ class MssqlDialect(Dialect):
         A text is its own slice, under the collation and with the mark that let only equal ones be equal.
         """
         if grain is Grain.VALUE:
-            if of.kind in _TEXT:
-                return f"({expression} + N'.') COLLATE {BINARY_COLLATION}"
-            return f"CONVERT(varbinary(max), {expression}) + 0x01" if of.kind is Kind.BINARY else expression
+            return self.grouped(expression, of)
         if of.kind is Kind.TIMESTAMPTZ:
             expression = f"CAST(SWITCHOFFSET({expression}, '+00:00') AS datetime2(7))"
         year, month, day = (f"{part}({expression})" for part in ("YEAR", "MONTH", "DAY"))

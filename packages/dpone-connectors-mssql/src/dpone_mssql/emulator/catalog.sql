@@ -130,3 +130,11 @@ CREATE FUNCTION tsql.serverproperty(v tsql.nvarchar) RETURNS tsql.nvarchar LANGU
     WHEN 'collation' THEN 'SQL_Latin1_General_CP1_CI_AS' WHEN 'isxtpsupported' THEN '0' END AS tsql.nvarchar);
 CREATE SCHEMA dbo;
 CREATE VIEW sys.all_columns AS SELECT c.*, CAST(NULL AS int4) AS graph_type FROM sys.columns c;
+CREATE VIEW sys.dm_tran_database_transactions AS
+    SELECT DISTINCT l.pid::int8 AS transaction_id, d.oid::int4 AS database_id,
+        tsql.datetime_from((extract(epoch FROM a.xact_start) * 10000000)::int8 + 621355968000000000) AS database_transaction_begin_time
+    FROM pg_locks l JOIN pg_database d ON d.oid = l.database LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+        AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock');
+CREATE FUNCTION tsql.min_active_rowversion() RETURNS tsql.rowversion LANGUAGE sql VOLATILE
+    RETURN CAST(int8send((SELECT s.last_value + CASE WHEN s.is_called THEN 1 ELSE 0 END FROM tsql.versions s)) AS tsql.rowversion);

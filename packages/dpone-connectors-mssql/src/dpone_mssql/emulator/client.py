@@ -150,6 +150,8 @@ class Client:
                     out = self._manage(tds.without_headers(data))
                 case 6:
                     out = done(status=tds.ATTENTION)
+                case -1:
+                    out = done(status=tds.ERROR)
                 case _:
                     raise ConnectionError
         except Interrupted:

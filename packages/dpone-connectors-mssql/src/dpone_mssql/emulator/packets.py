@@ -8,7 +8,8 @@ import ssl
 import struct
 
 HANDSHAKE = 18
-_ANSWER, _HEAD, _LAST = 4, 8, 1
+WITHDRAWN = -1  # the kind of a message that its client took back half-way
+_ANSWER, _HEAD, _LAST, _IGNORED = 4, 8, 1, 2
 _PIECE = 1 << 18
 
 
@@ -51,6 +52,8 @@ class Packets:
         while True:
             kind, status, length = struct.unpack(">BBH", self._exactly(_HEAD)[:4])
             parts.append(self._exactly(length - _HEAD))
+            if status & _IGNORED:
+                return WITHDRAWN, b""
             if status & _LAST:
                 return kind, b"".join(parts)
 

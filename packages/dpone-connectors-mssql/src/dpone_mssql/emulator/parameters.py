@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from datetime import date
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from dpone_mssql.emulator.tds import Reader
 from dpone_mssql.emulator.typenames import OFFSET_DIGITS
 
 _DAYS_1900 = 693595
+_EXACT = Context(prec=80)
 Decode = Callable[[Reader], str | None]
 
 
@@ -71,7 +72,7 @@ def _money(data: bytes) -> str:
     else:
         high, low = struct.unpack("<iI", data)
         number = (high << 32) | low
-    return format(Decimal(number).scaleb(-4), "f")
+    return format(Decimal(number).scaleb(-4, _EXACT), "f")
 
 
 def _datetime(data: bytes) -> str:
@@ -84,9 +85,8 @@ def _datetime(data: bytes) -> str:
 
 def _decimal(data: bytes, scale: int) -> str:
     number = int.from_bytes(data[1:], "little")
-    return format(Decimal(number if data[0] else -number).scaleb(-scale), "f") if scale else str(
-        number if data[0] else -number
-    )
+    signed = Decimal(number if data[0] else -number)
+    return format(signed.scaleb(-scale, _EXACT), "f")
 
 
 def _nullable(token: int, size: int) -> Incoming:

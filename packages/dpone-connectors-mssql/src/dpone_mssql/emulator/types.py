@@ -58,7 +58,8 @@ def _type(name: str, like: str, length: str, *, typmod: str = "", more: str = ""
     yield f"CREATE TYPE tsql.{name}"
     yield _internal(f"{name}_in({given})", f"tsql.{name}", f"{stem}in")
     yield _internal(f"{name}_out(tsql.{name})", "cstring", f"{stem}out")
-    sizes = f", TYPMOD_IN = pg_catalog.{typmod}in, TYPMOD_OUT = pg_catalog.{typmod}out" if typmod else ""
+    stored = ", STORAGE = extended" if length == "VARIABLE" else ""
+    sizes = stored + (f", TYPMOD_IN = pg_catalog.{typmod}in, TYPMOD_OUT = pg_catalog.{typmod}out" if typmod else "")
     yield (
         f"CREATE TYPE tsql.{name} (INPUT = tsql.{name}_in, OUTPUT = tsql.{name}_out, INTERNALLENGTH = {length}{sizes}, "
         f"CATEGORY = '{category}', PREFERRED = {str(preferred).lower()}{', ' + more if more else ''})"
@@ -89,8 +90,9 @@ def _text_casts() -> Iterator[str]:
     for name in BYTES:
         yield _cast(f"tsql.{name}", "bytea", "ASSIGNMENT")
         yield _cast("bytea", f"tsql.{name}", "ASSIGNMENT")
-        if name not in {"varbinary", "geography", "geometry"}:
-            yield _cast(f"tsql.{name}", "tsql.varbinary", "IMPLICIT")
+        if name != "varbinary":
+            how = "ASSIGNMENT" if name in {"geography", "geometry"} else "IMPLICIT"
+            yield _cast(f"tsql.{name}", "tsql.varbinary", how)
         if name != "varbinary":
             yield _cast("tsql.varbinary", f"tsql.{name}", "ASSIGNMENT")
     for name in ("bit", "tinyint"):

@@ -1,0 +1,161 @@
+"""The driver that a connection goes through: which one loads on this machine, and why it was taken.
+
+Statements need one of two: pyodbc with Microsoft's ODBC driver, installed or out of the wheel mssql-python-odbc; or
+mssql-python, which needs no unixODBC, and where not even the ODBC driver loads, brings one of its own that wants OpenSSL
+alone. Bulk copy is mssql-python's in any case.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dpone.errors import MissingPackage
+from dpone_mssql.config import MssqlConfig
+
+INSTALLED = "ODBC Driver 18 for SQL Server"
+_RUST = "mssql-odbc"
+_LTDL = "libltdl.so.7"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A way to connect: `open` takes a connection string and the seconds to wait for the login."""
+
+    name: str
+    why: str
+    open: Callable[[str, int], Any]
+    error: type[Exception]
+    keyword: str = ""  # that the connection string must have in front
+
+
+def driver_for(config: MssqlConfig) -> Driver:
+    """The driver that the connection asks for, or the first one that loads."""
+    if config.driver != "mssql_python":
+        found, why_not = _odbc()
+        if found is not None:
+            return found
+        if config.driver == "odbc":
+            raise MissingPackage(f"pyodbc cannot be used here: {why_not}", install="unixodbc, or use `driver: auto`")
+        return _mssql_python(f"pyodbc cannot be used: {why_not}")
+    return _mssql_python("the connection asks for it")
+
+
+@cache
+def _odbc() -> tuple[Driver | None, str]:
+    """pyodbc with a driver, or why not."""
+    try:
+        import pyodbc
+    except ImportError as error:
+        return None, str(error)
+    pyodbc.pooling = False
+    if INSTALLED in pyodbc.drivers():
+        return _pyodbc(INSTALLED, "it is installed"), ""
+    library = _library()
+    if library is None:
+        return None, "no ODBC Driver 18 is installed, and mssql-python-odbc has none for this system"
+    if (broken := _unloadable(library)) is not None:
+        return None, broken
+    return _pyodbc(str(library), "it comes with mssql-python-odbc"), ""
+
+
+def _pyodbc(driver: str, why: str) -> Driver:
+    import pyodbc
+
+    def connect(text: str, seconds: int) -> Any:
+        return pyodbc.connect(text, autocommit=True, timeout=seconds)
+
+    return Driver("pyodbc with ODBC Driver 18", why, connect, pyodbc.Error, f"Driver={{{driver}}};")
+
+
+def _library() -> Path | None:
+    """The ODBC driver inside of Microsoft's wheel, for the system that most resembles this one."""
+    found = find_spec("mssql_python_odbc")
+    if found is None or found.origin is None:
+        return None
+    libraries = sorted(Path(found.origin).parent.glob("libs/linux/debian_ubuntu/*/lib/libmsodbcsql-18*.so*"))
+    return libraries[0] if libraries else None
+
+
+def _unloadable(library: Path) -> str | None:
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return str(error)
+    return None
+
+
+@cache
+def _mssql_python(why: str) -> Driver:
+    try:
+        import mssql_python
+    except ImportError as error:
+        raise MissingPackage(
+            f"no driver for SQL Server loads: {why}; {error}", install="dpone-connectors-mssql"
+        ) from None
+    mssql_python.pooling(enabled=False)  # a session holds locks: its end must be its end
+    name = "mssql-python with Microsoft's ODBC driver"
+    if sys.platform == "linux" and (missing := _unloadable(Path(_LTDL))) is not None:
+        if find_spec("mssql_py_core") is None:
+            raise MissingPackage(f"Microsoft's ODBC driver cannot be loaded: {missing}", install="mssql-python-rs")
+        mssql_python.native_provider = _RUST  # type: ignore[attr-defined]  # a property of the module
+        name, why = "mssql-python with its own driver", f"{why}; Microsoft's ODBC driver cannot be loaded: {missing}"
+
+    def connect(text: str, seconds: int) -> Any:
+        return mssql_python.connect(text, autocommit=True, timeout=seconds)
+
+    return Driver(name, why, connect, mssql_python.Error)
+
+
+# ----------------------------------------------------------------- the connection string
+
+_AUTHENTICATION = {
+    "entra_password": "ActiveDirectoryPassword",
+    "entra_service_principal": "ActiveDirectoryServicePrincipal",
+    "entra_managed_identity": "ActiveDirectoryMsi",
+    "entra_default": "ActiveDirectoryDefault",
+}
+_ENCRYPT = {"verify": "yes", "strict": "strict", "trust": "yes", "off": "no"}
+
+
+def connection_string(config: MssqlConfig, driver: Driver | None = None) -> str:
+    """What the driver is given, the secret among it: it is never an argument of a process, nor printed."""
+    place = f"{config.host}\\{config.instance}" if config.instance else f"{config.host},{config.port or 1433}"
+    said = {
+        "Server": place,
+        "Database": config.database,
+        "Encrypt": _ENCRYPT[config.tls_mode],
+        "TrustServerCertificate": "yes" if config.tls_mode == "trust" else "no",
+        "ApplicationIntent": "ReadOnly" if config.intent == "read_only" else "ReadWrite",
+        "PacketSize": "8192",  # at 4096 a bulk copy can fail
+        "ConnectRetryCount": "0",  # a session that comes back has lost its locks and its transaction
+    }
+    if config.multi_subnet_failover:
+        said["MultiSubnetFailover"] = "yes"
+    if config.certificate is not None:
+        said["ServerCertificate"] = str(config.certificate)
+    if config.certificate_host is not None:
+        said["HostNameInCertificate"] = config.certificate_host
+    if config.auth == "windows":
+        said["Trusted_Connection"] = "yes"
+    elif config.auth in _AUTHENTICATION:
+        said["Authentication"] = _AUTHENTICATION[config.auth]
+    if config.user is not None:
+        said["UID"] = config.user
+    if config.password is not None:
+        said["PWD"] = config.password.get_secret_value()
+    head = driver.keyword if driver is not None else ""
+    if head:
+        said["APP"] = config.application_name
+    return head + "".join(f"{name}={_braced(value)};" for name, value in said.items())
+
+
+def _braced(value: str) -> str:
+    """Whole, whatever is in it."""
+    return "{" + value.replace("}", "}}") + "}"

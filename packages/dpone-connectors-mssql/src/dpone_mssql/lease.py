@@ -1,0 +1,104 @@
+"""The right to write one target: an application lock of a session that lives as long as the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from dpone.connector import Stored, Target
+from dpone.errors import StateError
+from dpone_mssql.dialect import MSSQL
+from dpone_mssql.session import Connection, Connections
+from dpone_mssql.state import (
+    Books,
+    books_of,
+    committed_chunks,
+    end_load,
+    ensure_books,
+    is_committed,
+    leftovers,
+    positions,
+    take_lock,
+)
+
+WAIT = 2.0  # seconds: the server needs a moment to notice that a run was killed
+
+
+class MssqlLease:
+    def __init__(self, connections: Connections, books: Books, pipeline: str, found: Mapping[str, Stored]) -> None:
+        self._connections = connections
+        self._books = books
+        self._stored = found.get(pipeline)
+        self._others = tuple(name for name in found if name != pipeline)
+
+    @property
+    def stored(self) -> Stored | None:
+        return self._stored
+
+    @property
+    def others(self) -> Sequence[str]:
+        return self._others
+
+    def committed(self, load_id: str) -> bool:
+        with self._connections.brief() as connection:
+            return is_committed(connection, self._books, load_id)
+
+    def chunks(self, plan: str) -> frozenset[str]:
+        with self._connections.brief() as connection:
+            return committed_chunks(connection, self._books, plan)
+
+
+@contextmanager
+def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[MssqlLease]:
+    """The lease; what runs that died left of this target is removed first."""
+    books = books_of(target)
+    with connections.session() as connection:
+        seconds = float(target.options.get("lease_timeout", WAIT))
+        (taken,) = connection.one(take_lock(books.lock, "Session", int(seconds * 1000)))
+        if taken < 0:
+            raise StateError(
+                f"another run is writing {books.target}",
+                code="state.leased",
+                hint="wait until it is done, or set `lease_timeout` so that this one waits by itself",
+            )
+        try:
+            ensure_books(connection, books)
+            drop_leftovers(connection, books)
+            with connections.lending(connection):
+                yield MssqlLease(connections, books, pipeline, positions(connection, books))
+        finally:
+            _release(connection, books)
+
+
+def _release(connection: Connection, books: Books) -> None:
+    """Closing alone would free it a moment later, and the next run might come sooner."""
+    connection.undo()
+    if not connection.closed:
+        connection.run(f"EXEC sp_releaseapplock @Resource = {MSSQL.text(books.lock)}, @LockOwner = N'Session'")
+
+
+def drop_leftovers(connection: Connection, books: Books, seconds: float = 0) -> list[str]:
+    """The stage tables that the ledger names are gone; their names. Only the holder of the lease may call this."""
+    dropped = []
+    for load_id, stages in leftovers(connection, books, seconds):
+        drop_stages(connection, books, load_id, stages)
+        dropped += stages
+    return dropped
+
+
+def drop_stages(connection: Connection, books: Books, load_id: str, stages: Sequence[str]) -> None:
+    with connection.transaction():
+        for stage in stages:
+            connection.run(MSSQL.drop(MSSQL.table((books.name[0], stage))))
+        end_load(connection, books, load_id)
+
+
+@contextmanager
+def lease_if_free(connection: Connection, books: Books) -> Iterator[bool]:
+    """True when no run holds the lease; then none gets it in the context."""
+    (taken,) = connection.one(take_lock(books.lock, "Session", 0))
+    try:
+        yield taken >= 0
+    finally:
+        if taken >= 0:
+            _release(connection, books)

@@ -1,0 +1,118 @@
+"""The final act: layout, program, position and ledger in one transaction, which readers see whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
+from dpone.errors import StateError
+from dpone.failpoints import hit
+from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, domain
+from dpone.probes import Measurement, Probe, Rows
+from dpone.sql.perform import carry_out, validate
+from dpone.sql.probe import read_probe, render_probe
+from dpone_mssql.dialect import MSSQL
+from dpone_mssql.layouts import fields_of, find_target, remodel, statements
+from dpone_mssql.session import Connection, Connections
+from dpone_mssql.staging import MssqlStage
+from dpone_mssql.state import books_of, enter_load, save, stored_position
+
+_LOCK_TIMEOUT = 30
+COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
+
+
+class MssqlPublication:
+    def __init__(self, connection: Connection, spec: StageSpec) -> None:
+        self._connection = connection
+        self._spec = spec
+        self._books = books_of(spec.target)
+        self._table = MSSQL.table(self._books.name)
+        self._layout = spec.layout
+        self._before: int | None = None
+        self._is_untouched = True
+        self._identity: str | None = None
+        self._remodels = False
+
+    def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
+        """The target has the layout, and nobody else writes it until the transaction ends."""
+        self._layout = layout
+        if any(isinstance(c, CreateTarget) for c in changes):
+            self._refuse_lost_target()
+        else:
+            self._connection.rows(f"SELECT TOP (0) 1 AS one FROM {self._table} WITH (TABLOCKX, HOLDLOCK)")  # noqa: S608 - quoted
+        for statement in statements(self._table, layout, changes):
+            self._run(statement)
+        self._remodels = not changes and any(isinstance(op, Recreate) for op in self._spec.program)
+        relation = find_target(self._connection, self._books.name)
+        self._identity = relation.identity if relation is not None else None
+
+    def _refuse_lost_target(self) -> None:
+        """Raises when the table is gone with rows that the state remembers: only a window of them would come again."""
+        program = self._spec.program
+        whole = any(isinstance(op, Recreate) or (isinstance(op, ReplaceAll) and not op.where) for op in program)
+        if not whole and stored_position(self._connection, self._books, self._spec.pipeline) is not None:
+            raise StateError(
+                f"{self._books.target} is gone, but this pipeline has loaded rows into it",
+                code="state.target_missing",
+                hint="`dpone state reset` lets the next run load everything again",
+            )
+
+    def apply(self, program: Program, stage: Stage) -> Applied:
+        assert isinstance(stage, MssqlStage)  # it came from this sink
+        self._is_untouched = False
+        load = stage.load(self._table)
+        if load.partial or domain(program) != Domain():
+            validate(program, load, MSSQL, self._connection.one)
+        numbered = self._identity is not None and self._identity in {*load.names, *load.stamps}
+        if numbered:
+            self._run(f"SET IDENTITY_INSERT {self._table} ON")
+        counts = carry_out(program, load, MSSQL, self._run, self._connection.one, self._after)
+        if numbered:
+            self._run(f"SET IDENTITY_INSERT {self._table} OFF")
+        return Applied(counts)
+
+    def _after(self, op: Op) -> None:
+        if isinstance(op, Append):
+            enter_load(self._connection, self._books, op.load_id, self._spec.pipeline)
+        hit("after_each_op")
+
+    def _run(self, statement: str) -> int:
+        """The statement was carried out. The first that empties a table whose layout changes lets it change then."""
+        done = self._connection.run(statement)
+        if self._remodels and statement.startswith("DELETE "):
+            self._remodels = False
+            relation = find_target(self._connection, self._books.name)
+            assert relation is not None  # it was just emptied
+            for step in remodel(self._table, relation, self._layout):
+                self._connection.run(step)
+        return done
+
+    def _count(self) -> int:
+        """Rows of the target before the program, counted once: nobody else writes it."""
+        if self._before is None:
+            (self._before,) = self._connection.one(f"SELECT COUNT_BIG(*) FROM {self._table} AS t")  # noqa: S608 - quoted
+        return int(self._before)
+
+    def measure(self, probe: Probe) -> Measurement:
+        if probe == (Rows(),) and self._is_untouched:
+            return {Rows(): self._count()}
+        query = render_probe(probe, self._table, fields_of(self._layout), MSSQL)
+        return read_probe(probe, self._connection.one(query))
+
+    def save_position(self, commit: Commit) -> None:
+        save(self._connection, self._books, self._spec.pipeline, commit)
+
+    def commit(self) -> None:
+        self._connection.run("COMMIT TRANSACTION")
+        hit(COMMITTED)
+
+
+@contextmanager
+def publishing(connections: Connections, spec: StageSpec) -> Iterator[MssqlPublication]:
+    """A transaction; left without commit, everything is as it was."""
+    seconds = float(spec.target.options.get("lock_timeout", _LOCK_TIMEOUT))
+    with connections.session() as connection:
+        connection.run(f"SET LOCK_TIMEOUT {int(seconds * 1000)}")
+        connection.run("BEGIN TRANSACTION")
+        yield MssqlPublication(connection, spec)

@@ -1,0 +1,249 @@
+"""Reading by a cursor column: the window, and why no row that arrives late is lost.
+
+OVERLAP reads [stored - lag, greatest]. HOLD_BACK reads [stored, hi), where hi is the clock less the lag, bounded by the
+start of the oldest transaction that may still add rows. A rowversion is bounded by MIN_ACTIVE_ROWVERSION in either case:
+below it no transaction can add one. Who is writing is asked before the snapshot is taken.
+"""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic, sleep
+
+from dpone.connector import Cursor, Late, Position, ReadRequest
+from dpone.errors import DataError, PlanError, RemoteError
+from dpone.schema import Field, Kind
+from dpone.strategies import Read
+from dpone_mssql.dialect import MSSQL
+from dpone_mssql.selecting import Subject
+from dpone_mssql.session import Connection
+from dpone_mssql.typemap import ENGINE, parse
+
+_NUMBERS = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL})
+_CLOCKS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+_ORDERED = _NUMBERS | _CLOCKS | {Kind.DATE}
+_WAIT = timedelta(seconds=60)
+_PAUSE = 0.05
+_WRITERS = (
+    "sys.dm_tran_database_transactions AS w JOIN sys.dm_tran_active_transactions AS a "
+    "ON a.transaction_id = w.transaction_id WHERE w.database_id = DB_ID() "
+    "AND w.database_transaction_begin_time IS NOT NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was fixed before the snapshot: an exclusive upper bound, None when there was nothing to read."""
+
+    cursor: Cursor
+    field: Field
+    hi: str | None
+
+    def conditions(
+        self, connection: Connection, request: ReadRequest, subject: Subject
+    ) -> tuple[list[str], Position | None]:
+        """The conditions of the window in this snapshot, and the position after it."""
+        column = f"t.{MSSQL.quote(self.cursor.column)}"
+        self._refuse_nulls(connection, request, subject, column)
+        stored = None if request.since is None else request.since.token.get("value")
+        terms = []
+        if stored is not None:
+            terms.append(f"{column} >= {self._lower(stored)}")
+        if self.hi is not None:
+            if stored is not None and not self._is_less(connection, stored, self.hi):
+                return ["1 = 0"], self._at(stored)  # the clock less the lag has not passed the last window yet
+            return [*terms, f"{column} < {self._literal(self.hi)}"], self._at(self.hi)
+        greatest = _greatest(connection, request, subject, self.cursor, self.field)
+        if greatest is None or self.cursor.late is Late.HOLD_BACK:
+            return ["1 = 0"], self._at(stored)
+        upper = stored if stored is not None and self._is_less(connection, greatest, stored) else greatest
+        return [*terms, f"{column} <= {self._literal(greatest)}"], self._at(upper)
+
+    @property
+    def native(self) -> str:
+        return native_of(self.field)
+
+    def _literal(self, text: str) -> str:
+        return cursor_literal(text, self.native)
+
+    def _lower(self, stored: str) -> str:
+        lag = self.cursor.lag
+        if self.cursor.late is Late.HOLD_BACK or not lag:
+            return self._literal(stored)
+        if isinstance(lag, timedelta):
+            return less(self._literal(stored), lag, self.native)
+        return f"({self._literal(stored)} - {int(lag)})"
+
+    def _at(self, value: str | None) -> Position:
+        return Position(Read.SINCE, {"column": self.cursor.column, "type": self.native, "value": value})
+
+    def _is_less(self, connection: Connection, left: str, right: str) -> bool:
+        comparison = f"{self._literal(left)} < {self._literal(right)}"
+        return bool(connection.one(f"SELECT CASE WHEN {comparison} THEN 1 ELSE 0 END AS found")[0])
+
+    def _refuse_nulls(self, connection: Connection, request: ReadRequest, subject: Subject, column: str) -> None:
+        if self.cursor.skip_nulls or not self.field.nullable:
+            return
+        where = MSSQL.where(request.where, "t", subject.schema.fields)
+        if connection.row(f"SELECT TOP (1) 1 AS found FROM {subject.source} WHERE {column} IS NULL AND {where}"):
+            raise DataError(
+                f"rows hold NULL in the cursor column {self.cursor.column}, and would never be read",
+                code="source.null_cursor",
+                hint="fill the column, choose another cursor, or declare `cursor: {skip_nulls: true}`",
+            )
+
+
+def native_of(field: Field) -> str:
+    return (field.native_of(ENGINE) or MSSQL.spell(field)).partition(" ")[0]
+
+
+def is_version(field: Field) -> bool:
+    return parse(native_of(field)).name in {"rowversion", "timestamp"}
+
+
+def cursor_literal(text: str, native: str) -> str:
+    """The value that `cursor_text` printed."""
+    if parse(native).name in {"rowversion", "timestamp"}:
+        return text if text.startswith("0x") else "0x0000000000000000"
+    if parse(native).name == "datetime":  # whose own text has three digits of thirds of a millisecond
+        return f"CAST({MSSQL.text(text)} AS datetime)"
+    return f"CAST({MSSQL.text(text)} AS {native})"
+
+
+def cursor_text(expression: str, field: Field) -> str:
+    """The value as text that says all of it."""
+    if is_version(field):
+        return f"CONVERT(nvarchar(50), {expression}, 1)"
+    if field.type.kind in {*_CLOCKS, Kind.DATE}:
+        return f"CONVERT(nvarchar(50), {expression}, 121)"
+    return f"CAST({expression} AS nvarchar(50))"
+
+
+def less(expression: str, lag: timedelta, native: str) -> str:
+    """A moment before another one; days and the rest apart, since DATEADD takes an int."""
+    if native == "date":
+        return f"DATEADD(day, {-lag.days}, {expression})"
+    whole, rest = divmod(lag, timedelta(seconds=1))
+    found = f"DATEADD(second, {-whole}, {expression})"
+    return f"DATEADD(microsecond, {-rest.microseconds}, {found})" if rest else found
+
+
+def window_of(connection: Connection, request: ReadRequest, subject: Subject) -> Window:
+    """The window of a request; its upper bound is fixed here, before any snapshot, where it depends on writers."""
+    cursor = request.cursor
+    if cursor is None or cursor.column not in subject.schema:
+        raise PlanError(
+            "incremental reading needs a cursor column that the source has",
+            code="source.no_cursor",
+            hint=f"set `cursor: {{column: ...}}` to one of {', '.join(subject.schema.names)}",
+        )
+    field = subject.schema[cursor.column]
+    _refuse_lag(cursor, field)
+    _refuse_other(request, cursor)
+    if is_version(field):
+        (bound,) = connection.one("SELECT CONVERT(nvarchar(50), MIN_ACTIVE_ROWVERSION(), 1) AS v")
+        return Window(cursor, field, str(bound))
+    if field.type.kind not in _ORDERED:
+        raise _unordered(cursor)
+    if cursor.late is Late.OVERLAP:
+        return Window(cursor, field, None)
+    if field.type.kind in _CLOCKS:
+        return Window(cursor, field, _clock_bound(connection, request, cursor, field))
+    if field.type.kind in _NUMBERS and not isinstance(cursor.lag, timedelta):
+        return Window(cursor, field, _number_bound(connection, request, subject, cursor, field))
+    raise _unordered(cursor)
+
+
+def _unordered(cursor: Cursor) -> PlanError:
+    return PlanError(
+        f"rows cannot be read by {cursor.column} as their cursor: it is neither a time nor a number, or a date that "
+        "cannot be held back",
+        code="source.unordered_cursor",
+        hint="choose such a cursor, or give the load a key, so that rows may be read twice",
+    )
+
+
+def _refuse_lag(cursor: Cursor, field: Field) -> None:
+    if not cursor.lag:
+        return
+    is_time = field.type.kind in _CLOCKS or field.type.kind is Kind.DATE
+    if isinstance(cursor.lag, timedelta) is is_time and (is_time or field.type.kind in _NUMBERS):
+        return
+    raise PlanError(
+        f"the lag {cursor.lag} does not fit the cursor {cursor.column}, which is {field.type}",
+        code="source.cursor_lag",
+        hint="give a duration for dates and times, a number for numbers, and none for other cursors",
+    )
+
+
+def _refuse_other(request: ReadRequest, cursor: Cursor) -> None:
+    stored = None if request.since is None else request.since.token.get("column")
+    if stored is not None and stored != cursor.column:
+        raise PlanError(
+            f"the stored position is of the cursor {stored}, the manifest now says {cursor.column}",
+            code="source.cursor_changed",
+            hint="run `dpone state reset` and let the next run read everything",
+        )
+
+
+def _clock_bound(connection: Connection, request: ReadRequest, cursor: Cursor, field: Field) -> str:
+    lag = cursor.lag if isinstance(cursor.lag, timedelta) else timedelta(0)
+    if field.type.kind is Kind.TIMESTAMP and request.dataset.options.get("timezone") != "UTC":
+        raise PlanError(
+            f"the cursor {cursor.column} has no time zone, so the clock cannot be compared with it",
+            code="source.cursor_without_zone",
+            hint="say that it is written in UTC: `source: {timezone: UTC}`, or give the load a key",
+        )
+    age = "MAX(DATEDIFF_BIG(second, a.transaction_begin_time, GETDATE()))"
+    (seconds,) = connection.one(f"SELECT {age} AS seconds FROM {_WRITERS}")
+    bound = less("SYSUTCDATETIME()", lag, "datetime2(7)")
+    if seconds is not None:  # two more, since begins and clocks are known to the second
+        bound = f"CASE WHEN {bound} < {(other := less('SYSUTCDATETIME()', timedelta(seconds=seconds + 2), ''))} THEN {bound} ELSE {other} END"
+    native = native_of(field)
+    (moment,) = connection.one(f"SELECT CONVERT(nvarchar(50), CAST({bound} AS {native}), 121) AS moment")
+    return str(moment)
+
+
+def _number_bound(
+    connection: Connection, request: ReadRequest, subject: Subject, cursor: Cursor, field: Field
+) -> str | None:
+    """One beyond the greatest number less the lag, once those who were writing then are done."""
+    greatest = _greatest(connection, request, subject, cursor, field)
+    _wait_for_writers(connection, request.timeout)
+    if greatest is None:
+        return None
+    number = f"CAST({MSSQL.text(greatest)} AS decimal(38,9))"
+    lag = cursor.lag if isinstance(cursor.lag, int) else 0
+    (bound,) = connection.one(f"SELECT CAST(CAST(FLOOR({number}) + 1 - {lag} AS decimal(38,0)) AS nvarchar(50)) AS b")
+    return str(bound)
+
+
+def _greatest(
+    connection: Connection, request: ReadRequest, subject: Subject, cursor: Cursor, field: Field
+) -> str | None:
+    column = f"t.{MSSQL.quote(cursor.column)}"
+    where = MSSQL.where(request.where, "t", subject.schema.fields)
+    found = connection.row(
+        f"SELECT TOP (1) {cursor_text(column, field)} AS v FROM {subject.source} "
+        f"WHERE {column} IS NOT NULL AND {where} ORDER BY {column} DESC"
+    )
+    return None if found is None else str(found[0])
+
+
+def _wait_for_writers(connection: Connection, timeout: timedelta | None) -> None:
+    """Those who write now have ended; who began later is not waited for."""
+    query = f"SELECT DISTINCT a.transaction_id FROM {_WRITERS}"
+    waiting = {number for (number,) in connection.rows(query)}
+    until = monotonic() + (timeout or _WAIT).total_seconds()
+    while waiting:
+        if monotonic() > until:
+            raise RemoteError(
+                "transactions that may add rows with earlier cursors are still running",
+                code="source.running_writers",
+                hint="run again when they have ended",
+                retryable=True,
+            )
+        sleep(_PAUSE)
+        waiting &= {number for (number,) in connection.rows(query)}

@@ -1,0 +1,219 @@
+"""Stages: heaps that the ledger names, filled by bulk copy, sealed by SQL, dropped at the end."""
+# ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from dpone.batch import Format
+from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
+from dpone.probes import Measure, Measurement, Probe
+from dpone.schema import INT64, STRING, Field
+from dpone.sql.load import SqlLoad
+from dpone.sql.probe import read_probe, render_probe
+from dpone.sql.seal import (
+    RawStage,
+    Survey,
+    dead_query,
+    is_sealed_as_it_came,
+    live_query,
+    present_query,
+    read_survey,
+    seal_checks,
+    survey_query,
+)
+from dpone_mssql.dialect import BINARY_COLLATION, MSSQL
+from dpone_mssql.lease import drop_stages
+from dpone_mssql.session import Connection, Connections
+from dpone_mssql.state import Books, begin_load, books_of
+from dpone_mssql.typemap import ENGINE, parse
+from dpone_mssql.wires import MSSQL_ARROW
+
+_RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
+_TABLES = (_RAW, _LIVE, _DEAD, _PRESENT)
+SPLIT = "_dpone_split"  # which split wrote a row, so that a second attempt replaces what the first one wrote
+SEQ, CHANGE, KEPT = CHANGE_FIELDS
+CHANGE_COLUMNS: tuple[Field, ...] = (
+    Field(SEQ, INT64, nullable=False, native=f"{ENGINE}:bigint"),
+    Field(CHANGE, STRING, nullable=False, native=f"{ENGINE}:nvarchar(1)"),
+    Field(KEPT, STRING, native=f"{ENGINE}:nvarchar(max)"),
+)
+
+
+@dataclass(slots=True)
+class Sealing:
+    """What sealing found: which tables hold what."""
+
+    survey: Survey
+    live: str
+    dead: str | None
+    present: str | None
+
+
+@dataclass(slots=True)
+class MssqlStage:
+    spec: StageSpec
+    books: Books
+    connection: Connection
+    names: Mapping[str, str]
+    sealed: Sealing | None = None
+    answered: dict[Measure, object] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> StageRef:
+        payload: dict[str, Json] = {
+            "target": list(self.spec.target.name),
+            "options": dict(self.spec.target.options),
+            "table": self.names[_RAW],
+            "format": self.spec.format,
+            "columns": [[f.name, staged_native(f, self.spec.format), str(f.type)] for f in incoming(self.spec)],
+        }
+        return StageRef(self.names[_RAW], payload)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return content(self.spec)
+
+    def table(self, part: str) -> str:
+        return MSSQL.table((self.books.name[0], self.names[part]))
+
+    def seal(self) -> Staged:
+        """Live rows, dead keys and present keys each in a table; what must not be staged was refused."""
+        raw = RawStage(self._typed(), self.fields, tagged=is_tagged(self.spec))
+        how = self.spec.sealing
+        survey = read_survey(self.connection.one(survey_query(raw, how, MSSQL)))
+        for check in seal_checks(raw, how, survey, MSSQL):
+            check.refuse(self.connection.one(check.text)[0])
+        if is_sealed_as_it_came(raw, how):
+            self.sealed, live = Sealing(survey, raw.table, None, None), survey.received
+        else:
+            self.sealed, live = self._reduce(raw, survey)
+        dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
+        return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+
+    def _typed(self) -> str:
+        """The raw table, or a query that makes of it what columns say that travel as text."""
+        if all(staged_native(f, self.spec.format) == MSSQL.spell(f) for f in incoming(self.spec)):
+            return self.table(_RAW)
+        columns = ", ".join(_typed(f, self.spec.format) for f in incoming(self.spec))
+        return f"(SELECT {columns} FROM {self.table(_RAW)} AS w)"
+
+    def _reduce(self, raw: RawStage, survey: Survey) -> tuple[Sealing, int]:
+        how = self.spec.sealing
+        live = self._make(_LIVE, live_query(raw, how, survey, MSSQL))
+        tables: list[str | None] = []
+        for part, query in ((_DEAD, dead_query), (_PRESENT, present_query)):
+            text = query(raw, how, survey, MSSQL)
+            if text is None:
+                tables.append(None)
+            else:
+                self._make(part, text)
+                tables.append(self.table(part))
+        return Sealing(survey, self.table(_LIVE), *tables), live
+
+    def _make(self, part: str, query: str) -> int:
+        return self.connection.run(MSSQL.create_as(self.table(part), query))
+
+    def measure(self, probe: Probe) -> Measurement:
+        """The answers, each looked for once."""
+        assert self.sealed is not None  # the runner measures sealed stages
+        if unknown := tuple(m for m in probe if m not in self.answered):
+            query = render_probe(unknown, self.sealed.live, self.fields, MSSQL)
+            self.answered |= read_probe(unknown, self.connection.one(query))
+        return {m: self.answered[m] for m in probe}
+
+    def load(self, target: str) -> SqlLoad:
+        """The stage as the rendering of operations sees it."""
+        assert self.sealed is not None  # only sealed stages are published
+        return SqlLoad(
+            target=target,
+            live=self.sealed.live,
+            columns=self.fields,
+            dead=self.sealed.dead,
+            present=self.sealed.present,
+            cleared=self.sealed.survey.cleared,
+            partial=self.sealed.survey.partial,
+            stamps={c.field.name: c.value for c in self.spec.layout.system if c.value is not None},
+            ledger=self.books.ledger,
+            key=self.spec.sealing.key,
+        )
+
+    def _count(self, table: str | None) -> int:
+        return 0 if table is None else int(self.connection.one(f"SELECT COUNT_BIG(*) FROM {table} AS c")[0])
+
+
+def is_tagged(spec: StageSpec) -> bool:
+    """Batches carry CHANGE_FIELDS."""
+    return spec.sealing.changes or spec.present
+
+
+def content(spec: StageSpec) -> tuple[Field, ...]:
+    """The columns of the incoming rows as the target has them."""
+    return tuple(spec.layout.schema[name] for name in spec.columns)
+
+
+def incoming(spec: StageSpec) -> tuple[Field, ...]:
+    return (*content(spec), *(CHANGE_COLUMNS if is_tagged(spec) else ()))
+
+
+def staged_native(of: Field, in_format: Format) -> str:
+    """The type of a raw column: the final one, or text where bulk copy has no way to bring a value in whole."""
+    native = MSSQL.spell(of)
+    spelled = parse(native)
+    match spelled.name:
+        case "datetimeoffset" if in_format == MSSQL_ARROW:
+            return f"nvarchar(34) COLLATE {BINARY_COLLATION}"
+        case "datetime2" if in_format == MSSQL_ARROW and spelled.size in {7, None}:
+            return f"nvarchar(27) COLLATE {BINARY_COLLATION}"
+        case "hierarchyid" | "sql_variant" | "xml":
+            return f"nvarchar(max) COLLATE {BINARY_COLLATION}"
+        case "geography" | "geometry" | "image":
+            return "varbinary(max)"
+        case "text" | "ntext" | "sysname":
+            return f"nvarchar(max) COLLATE {BINARY_COLLATION}"
+        case "varchar" | "char":  # a code page would replace what it does not have without a word
+            return f"nvarchar(max) COLLATE {BINARY_COLLATION}"
+        case _:
+            return native
+
+
+def _typed(of: Field, in_format: Format) -> str:
+    column, native = f"w.{MSSQL.quote(of.name)}", MSSQL.spell(of)
+    staged = staged_native(of, in_format)
+    if staged == native:
+        return column
+    spelled = native.partition(" ")[0]
+    return f"CAST({column} AS {spelled}) AS {MSSQL.quote(of.name)}"
+
+
+def _names(spec: StageSpec) -> dict[str, str]:
+    digest = hashlib.sha256("\0".join((spec.load_id, *spec.target.name)).encode()).hexdigest()[:20]
+    return {part: f"_dpone_{digest}_{part}" for part in _TABLES}
+
+
+def stage_name(spec: StageSpec) -> str:
+    return _names(spec)[_RAW]
+
+
+@contextmanager
+def staged(connections: Connections, spec: StageSpec) -> Iterator[MssqlStage]:
+    """Room for the rows of one load; in the end its tables are gone, whatever happened."""
+    books, names = books_of(spec.target), _names(spec)
+    tables = [names[part] for part in _TABLES]
+    with connections.session() as connection:
+        stage = MssqlStage(spec, books, connection, names)
+        with connection.transaction():
+            begin_load(connection, books, spec.load_id, spec.pipeline, tables)
+        for part in _TABLES:  # what an earlier attempt of the same load left
+            connection.run(MSSQL.drop(stage.table(part)))
+        columns = [f"{MSSQL.quote(f.name)} {staged_native(f, spec.format)} NULL" for f in incoming(spec)]
+        connection.run(f"CREATE TABLE {stage.table(_RAW)} ({', '.join([*columns, f'{SPLIT} bigint NOT NULL'])})")
+        try:
+            yield stage
+        finally:
+            connection.undo()
+            if not connection.closed:
+                drop_stages(connection, books, spec.load_id, tables)
