@@ -82,5 +82,6 @@ SAMPLES: tuple[Sample, ...] = (
         ),
     ),
     Sample("xml", (Native("N'<a b=\"1\">text</a>'", '<a b="1">text</a>'),)),
+    Sample("json", ('{"a": [1, 2.5, null]}',)),
     Sample("hierarchyid", (Native("CAST(N'/1/2/' AS hierarchyid)", "/1/2/"),)),
 )

@@ -32,6 +32,7 @@ class Connection:
         if timeout is not None:
             self._raw.timeout = max(1, int(timeout.total_seconds()))
         self._cursor = self._raw.cursor()
+        self._one_at_a_time = Lock()  # a session that was lent may be asked by two threads, and drivers do not wait
         self.closed = False
         self.run(_SETTINGS)
 
@@ -63,15 +64,16 @@ class Connection:
         return found
 
     def _execute(self, text: str, values: Sequence[object], take: Callable[[Any], Any]) -> Any:
-        try:
-            self._cursor.execute(text, *([tuple(values)] if values else []))
-            found = take(self._cursor)
-            while self._cursor.nextset():
-                if self._cursor.description is not None:
-                    found = take(self._cursor)
-        except self._driver.error as error:
-            raise self.failed(error) from None
-        return found
+        with self._one_at_a_time:
+            try:
+                self._cursor.execute(text, *([tuple(values)] if values else []))
+                found = take(self._cursor)
+                while self._cursor.nextset():
+                    if self._cursor.description is not None:
+                        found = take(self._cursor)
+            except self._driver.error as error:
+                raise self.failed(error) from None
+            return found
 
     def failed(self, error: Exception) -> Exception:
         """The error as dpone's. Drivers keep the server's number to themselves; the server does not."""

@@ -185,8 +185,11 @@ def _typed(of: Field, in_format: Format) -> str:
     staged = staged_native(of, in_format)
     if staged == native:
         return column
-    spelled = native.partition(" ")[0]
-    return f"CAST({column} AS {spelled}) AS {MSSQL.quote(of.name)}"
+    spelled, _, collation = native.partition(" ")
+    if spelled in {"text", "ntext"}:
+        return column  # which the column itself makes of it
+    collated = f" {collation}" if collation else ""  # the code page is that of what is cast
+    return f"CAST({column}{collated} AS {spelled}) AS {MSSQL.quote(of.name)}"
 
 
 def _names(spec: StageSpec) -> dict[str, str]:

@@ -296,7 +296,11 @@ def _connected(endpoint: Endpoint) -> Iterator[Run]:
         cursor = connection.cursor()
         try:
             cursor.execute(statement)
-            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            if not cursor.description:
+                return []
+            # as tuples, text without limit would lose a zero character at its end and a BOM at its beginning
+            columns = [column.to_pylist() for column in cursor.arrow().columns]
+            return list(zip(*columns, strict=True))
         finally:
             cursor.close()
 

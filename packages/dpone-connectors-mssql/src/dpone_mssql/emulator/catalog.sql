@@ -36,10 +36,10 @@ CREATE VIEW sys.types AS SELECT CAST(v.name AS tsql.sysname) AS name, v.id AS us
     ('tinyint', 48), ('smallint', 52), ('int', 56), ('smalldatetime', 58), ('real', 59), ('money', 60), ('datetime', 61), ('float', 62),
     ('sql_variant', 98), ('ntext', 99), ('bit', 104), ('decimal', 106), ('numeric', 108), ('smallmoney', 122), ('bigint', 127),
     ('hierarchyid', 128), ('geometry', 129), ('geography', 130), ('varbinary', 165), ('varchar', 167), ('binary', 173), ('char', 175), ('timestamp', 189),
-    ('nvarchar', 231), ('nchar', 239), ('xml', 241), ('sysname', 256)) v(name, id);
+    ('nvarchar', 231), ('nchar', 239), ('xml', 241), ('json', 244), ('sysname', 256)) v(name, id);
 CREATE VIEW sys.columns AS
     SELECT a.attrelid::int4 AS object_id, tsql.long(a.attname) AS name, a.attnum::int4 AS column_id, y.user_type_id, y.system_type_id,
-        (CASE WHEN b.bare IN ('text', 'ntext', 'image') THEN 16 WHEN b.bare IN ('xml', 'geography', 'geometry') THEN -1
+        (CASE WHEN b.bare IN ('text', 'ntext', 'image') THEN 16 WHEN b.bare IN ('xml', 'json', 'geography', 'geometry') THEN -1
             WHEN b.bare = 'sysname' THEN 256 WHEN b.bare IN ('rowversion') THEN 8 WHEN b.bare = 'hierarchyid' THEN 892 WHEN b.bare = 'sql_variant' THEN 8016
             WHEN b.bare IN ('nvarchar', 'nchar') THEN CASE WHEN a.atttypmod < 0 THEN -1 ELSE (a.atttypmod - 4) * 2 END
             WHEN b.bare IN ('varchar', 'char', 'varbinary', 'binary') THEN CASE WHEN a.atttypmod < 0 THEN -1 ELSE a.atttypmod - 4 END

@@ -16,6 +16,8 @@ from dpone_mssql.emulator.faults import Fault, Refused
 from dpone_mssql.emulator.typenames import type_name
 
 _CONTINUED = re.compile(r"\\\r?\n")
+_EMPTY = re.compile(r"(?<![\w'])0[xX](?![0-9a-fA-F'])")  # which sqlglot takes for a name
+_CYRILLIC = "tsql.varchar_cyr"
 _LOCKING = frozenset({"HOLDLOCK", "SERIALIZABLE", "TABLOCKX", "XLOCK"})
 _UNITS = frozenset({"DATEADD", "DATEPART", "DATEDIFF", "DATEDIFF_BIG"})
 _STATEMENTS = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge)
@@ -45,6 +47,8 @@ Short = Callable[[str], str]
 
 def translate(statement: str, types: dict[str, str], short: Short) -> Translated:
     """The statement, whose variables have these PostgreSQL types."""
+    if "0x" in statement.lower():
+        statement = _EMPTY.sub("CAST(N'' AS varbinary(max))", statement)
     try:
         (tree,) = (t for t in _Plain().parse(statement) if t is not None)
     except (sqlglot.errors.SqlglotError, ValueError):
@@ -115,6 +119,9 @@ class _Translation:
                 return _number(node) if node.this.meta.get("small") else node
             case exp.Anonymous():
                 return _function(node)
+            case exp.Substring():
+                arguments = [node.this, node.args.get("start"), node.args.get("length")]
+                return exp.Anonymous(this="tsql.substring", expressions=arguments)
             case exp.Extract():
                 return exp.Anonymous(this="tsql.datepart", expressions=[_unit(node.this), node.expression])
             case exp.CurrentTimestamp():
@@ -181,6 +188,8 @@ def _literal(text: str, of: str) -> exp.Expression:
 def _cast(value: exp.Expression, of: str) -> exp.Expression:
     """Text of any kind by way of nvarchar, which knows how every type is printed."""
     bare = of.partition("(")[0].removeprefix("tsql.")
+    if isinstance(value, exp.Cast) and value.to.args.get("kind") == _CYRILLIC and bare in {"varchar", "char"}:
+        return _made(value, of.replace(bare, f"{bare}_cyr"))
     is_text = bare.split("_", maxsplit=1)[0] in {"varchar", "char", "nchar", "nvarchar", "text", "ntext", "sysname", "xml"}
     if is_text and not isinstance(value, exp.Var):
         value = _made(value, "tsql.nvarchar")
@@ -199,7 +208,9 @@ def _collated(node: exp.Collate) -> exp.Expression:
     name = node.expression.name
     if name.lower() == BINARY.lower():
         return _made(node.this, "tsql.nvarchar_bin")
-    if name.lower() in {DEFAULT.lower(), "database_default", CYRILLIC.lower()}:
+    if name.lower() == CYRILLIC.lower():
+        return _made(_made(node.this, "tsql.nvarchar"), _CYRILLIC)
+    if name.lower() in {DEFAULT.lower(), "database_default"}:
         return _made(node.this, "tsql.nvarchar")
     raise Fault(448, f"Invalid collation '{name}'.")
 
@@ -223,8 +234,8 @@ def _function(node: exp.Anonymous) -> exp.Expression:
             return exp.Anonymous(this="COALESCE", expressions=arguments)
         case "IIF":
             return exp.Case(ifs=[exp.If(this=arguments[0], true=arguments[1])], default=arguments[2])
-        case "CONCAT":
-            return exp.Anonymous(this="tsql.concat", expressions=arguments)
+        case "NCHAR" | "LEFT" | "SUBSTRING":  # which are words of PostgreSQL's own grammar
+            return exp.Anonymous(this=f"tsql.{name.lower()}", expressions=arguments)
         case _:
             return exp.Anonymous(this=name.lower(), expressions=arguments)
 

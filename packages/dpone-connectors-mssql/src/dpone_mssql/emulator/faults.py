@@ -16,6 +16,7 @@ _NUMBERS = {
     "25006": (3906, "Failed to update database because the database is read-only."),
     "3F000": (2760, "The specified schema name either does not exist or you do not have permission to use it."),
     "40001": (3960, "Snapshot isolation transaction aborted due to update conflict."),
+    "40313": (313, "An insufficient number of arguments were supplied for the procedure or function."),
     "40P01": (1205, "Transaction was deadlocked on resources with another process. Rerun the transaction."),
     "42501": (229, "The permission was denied on the object."),
     "42601": (102, "Incorrect syntax."),

@@ -1,6 +1,7 @@
 -- T-SQL's conversions and functions over the types of `types.py`. Moments are counted from the first day of year one.
 
-CREATE FUNCTION tsql.fail(state text, message text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+-- not immutable, or a planner would call it for a branch that is never taken
+CREATE FUNCTION tsql.fail(state text, message text) RETURNS int LANGUAGE plpgsql VOLATILE AS
 $$ BEGIN RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message; END $$;
 
 -- ------------------------------------------------------------------ days and ticks
@@ -69,7 +70,7 @@ CREATE FUNCTION tsql.datetime_ticks(v tsql.datetime) RETURNS int8 LANGUAGE sql I
     RETURN round(tsql.raw(v) * 100000::numeric / 3)::int8;
 CREATE FUNCTION tsql.smalldatetime_from(ticks int8) RETURNS tsql.smalldatetime LANGUAGE sql IMMUTABLE STRICT
     RETURN tsql.smalldatetime_raw((ticks + 300000000) / 600000000 + CASE
-        WHEN ticks NOT BETWEEN 599266080000000000 AND 655888319999999999
+        WHEN ticks NOT BETWEEN 599266080000000000 AND 655889183699999999
         THEN tsql.fail('22008', 'out-of-range smalldatetime value') ELSE 0 END);
 CREATE FUNCTION tsql.read_datetime(v text) RETURNS tsql.datetime LANGUAGE sql IMMUTABLE STRICT
     RETURN tsql.datetime_from(tsql.moment(v));
@@ -129,6 +130,7 @@ CREATE FUNCTION tsql.printed(v int8, digits int) RETURNS tsql.nvarchar LANGUAGE 
 CREATE FUNCTION tsql.printed(v tsql.nvarchar, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v;
 CREATE FUNCTION tsql.printed(v tsql.nvarchar_bin, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v tsql.xml, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::text::tsql.nvarchar;
+CREATE FUNCTION tsql.printed(v tsql.json, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::text::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v tsql.hierarchyid, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::text::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v tsql.sql_variant, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::text::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v float8, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::numeric(20, 6)::text::tsql.nvarchar;
@@ -224,10 +226,10 @@ BEGIN
         EXECUTE format('CREATE FUNCTION tsql.%1$s_paged(v tsql.nvarchar) RETURNS tsql.%1$s LANGUAGE sql IMMUTABLE STRICT RETURN CAST(regexp_replace(CAST(v AS text), ''[^\u0001-\u007f\u0401-\u045f\u2116\u20ac]'', ''?'', ''g'') AS tsql.%1$s)', t);
         EXECUTE format('CREATE CAST (tsql.nvarchar AS tsql.%1$s) WITH FUNCTION tsql.%1$s_paged(tsql.nvarchar) AS ASSIGNMENT', t);
     END LOOP;
-    FOREACH t IN ARRAY ARRAY['nchar', 'ntext', 'sysname', 'nchar_bin', 'ntext_bin', 'sysname_bin', 'xml', 'sql_variant', 'hierarchyid'] LOOP
+    FOREACH t IN ARRAY ARRAY['nchar', 'ntext', 'sysname', 'nchar_bin', 'ntext_bin', 'sysname_bin', 'xml', 'json', 'sql_variant', 'hierarchyid'] LOOP
         EXECUTE format('CREATE CAST (tsql.nvarchar AS tsql.%1$s) WITHOUT FUNCTION AS ASSIGNMENT', t);
     END LOOP;
-    FOREACH t IN ARRAY ARRAY['xml', 'sql_variant', 'hierarchyid'] LOOP
+    FOREACH t IN ARRAY ARRAY['xml', 'json', 'sql_variant', 'hierarchyid'] LOOP
         EXECUTE format('CREATE CAST (tsql.%1$s AS tsql.nvarchar) WITHOUT FUNCTION AS ASSIGNMENT', t);
     END LOOP;
     FOREACH t IN ARRAY ARRAY['date', 'tsql.time', 'tsql.datetime2', 'tsql.datetime', 'tsql.smalldatetime', 'tsql.datetimeoffset', 'uuid', 'numeric', 'int2', 'int4', 'int8', 'float8', 'float4', 'tsql.bit', 'tsql.tinyint', 'tsql.money'] LOOP

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dpone_mssql.emulator.batches import Plain, Token
+from dpone_mssql.emulator.batches import Token
 from dpone_mssql.emulator.collations import BYTES, DEFAULT
 from dpone_mssql.emulator.faults import Fault, Refused
 from dpone_mssql.emulator.names import quoted
@@ -183,15 +183,33 @@ def _table_collations(session: Session, arguments: Arguments, scope: Scope) -> N
     scope.out += done(scope.token, MORE | 0x10, SELECT, len(rows))
 
 
-def _cdc(session: Session, arguments: Arguments, scope: Scope) -> int:
-    del arguments, scope, session
+def _enable_capture(session: Session, arguments: Arguments, _: Scope) -> int:
+    schema, name = arguments.get("source_schema") or "", arguments.get("source_name") or ""
+    instance = arguments.get("capture_instance") or f"{schema}_{name}"
+    session.backend.run(f"SELECT tsql.enable_capture(CAST({_class(session, schema, name)} AS oid), $1)", [instance])
     return 0
 
 
-def define_tracking(session: Session, statement: Plain) -> bool:
-    """ALTER TABLE ... ENABLE CHANGE_TRACKING was carried out; false when the statement is another one."""
-    del session, statement
-    return False
+def _disable_capture(session: Session, arguments: Arguments, _: Scope) -> int:
+    schema, name = arguments.get("source_schema") or "", arguments.get("source_name") or ""
+    instance = arguments.get("capture_instance") or "all"
+    session.backend.run(f"SELECT tsql.disable_capture(CAST({_class(session, schema, name)} AS oid), $1)", [instance])
+    return 0
+
+
+def _clean_up(session: Session, arguments: Arguments, _: Scope) -> int:
+    low = (arguments.get("low_water_mark") or "0x").removeprefix("0x")
+    session.backend.run(
+        "SELECT tsql.cdc_cleanup(CAST($1 AS tsql.nvarchar), CAST($2 AS tsql.varbinary))",
+        [arguments.get("capture_instance"), f"\\x{low}"],
+    )
+    return 0
+
+
+def _class(session: Session, schema: str, name: str) -> str:
+    short = session.backend.names.short
+    table = f"{quoted(short(schema))}.{quoted(short(name))}"
+    return "CAST('" + table.replace("'", "''") + "' AS regclass)"
 
 
 def _nothing(session: Session, arguments: Arguments, scope: Scope) -> int:
@@ -207,4 +225,8 @@ _PROCEDURES: dict[str, Procedure] = {
     "sp_addextendedproperty": _property,
     "sp_updateextendedproperty": _property,
     "sp_reset_connection": _nothing,
+    "sp_cdc_enable_db": _nothing,
+    "sp_cdc_enable_table": _enable_capture,
+    "sp_cdc_disable_table": _disable_capture,
+    "sp_cdc_cleanup_change_table": _clean_up,
 }

@@ -33,7 +33,9 @@ _BULK_PRELUDE = re.compile(
     r"(?P<table>(?:[^']|'')+)'\);(?P<after>.*)",
     re.DOTALL,
 )
-_CALL = re.compile(r"CHANGETABLE\s*\(\s*CHANGES\s+(?P<name>[^,]+?)\s*,\s*(?P<since>[^)]+?)\s*\)", re.IGNORECASE)
+_CAPTURED = re.compile(
+    r"cdc\.\[fn_cdc_get_all_changes_(?P<name>(?:[^\]]|\]\])+)\]\((?P<low>[^,]+), (?P<high>[^,]+), N'all update old'\)"
+)
 
 
 @dataclass(slots=True)
@@ -345,9 +347,7 @@ class Session:
         words = [t.word for t in statement.tokens[:2]]
         if words == ["CREATE", "DATABASE"]:
             self.create_database(statement.tokens[2].name)
-        elif words == ["ALTER", "DATABASE"] or procedures.define_tracking(self, statement):
-            pass
-        else:
+        elif words != ["ALTER", "DATABASE"]:  # of whose settings none means anything here
             made = define(statement, self.backend.names.short, lambda text: self._value(text, scope))
             self._protected("; ".join(made) or "SELECT 1", (), ())
         self._end(scope, 0)
@@ -404,11 +404,22 @@ def _translated(text: str, types: tuple[tuple[str, str], ...], short: Callable[[
 
 
 def _plainly(text: str) -> str:
-    """Without EXEC of a text, and with CHANGETABLE, which takes a table's name in its own way, as a function."""
+    """Without EXEC of a text, and with the functions of change data capture as what they answer."""
     if "@Column_Names" in text and (found := _BULK_PRELUDE.fullmatch(text)):
         table = found["table"].replace("''", "'")
         return f"{found['before']} SET FMTONLY ON; SELECT * FROM {table}; {found['after']}"
-    return _CALL.sub(lambda m: f"changetable(N'{m['name'].replace(chr(39), chr(39) * 2)}', {m['since']})", text)
+    return _CAPTURED.sub(_changes, text) if "fn_cdc_get_all_changes" in text else text
+
+
+def _changes(call: re.Match[str]) -> str:
+    """The rows between two bounds, of which the lower one must not be older than what is kept."""
+    name, low, high = call["name"], call["low"], call["high"]
+    instance = name.replace("]]", "]").replace("'", "''")
+    column = "z.[__$start_lsn]"
+    return (
+        f"(SELECT z.* FROM cdc.[{name}_CT] AS z WHERE {column} >= {low} AND {column} <= {high} "
+        f"AND cdc_may_read(N'{instance}', {low}) = 1)"
+    )
 
 
 def _inlined(translated: Translated, values: Sequence[str | None]) -> str:

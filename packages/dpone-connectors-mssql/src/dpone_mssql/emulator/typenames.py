@@ -24,7 +24,7 @@ _SAME = {
     "smalldatetime": "tsql.smalldatetime",
 }
 _WRITTEN = re.compile(r"(?P<name>[a-z_0-9]+)\s*(?:\(\s*(?P<size>\d+|max)\s*(?:,\s*(?P<scale>\d+)\s*)?\))?", re.IGNORECASE)
-_UNSIZED = {"text", "ntext", "sysname", "image", "rowversion", "geography", "geometry", "xml", "sql_variant", "hierarchyid"}
+_UNSIZED = {"text", "ntext", "sysname", "image", "rowversion", "geography", "geometry", "xml", "json", "sql_variant", "hierarchyid"}
 _REAL_DIGITS = 24
 OFFSET_DIGITS = 24  # what the modifier of a datetimeoffset without digits says
 
@@ -49,7 +49,7 @@ def type_name(written: str, collation: str = DEFAULT, *, in_cast: bool = False) 
         return f"tsql.{name}({int(size or 7) + 1})"
     if name not in TEXT and name not in BYTES:
         raise Fault(2715, f"Cannot find data type {written}.")
-    if name in TEXT and name not in {"xml", "sql_variant", "hierarchyid"}:
+    if name in TEXT and name not in {"xml", "json", "sql_variant", "hierarchyid"}:
         try:
             kind = suffix(collation)
         except LookupError:

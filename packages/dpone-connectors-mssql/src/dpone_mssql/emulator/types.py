@@ -12,7 +12,7 @@ from collections.abc import Iterator
 PLAIN_TEXT = ("nvarchar", "varchar", "nchar", "char", "ntext", "text", "sysname")
 BINARY_TEXT = tuple(f"{name}_bin" for name in PLAIN_TEXT)
 CYRILLIC_TEXT = ("varchar_cyr", "char_cyr")
-BARE_TEXT = ("xml", "sql_variant", "hierarchyid")
+BARE_TEXT = ("xml", "json", "sql_variant", "hierarchyid")
 TEXT = (*PLAIN_TEXT, *CYRILLIC_TEXT, *BINARY_TEXT, *BARE_TEXT)
 BYTES = ("varbinary", "binary", "image", "rowversion", "geography", "geometry")
 COUNTS = ("datetime2", "time", "datetime", "smalldatetime")
@@ -87,6 +87,12 @@ def _text_casts() -> Iterator[str]:
         yield _cast(f"tsql.{name}", "tsql.nvarchar", "ASSIGNMENT")
         if name != "nvarchar_bin":
             yield _cast(f"tsql.{name}", "tsql.nvarchar_bin", "IMPLICIT")
+    known = (*PLAIN_TEXT, *CYRILLIC_TEXT, *BINARY_TEXT)
+    for old in known:
+        for new in (*known, *BARE_TEXT):
+            # from nvarchar by way of a code page, and into the two that win as above
+            if old not in {"nvarchar", new} and new not in {"nvarchar", "nvarchar_bin"}:
+                yield _cast(f"tsql.{old}", f"tsql.{new}", "ASSIGNMENT")
     for name in BYTES:
         yield _cast(f"tsql.{name}", "bytea", "ASSIGNMENT")
         yield _cast("bytea", f"tsql.{name}", "ASSIGNMENT")
