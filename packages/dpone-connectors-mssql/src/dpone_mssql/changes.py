@@ -88,7 +88,7 @@ def _instance(connection: Connection, request: ReadRequest, subject: Subject) ->
         raise PlanError(
             f"CDC is not enabled for {'.'.join(relation.name)}" + (f" as {wanted}" if wanted else ""),
             code="source.no_capture",
-            hint="EXEC sys.sp_cdc_enable_db; then EXEC sys.sp_cdc_enable_table for it, or `dpone resync` after a change",
+            hint="EXEC sys.sp_cdc_enable_db, then EXEC sys.sp_cdc_enable_table for it",
         )
     _refuse_uncaptured(connection, request, str(wanted))
     return str(wanted)
@@ -125,7 +125,7 @@ def _since(
         f"{_HEX.format(f'sys.fn_cdc_get_min_lsn({MSSQL.text(instance)})')} AS least, "
         f"CASE WHEN {stored} >= {greatest} THEN 1 ELSE 0 END AS through"
     )
-    if least is None or int(low, 16) < int(least, 16) and not _is_untouched(stored, least):
+    if least is None or (int(low, 16) < int(least, 16) and not _is_untouched(stored, least)):
         raise DataError(
             f"changes after {stored} are no longer kept by the capture instance {instance}",
             code="source.changes_lost",

@@ -122,7 +122,9 @@ class MssqlDialect(Dialect):
         """Text and bytes with a mark behind, and text by code points, so that blanks and zeros at the end count."""
         if of is not None and of.kind in _TEXT:
             return f"({expression} + N'.') COLLATE {BINARY_COLLATION}"
-        return f"CONVERT(varbinary(max), {expression}) + 0x01" if of is not None and of.kind is Kind.BINARY else expression
+        return (
+            f"CONVERT(varbinary(max), {expression}) + 0x01" if of is not None and of.kind is Kind.BINARY else expression
+        )
 
     def among(self, expression: str, values: tuple[object, ...], of: Type | None, *, inside: bool) -> str:
         """Text one by one, since IN compares by the column's collation."""

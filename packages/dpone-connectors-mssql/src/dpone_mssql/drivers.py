@@ -1,8 +1,8 @@
 """The driver that a connection goes through: which one loads on this machine, and why it was taken.
 
 Statements need one of two: pyodbc with Microsoft's ODBC driver, installed or out of the wheel mssql-python-odbc; or
-mssql-python, which needs no unixODBC, and where not even the ODBC driver loads, brings one of its own that wants OpenSSL
-alone. Bulk copy is mssql-python's in any case.
+mssql-python, which needs no unixODBC, and where not even the ODBC driver loads, brings one of its own that wants
+OpenSSL alone. Bulk copy is mssql-python's in any case.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def driver_for(config: MssqlConfig) -> Driver:
 
 @cache
 def _odbc() -> tuple[Driver | None, str]:
-    """pyodbc with a driver, or why not."""
+    """Pyodbc with a driver, or why not."""
     try:
         import pyodbc
     except ImportError as error:

@@ -42,9 +42,7 @@ def find_books(connection: Connection) -> list[tuple[str, str]]:
 def _common(connection: Connection) -> list[Finding]:
     driver = connection.driver
     (version,) = connection.one("SELECT CAST(SERVERPROPERTY(N'ProductVersion') AS nvarchar(128)) AS v")
-    encrypted = connection.row(
-        "SELECT c.encrypt_option FROM sys.dm_exec_connections AS c WHERE c.session_id = @@SPID"
-    )
+    encrypted = connection.row("SELECT c.encrypt_option FROM sys.dm_exec_connections AS c WHERE c.session_id = @@SPID")
     is_encrypted = encrypted is not None and encrypted[0] == "TRUE"
     return [
         Finding("version", ok=True, found=str(version)),

@@ -11,6 +11,7 @@ from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateErr
 
 Side = Literal["source", "sink"]
 
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What a number means: the error's class, the end of its code, what happened, and what to do."""
@@ -30,6 +31,8 @@ _LOCKED = "raise `lock_timeout`, or run when the other one is done"
 _NAME = "check the schema and the table's name"
 _GRANT = "grant the right to the connection's user"
 _QUERY = "correct the manifest's `query`; if there is none, report it with the statement that `dpone plan` prints"
+
+CONFLICT = 50990  # dpone's own number
 
 FAILURES: dict[int, Failure] = {
     # who we are, and where
@@ -103,8 +106,7 @@ FAILURES: dict[int, Failure] = {
     3906: Failure(RemoteError, "read_only", "is read-only", "name the primary replica"),
     3952: Failure(PlanError, "no_snapshot", "does not allow snapshot isolation", "use `isolation: read_committed`"),
     313: Failure(RemoteError, "changes_lost", "has thrown the changes away that we would read", "run `dpone resync`"),
-    # dpone's own, thrown by its statements
-    50990: Failure(StateError, "conflict", "holds another position than the one we began with", _AGAIN),
+    CONFLICT: Failure(StateError, "conflict", "holds another position than the one we began with", _AGAIN),
 }
 _STATES: dict[str, int] = {
     "28000": 18456,
@@ -135,7 +137,7 @@ def translate(error: Exception, side: Side, label: str, number: int | None = Non
     failure = FAILURES.get(known)
     where: dict[str, Any] = {"server": label, "number": known or None, "sqlstate": state}
     if failure is not None:
-        code = f"{side}.{failure.code}" if known != 50990 else "state.conflict"
+        code = f"{side}.{failure.code}" if known != CONFLICT else "state.conflict"
         more = {"retryable": True} if failure.retryable else {}
         return failure.kind(f"{label} {failure.what} ({known})", code=code, hint=failure.hint, **more, **where)
     if state in _LOST or state is None:
@@ -169,7 +171,7 @@ def _labels() -> dict[str, str]:
     from mssql_python.exceptions import sqlstate_to_exception
 
     known = {state: sqlstate_to_exception(state, "") for state in (*_LOST, *_STATES, "42000", "HY000", "HY001")}
-    return {found.driver_error: state for state, found in known.items() if found is not None}  # type: ignore[attr-defined]  # errors of mssql-python
+    return {found.driver_error: state for state, found in known.items() if found is not None}
 
 
 def unreachable(side: Side, label: str) -> RemoteError:

@@ -34,8 +34,7 @@ class MssqlWriter:
         if not data.num_rows:
             return
         arrays: list[Any] = [
-            fitted(column, field, native)
-            for column, (field, native) in zip(data.columns, self._columns, strict=True)
+            fitted(column, field, native) for column, (field, native) in zip(data.columns, self._columns, strict=True)
         ]
         arrays.append(pa.array([self._split], pa.int64()).take(pa.array([0] * data.num_rows, pa.int32())))
         self._copy.send(pa.RecordBatch.from_arrays(arrays, names=[*(f.name for f, _ in self._columns), SPLIT]))

@@ -70,7 +70,9 @@ def remodel(table: str, relation: Relation, layout: Layout) -> Iterator[str]:
 
 
 def _altered(table: str, field: Field, layout: Layout) -> str:
-    collated = field.name in layout.schema.key and field.type.kind is Kind.STRING and "collate" not in MSSQL.spell(field)
+    collated = (
+        field.name in layout.schema.key and field.type.kind is Kind.STRING and "collate" not in MSSQL.spell(field)
+    )
     collation = f" COLLATE {BINARY_COLLATION}" if collated else ""
     null = "NULL" if field.nullable else "NOT NULL"
     return f"ALTER TABLE {table} ALTER COLUMN {MSSQL.quote(field.name)} {MSSQL.spell(field)}{collation} {null}"

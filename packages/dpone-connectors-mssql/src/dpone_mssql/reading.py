@@ -1,8 +1,9 @@
-"""Open readings by SCAN and SINCE: one snapshot where the database allows it, the window fixed in it, and the splits."""
+"""Open readings by SCAN and SINCE: one snapshot where the database allows it, the window fixed in it, the splits."""
 # ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -155,7 +156,5 @@ def _ranges(connection: Connection, request: ReadRequest, subject: Subject, isol
     ends: list[int | None] = [None, *edges, None]
     return [
         [*([f"{column} >= {lo}"] if lo is not None else []), *([f"{column} < {hi}"] if hi is not None else [])]
-        for lo, hi in zip(ends, ends[1:], strict=False)
+        for lo, hi in itertools.pairwise(ends)
     ]
-
-

@@ -1,4 +1,5 @@
 """The corpus of types: values at the edges of what SQL Server holds, and what must be refused of them."""
+# ruff: noqa: DTZ001 - columns without a zone hold moments without one
 
 from __future__ import annotations
 
@@ -39,9 +40,15 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("date", (date(1, 1, 1), date(9999, 12, 31), date(1582, 10, 10))),
     Sample("time(0)", (time(0, 0), time(23, 59, 59))),
     Sample("time(3)", (time(23, 59, 59, 999000),)),
-    Sample("time(7)", (_moment("23:59:59.9999999", "time(7)", 86399_999_999_900), _moment("00:00:00.0000001", "time(7)", 100))),
+    Sample(
+        "time(7)",
+        (_moment("23:59:59.9999999", "time(7)", 86399_999_999_900), _moment("00:00:00.0000001", "time(7)", 100)),
+    ),
     Sample("smalldatetime", (datetime(1900, 1, 1), datetime(2079, 6, 6, 23, 59))),
-    Sample("datetime", (datetime(1753, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 997000), datetime(2020, 2, 29, 1, 2, 3, 3000))),
+    Sample(
+        "datetime",
+        (datetime(1753, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 997000), datetime(2020, 2, 29, 1, 2, 3, 3000)),
+    ),
     Sample("datetime2(0)", (datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59))),
     Sample("datetime2(3)", (datetime(2020, 1, 1, 0, 0, 0, 123000),)),
     Sample("datetime2(6)", (datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999))),
@@ -78,7 +85,9 @@ SAMPLES: tuple[Sample, ...] = (
         "uniqueidentifier",
         (
             "00112233-4455-6677-8899-aabbccddeeff",
-            Native("CAST(0x00112233445566778899AABBCCDDEEFF AS uniqueidentifier)", "33221100-5544-7766-8899-aabbccddeeff"),
+            Native(
+                "CAST(0x00112233445566778899AABBCCDDEEFF AS uniqueidentifier)", "33221100-5544-7766-8899-aabbccddeeff"
+            ),
         ),
     ),
     Sample("xml", (Native("N'<a b=\"1\">text</a>'", '<a b="1">text</a>'),)),

@@ -1,7 +1,7 @@
 """The SELECT that a reading is: columns under their new names, a table or a query, and conditions.
 
-Values whose form on the wire is not exact are turned into another at the server: moments of seven digits into text, text
-of a code page into national text, types without a home in Arrow into text or bytes.
+Values whose form on the wire is not exact are turned into another at the server: moments of seven digits into text,
+text of a code page into national text, types without a home in Arrow into text or bytes.
 """
 # ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals, and of the manifest's own query
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Lock
 from typing import Any
@@ -114,10 +114,8 @@ class Connection:
         if self.closed:
             return
         self.closed = True
-        try:
+        with suppress(self._driver.error):  # it may be lost already
             self._raw.close()
-        except self._driver.error:
-            pass  # it was lost already
 
 
 def _all(cursor: Any) -> list[Any]:

@@ -1,8 +1,8 @@
 """Reading by a cursor column: the window, and why no row that arrives late is lost.
 
 OVERLAP reads [stored - lag, greatest]. HOLD_BACK reads [stored, hi), where hi is the clock less the lag, bounded by the
-start of the oldest transaction that may still add rows. A rowversion is bounded by MIN_ACTIVE_ROWVERSION in either case:
-below it no transaction can add one. Who is writing is asked before the snapshot is taken.
+start of the oldest transaction that may still add rows. A rowversion is bounded by MIN_ACTIVE_ROWVERSION in either
+case: below it no transaction can add one. Who is writing is asked before the snapshot is taken.
 """
 # ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
 
@@ -200,7 +200,8 @@ def _clock_bound(connection: Connection, request: ReadRequest, cursor: Cursor, f
     (seconds,) = connection.one(f"SELECT {age} AS seconds FROM {_WRITERS}")
     bound = less("SYSUTCDATETIME()", lag, "datetime2(7)")
     if seconds is not None:  # two more, since begins and clocks are known to the second
-        bound = f"CASE WHEN {bound} < {(other := less('SYSUTCDATETIME()', timedelta(seconds=seconds + 2), ''))} THEN {bound} ELSE {other} END"
+        other = less("SYSUTCDATETIME()", timedelta(seconds=seconds + 2), "datetime2(7)")
+        bound = f"CASE WHEN {bound} < {other} THEN {bound} ELSE {other} END"
     native = native_of(field)
     (moment,) = connection.one(f"SELECT CONVERT(nvarchar(50), CAST({bound} AS {native}), 121) AS moment")
     return str(moment)

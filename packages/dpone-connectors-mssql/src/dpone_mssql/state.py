@@ -204,7 +204,9 @@ def set_position(connection: Connection, books: Books, pipeline: str, position: 
         )
         if not done:
             values = f"{MSSQL.text(pipeline)}, {MSSQL.text(books.target)}, {kind}, {token}, 1, N'set by hand'"
-            connection.run(f"INSERT INTO {table} (pipeline, target, kind, token, generation, load_id) VALUES ({values})")
+            connection.run(
+                f"INSERT INTO {table} (pipeline, target, kind, token, generation, load_id) VALUES ({values})"
+            )
 
 
 # -------------------------------------------------------------------- loads and chunks

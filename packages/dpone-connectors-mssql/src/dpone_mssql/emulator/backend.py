@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGresult
 
 from dpone_mssql.emulator.faults import Fault, from_postgres
 from dpone_mssql.emulator.names import LongNames
 
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
 _SETTINGS = (
-    b"SET search_path = pg_catalog, tsql, dbo; SET timezone = 'UTC'; SET bytea_output = 'hex'; SET datestyle = 'ISO, YMD'; "
+    b"SET search_path = pg_catalog, tsql, dbo; SET timezone = 'UTC'; SET bytea_output = 'hex'; SET datestyle = 'ISO'; "
     b"SET client_min_messages = 'error'; SET jit = off; SET standard_conforming_strings = on"
 )
 _SAVED = b"SAVEPOINT statement"
 
 
-class Interrupted(Exception):  # noqa: N818 - the client asked for it
+class Interrupted(Exception):
     """The client sent an attention while its statement ran."""
 
 
@@ -35,7 +38,9 @@ class Backend:
             b"SELECT t.oid, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace "
             b"WHERE n.nspname = 'tsql' OR (n.nspname = 'pg_catalog' AND t.typtype = 'b')"
         )
-        self.types = {int(found.get_value(i, 0) or 0): (found.get_value(i, 1) or b"").decode() for i in range(found.ntuples)}
+        self.types = {
+            int(found.get_value(i, 0) or 0): (found.get_value(i, 1) or b"").decode() for i in range(found.ntuples)
+        }
         self.is_interrupted: Callable[[float], bool] = lambda _: False
         self.client: int | None = None
 

@@ -150,7 +150,7 @@ class _Parser:
     def _begins_another(self, first: str) -> bool:
         """Of statements that drivers put one after another without semicolons: SET NOCOUNT ON SET ROWCOUNT 0."""
         word = self._tokens[self._at].word
-        return word in _STARTS - {"SELECT", "WITH", "IF", "BEGIN"} and not (first == "SET" and word in {"INSERT"})
+        return word in _STARTS - {"SELECT", "WITH", "IF", "BEGIN"} and not (first == "SET" and word == "INSERT")
 
     def _skip(self) -> None:
         while self._at < len(self._tokens) and (

@@ -1,4 +1,5 @@
 """One client from its first packet to its last: login, then requests one after another."""
+# ruff: noqa: PLR2004 - the numbers are those of the protocol
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ import psycopg
 
 from dpone_mssql.emulator import procedures, tds
 from dpone_mssql.emulator.backend import Backend, Interrupted
+from dpone_mssql.emulator.batches import tokens_of
 from dpone_mssql.emulator.collations import BYTES, DEFAULT, received
+from dpone_mssql.emulator.definitions import Cursor
 from dpone_mssql.emulator.faults import Fault, Refused
 from dpone_mssql.emulator.names import LongNames, quoted
 from dpone_mssql.emulator.packets import HANDSHAKE, Packets
@@ -21,13 +24,18 @@ from dpone_mssql.emulator.parameters import Incoming, read_type
 from dpone_mssql.emulator.session import Scope, Session, Variable, environment_of, failure, finished
 from dpone_mssql.emulator.tds import DONE, DONE_IN_PROC, DONE_PROC, Reader, done
 from dpone_mssql.emulator.typenames import type_name
-from dpone_mssql.emulator.batches import tokens_of
-from dpone_mssql.emulator.definitions import Cursor
 
 _LOGIN, _BATCH, _RPC, _BULK, _ATTENTION, _MANAGER = 16, 1, 3, 7, 6, 14
 _NO_ENCRYPTION = b"\x02"
 _SMALLEST, _LARGEST = 512, 32767
-_PROCEDURES = {1: "sp_cursor", 10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}
+_PROCEDURES = {
+    1: "sp_cursor",
+    10: "sp_executesql",
+    11: "sp_prepare",
+    12: "sp_execute",
+    13: "sp_prepexec",
+    15: "sp_unprepare",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +89,19 @@ class Client:
         if kind != HANDSHAKE:
             raise ConnectionError
         wanted, at = b"\x02", 0
-        while data[at] != 0xFF:  # noqa: PLR2004 - the end of the options
+        while data[at] != 0xFF:
             option, start, length = struct.unpack_from(">BHH", data, at)
             if option == 1:
                 wanted = data[start : start + length]
             at += 5
         encrypts = wanted[:1] not in {b"\x02", b"\x00"}
-        answers = [(0, bytes([16, 0, 0x10, 0x5B, 0, 0])), (1, b"\x01" if encrypts else _NO_ENCRYPTION), (2, b"\0"), (3, b""), (4, b"\0")]
+        answers = [
+            (0, bytes([16, 0, 0x10, 0x5B, 0, 0])),
+            (1, b"\x01" if encrypts else _NO_ENCRYPTION),
+            (2, b"\0"),
+            (3, b""),
+            (4, b"\0"),
+        ]
         head, body = b"", b""
         for option, value in answers:
             head += struct.pack(">BHH", option, 5 * len(answers) + 1 + len(body), len(value))
@@ -114,14 +128,18 @@ class Client:
             return self._turn_away(Fault(18456, f"Login failed for user '{user}'.", 14))
         if not self._served.has_database(database):
             return self._turn_away(Fault(4060, f'Cannot open database "{database}" requested by the login.', 11))
-        backend = Backend(self._served.dsn(database), self._served.names(database), encrypted=self._packets.is_encrypted)
+        backend = Backend(
+            self._served.dsn(database), self._served.names(database), encrypted=self._packets.is_encrypted
+        )
         backend.client, backend.is_interrupted = self._packets.fileno, self._packets.is_interrupted
         self._session = Session(backend, self._served.create_database)
         wanted = struct.unpack_from("<I", data, 8)[0]
         size = wanted if _SMALLEST <= wanted <= _LARGEST else 4096
         out = tds.environment(1, tds.short_text(database), tds.short_text("master"))
         out += tds.environment(7, b"\x05" + BYTES[DEFAULT]) + tds.environment(2, tds.short_text("us_english"))
-        out += tds.acknowledgement() + tds.environment(4, tds.short_text(str(size)), tds.short_text(str(self._packets.size)))
+        out += tds.acknowledgement() + tds.environment(
+            4, tds.short_text(str(size)), tds.short_text(str(self._packets.size))
+        )
         self._packets.send(out + done())
         self._packets.size = size
         return True
@@ -169,7 +187,7 @@ class Client:
             act()
         except Fault as fault:
             self.session.failed(fault)
-            return bytes(scope.out) + tds.error(fault.number, fault.message, fault.severity) + failure(fault, token)
+            return bytes(scope.out) + tds.error(fault.number, fault.message, fault.severity) + failure(token)
         except psycopg.Error:
             raise ConnectionError from None
         return b""
@@ -179,7 +197,11 @@ class Client:
         out = bytearray()
         while reader.left:
             length = reader.number(2)
-            name = _PROCEDURES.get(reader.number(2), "?") if length == 0xFFFF else reader.take(length * 2).decode("utf-16-le")
+            name = (
+                _PROCEDURES.get(reader.number(2), "?")
+                if length == 0xFFFF
+                else reader.take(length * 2).decode("utf-16-le")
+            )
             reader.take(2)
             given = self._parameters(reader)
             if reader.left:
@@ -276,7 +298,10 @@ class Client:
         columns = ", ".join(map(quoted, names))
         rows = 0
         try:
-            with self.session.backend.connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+            with (
+                self.session.backend.connection.cursor() as cursor,
+                cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy,
+            ):
                 while reader.left and reader.number(1) == tds.ROW:
                     row = [decode(reader) for decode in decoders]
                     for place, fit in sizes:
@@ -297,7 +322,10 @@ class Client:
             [table],
         )
         types = {
-            (found.get_value(i, 0) or b"").decode(): ((found.get_value(i, 1) or b"").decode(), int(found.get_value(i, 2) or -1))
+            (found.get_value(i, 0) or b"").decode(): (
+                (found.get_value(i, 1) or b"").decode(),
+                int(found.get_value(i, 2) or -1),
+            )
             for i in range(found.ntuples)
         }
         fits = []
@@ -340,7 +368,7 @@ def _declared(text: str) -> tuple[tuple[str, str], ...]:
     while not cursor.is_through:
         name = cursor.take().text.lstrip("@").lower()
         written = cursor.take().name
-        if not cursor.is_through and cursor.tokens[cursor.at].text == "(":
+        if cursor.sees("("):
             written += "(" + "".join(t.text for t in cursor.enclosed()) + ")"
         cursor.accept("OUTPUT")
         found.append((name, type_name(written)))

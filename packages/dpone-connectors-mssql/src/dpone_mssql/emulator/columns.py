@@ -1,4 +1,5 @@
 """Columns of results: the type that TDS is told, and values as bytes, made of the text that PostgreSQL prints."""
+# ruff: noqa: PLR2004 - the numbers are those of the protocol
 
 from __future__ import annotations
 
@@ -118,7 +119,8 @@ def _clock(name: str, digits: int) -> ColumnType:
 
     def moment(ticks: int) -> bytes:
         days, rest = divmod(ticks, TICKS_PER_DAY)
-        return (rest // unit).to_bytes(size, "little") + days.to_bytes(3, "little")
+        clock: bytes = (rest // unit).to_bytes(size, "little")
+        return clock + days.to_bytes(3, "little")
 
     def with_offset(value: bytes) -> bytes:
         ticks, minutes = divmod(int(value), 10000)
@@ -157,17 +159,15 @@ def _text(name: str, size: int) -> ColumnType:
     if stem in {"varchar", "char", "text"}:
         code_page = page(collation)
         token, most, width = (0xAF if stem == "char" else 0xA7), 8000, 1
-        convert = lambda v: sent(v.decode()).decode("utf-16-le", "replace").encode(code_page, "replace")  # noqa: E731
+        convert = lambda v: sent(v.decode()).decode("utf-16-le", "replace").encode(code_page, "replace")  # noqa: E731 - one of three, chosen here
     else:
         token, most, width = (0xEF if stem == "nchar" else 0xE7), 4000, 2
-        convert = lambda v: sent(v.decode())  # noqa: E731
+        convert = lambda v: sent(v.decode())  # noqa: E731 - one of three, chosen here
     unbounded = not 0 < size <= most
     length = _MAX if unbounded else size * width
     if unbounded:
         token = 0xE7 if width == 2 else 0xA7
-    return ColumnType(
-        bytes([token]) + struct.pack("<H", length) + collation, _framed(convert, unbounded=unbounded)
-    )
+    return ColumnType(bytes([token]) + struct.pack("<H", length) + collation, _framed(convert, unbounded=unbounded))
 
 
 def _bytes(size: int, *, fixed: bool) -> ColumnType:
@@ -175,7 +175,8 @@ def _bytes(size: int, *, fixed: bool) -> ColumnType:
     length = _MAX if unbounded else size
     token = 0xAD if fixed and not unbounded else 0xA5
     return ColumnType(
-        bytes([token]) + struct.pack("<H", length), _framed(lambda v: bytes.fromhex(v[2:].decode()), unbounded=unbounded)
+        bytes([token]) + struct.pack("<H", length),
+        _framed(lambda v: bytes.fromhex(v[2:].decode()), unbounded=unbounded),
     )
 
 

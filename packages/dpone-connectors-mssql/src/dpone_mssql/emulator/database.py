@@ -32,7 +32,11 @@ def create(url: str, database: str) -> None:
 def fill(url: str) -> None:
     """The template holds everything."""
     own = files("dpone_mssql.emulator")
-    texts = ["; ".join(definitions()), own.joinpath("functions.sql").read_text(encoding="utf-8"), "; ".join(text_readers())]
+    texts = [
+        "; ".join(definitions()),
+        own.joinpath("functions.sql").read_text(encoding="utf-8"),
+        "; ".join(text_readers()),
+    ]
     texts += [own.joinpath(name).read_text(encoding="utf-8") for name in ("catalog.sql", "changes.sql")]
     with psycopg.connect(url, dbname=TEMPLATE, autocommit=True) as connection:
         connection.execute("SET search_path = pg_catalog, tsql")

@@ -38,7 +38,7 @@ _NUMBERS = {
 }
 
 
-class Fault(Exception):  # noqa: N818 - what the server says, not what went wrong with the emulator
+class Fault(Exception):
     def __init__(self, number: int, message: str, severity: int = 16) -> None:
         super().__init__(message)
         self.number = number

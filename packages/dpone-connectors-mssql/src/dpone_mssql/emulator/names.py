@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGconn
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn
 
 _LONGEST = 63
 _MARK = "~"

@@ -1,12 +1,13 @@
 """Values that clients send, in parameters and in bulk copy, as text that PostgreSQL reads as the same value."""
+# ruff: noqa: PLR2004 - the numbers are those of the protocol
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from datetime import date
+from decimal import Context, Decimal
 from uuid import UUID
 
 from dpone_mssql.emulator.collations import kept, page, received
@@ -68,7 +69,7 @@ def _signed(data: bytes) -> str:
 
 def _money(data: bytes) -> str:
     if len(data) == 4:
-        number = struct.unpack("<i", data)[0]
+        number: int = struct.unpack("<i", data)[0]
     else:
         high, low = struct.unpack("<iI", data)
         number = (high << 32) | low
@@ -111,7 +112,8 @@ def _clock(token: int, digits: int) -> Incoming:
     unit = 10 ** (7 - digits)
 
     def moment(data: bytes) -> int:
-        return int.from_bytes(data[-3:], "little") * TICKS_PER_DAY + int.from_bytes(data[:-3], "little") * unit
+        clock: int = int.from_bytes(data[:-3], "little") * unit
+        return int.from_bytes(data[-3:], "little") * TICKS_PER_DAY + clock
 
     if token == 0x29:
         return Incoming(f"tsql.time({digits + 1})", _sized(lambda b: str(int.from_bytes(b, "little") * unit)))
@@ -128,14 +130,14 @@ def _long(token: int, reader: Reader) -> Incoming:
     convert: Callable[[bytes], str]
     if token in {0xE7, 0xEF}:
         reader.take(5)
-        name, convert, width = ("tsql.nvarchar" if token == 0xE7 else "tsql.nchar"), received, 2
+        name, convert = ("tsql.nvarchar" if token == 0xE7 else "tsql.nchar"), received
     elif token in {0xA7, 0xAF}:
         code_page = page(reader.take(5))
-        name, width = ("tsql.varchar" if token == 0xA7 else "tsql.char"), 1
-        convert = lambda b: kept(b.decode(code_page, "replace"))  # noqa: E731
+        name = "tsql.varchar" if token == 0xA7 else "tsql.char"
+        convert = lambda b: kept(b.decode(code_page, "replace"))  # noqa: E731 - one of three, chosen here
     else:
-        name, width = "tsql.varbinary", 1
-        convert = lambda b: "\\x" + b.hex()  # noqa: E731
+        name = "tsql.varbinary"
+        convert = lambda b: "\\x" + b.hex()  # noqa: E731 - one of three, chosen here
     if size == 0xFFFF:
         return Incoming(name, lambda r: None if (data := r.chunks()) is None else convert(data))
 

@@ -1,4 +1,5 @@
 """The stored procedures that drivers and this package call."""
+# ruff: noqa: PLR2004 - the numbers are those of the protocol
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ def _arguments(session: Session, tokens: Sequence[Token], scope: Scope) -> Argum
     parts += [part] if part else []
     for number, one in enumerate(parts):
         name, values = str(number), one
-        if len(one) > 2 and one[0].kind == "variable" and one[1].text == "=":  # noqa: PLR2004 - @name = value
+        if len(one) > 2 and one[0].kind == "variable" and one[1].text == "=":
             name, values = one[0].text.lstrip("@").lower(), one[2:]
         found[name] = _value(session, values, scope)
     return found
@@ -133,28 +134,31 @@ def _rename(session: Session, arguments: Arguments, _: Scope) -> int:
         schema, name = ("dbo", *names)[-2:]
         known = session.backend.run(
             "SELECT c.relkind, k.conname, c.oid::regclass::text FROM (SELECT $1::text AS s, $2::text AS n) w "
-            "LEFT JOIN pg_namespace p ON p.nspname = w.s LEFT JOIN pg_class c ON c.relname = w.n AND c.relnamespace = p.oid "
+            "LEFT JOIN pg_namespace p ON p.nspname = w.s "
+            "LEFT JOIN pg_class c ON c.relname = w.n AND c.relnamespace = p.oid "
             "LEFT JOIN pg_constraint k ON k.conindid = c.oid",
             [schema, name],
         )
         what = known.get_value(0, 0)
         if what is None:
             raise Fault(15225, f"No item by the name of '{old}' could be found.")
-        session.backend.run(f"ALTER {'INDEX' if what == b'i' else 'TABLE'} {quoted(schema)}.{quoted(name)} RENAME TO {renamed}")
+        session.backend.run(
+            f"ALTER {'INDEX' if what == b'i' else 'TABLE'} {quoted(schema)}.{quoted(name)} RENAME TO {renamed}"
+        )
         return 0
     if kind == "COLUMN":
         schema, name, column = ("dbo", *names)[-3:]
         session.backend.run(f"ALTER TABLE {quoted(schema)}.{quoted(name)} RENAME COLUMN {quoted(column)} TO {renamed}")
         return 0
     if kind == "INDEX":
-        schema, _, index = ("dbo", *names)[-3:]
+        schema, _table, index = ("dbo", *names)[-3:]
         session.backend.run(f"ALTER INDEX {quoted(schema)}.{quoted(index)} RENAME TO {renamed}")
         return 0
     message = f"the emulator does not rename {kind}"
     raise Refused(message)
 
 
-def _property(session: Session, arguments: Arguments, _: Scope) -> int:
+def _property(session: Session, arguments: Arguments, _scope: Scope) -> int:
     """One property of one table, kept as its comment."""
     value = _argument(arguments, 1, "value")
     schema, name = _argument(arguments, 3, "level0name") or "", _argument(arguments, 5, "level1name") or ""
@@ -171,7 +175,8 @@ def _table_collations(session: Session, arguments: Arguments, scope: Scope) -> N
     written = _argument(arguments, 0, "object") or ""
     names = session.backend.run(
         "SELECT a.attname, t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
-        "WHERE a.attrelid = CAST(tsql.object_id(CAST($1 AS tsql.nvarchar)) AS oid) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        "WHERE a.attrelid = CAST(tsql.object_id(CAST($1 AS tsql.nvarchar)) AS oid) AND a.attnum > 0 "
+        "AND NOT a.attisdropped ORDER BY a.attnum",
         [written.replace("..", ".")],
     )
     rows = []
@@ -179,7 +184,9 @@ def _table_collations(session: Session, arguments: Arguments, scope: Scope) -> N
         name = session.backend.names.long((names.get_value(number, 0) or b"").decode())
         collation = BYTES[DEFAULT].hex()
         rows.append((number + 1, name, b"\\x" + collation.encode(), DEFAULT))
-    scope.out += table([("colid", "int4"), ("name", "sysname"), ("tds_collation", "varbinary"), ("collation", "sysname")], rows)
+    scope.out += table(
+        [("colid", "int4"), ("name", "sysname"), ("tds_collation", "varbinary"), ("collation", "sysname")], rows
+    )
     scope.out += done(scope.token, MORE | 0x10, SELECT, len(rows))
 
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-
-from psycopg.pq.abc import PGresult
+from typing import TYPE_CHECKING
 
 from dpone_mssql.emulator.columns import ColumnType, column_type
 from dpone_mssql.emulator.names import LongNames
 from dpone_mssql.emulator.tds import METADATA, ROW, short_text
 
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
 
 def result_tokens(result: PGresult, types: dict[int, str], names: LongNames) -> bytes:
     """The description and all rows."""
-    columns = [
-        (names.long((result.fname(i) or b"").decode()), _type(result, i, types)) for i in range(result.nfields)
-    ]
-    rows = (
-        [result.get_value(row, column) for column in range(result.nfields)] for row in range(result.ntuples)
-    )
+    columns = [(names.long((result.fname(i) or b"").decode()), _type(result, i, types)) for i in range(result.nfields)]
+    rows = ([result.get_value(row, column) for column in range(result.nfields)] for row in range(result.ntuples))
     out = bytearray(description([("" if name == "?column?" else name, of) for name, of in columns]))
     encoders = [of.encode for _, of in columns]
     for row in rows:

@@ -1,4 +1,4 @@
-"""The process that the emulator lives in: `python -m dpone_mssql.emulator.server`, told by its environment what to serve.
+"""The process that the emulator lives in: `python -m dpone_mssql.emulator.server`, told by its environment what it is.
 
 Its supervisor ends it; it also ends by itself when its standard input closes.
 """

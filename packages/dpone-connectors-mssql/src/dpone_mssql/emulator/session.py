@@ -1,4 +1,5 @@
 """What one client's batches do: variables, control of flow, transactions, and statements handed to PostgreSQL."""
+# ruff: noqa: PLR2004, S608 - the numbers are those of the protocol, the text is what PostgreSQL is told
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from psycopg.pq import ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGresult
 
 from dpone_mssql.emulator import procedures
 from dpone_mssql.emulator.backend import Backend
@@ -20,6 +21,9 @@ from dpone_mssql.emulator.names import quoted
 from dpone_mssql.emulator.results import result_tokens
 from dpone_mssql.emulator.tds import COUNT, DONE, DONE_IN_PROC, ERROR, MORE, OTHER, SELECT, done, environment
 from dpone_mssql.emulator.typenames import type_name
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
 
 VERSION = "SQL Server 2022 emulator of dpone (TDS 7.4 over PostgreSQL): not Microsoft SQL Server"
 _IGNORED = re.compile(
@@ -141,9 +145,7 @@ class Session:
         """Without `@@` names, which stand for what the session knows."""
         if not any(t.kind == "global" for t in statement.tokens):
             return statement
-        tokens = [
-            Token("number", self._global(t.text)) if t.kind == "global" else t for t in tokens_of(statement.text)
-        ]
+        tokens = [Token("number", self._global(t.text)) if t.kind == "global" else t for t in tokens_of(statement.text)]
         return plain(tokens)
 
     def _global(self, name: str) -> str:
@@ -170,6 +172,8 @@ class Session:
                 return "5432"
             case "@@dbts":
                 return "CAST(2000 AS binary(8))"
+            case _:
+                pass
         message = f"the emulator does not know {name}"
         raise Refused(message)
 
@@ -251,12 +255,12 @@ class Session:
             name = cursor.take().text.lstrip("@").lower()
             cursor.accept("AS")
             written = cursor.take().name
-            if not cursor.is_through and cursor.tokens[cursor.at].text == "(":
+            if cursor.sees("("):
                 written += "(" + "".join(t.text for t in cursor.enclosed()) + ")"
             scope.variables[name] = Variable(type_name(written))
             if cursor.accept_sign("="):
                 start, depth = cursor.at, 0
-                while not cursor.is_through and (depth or cursor.tokens[cursor.at].text != ","):
+                while cursor.at < len(tokens) and (depth or not cursor.sees(",")):
                     depth += {"(": 1, ")": -1}.get(cursor.take().text, 0)
                 self._evaluate(name, cursor.tokens[start : cursor.at], scope)
             cursor.accept_sign(",")
@@ -389,7 +393,8 @@ def finished(scope: Scope) -> bytes:
     return bytes(out)
 
 
-def failure(fault: Fault, token: int) -> bytes:
+def failure(token: int) -> bytes:
+    """The token after an error."""
     return done(token, ERROR)
 
 

@@ -1,4 +1,5 @@
 """The tokens of TDS 7.4 as bytes, and a reader of what clients send."""
+# ruff: noqa: PLR2004 - the numbers are those of the protocol
 
 from __future__ import annotations
 

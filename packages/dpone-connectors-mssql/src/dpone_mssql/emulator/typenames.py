@@ -23,8 +23,22 @@ _SAME = {
     "datetime": "tsql.datetime",
     "smalldatetime": "tsql.smalldatetime",
 }
-_WRITTEN = re.compile(r"(?P<name>[a-z_0-9]+)\s*(?:\(\s*(?P<size>\d+|max)\s*(?:,\s*(?P<scale>\d+)\s*)?\))?", re.IGNORECASE)
-_UNSIZED = {"text", "ntext", "sysname", "image", "rowversion", "geography", "geometry", "xml", "json", "sql_variant", "hierarchyid"}
+_WRITTEN = re.compile(
+    r"(?P<name>[a-z_0-9]+)\s*(?:\(\s*(?P<size>\d+|max)\s*(?:,\s*(?P<scale>\d+)\s*)?\))?", re.IGNORECASE
+)
+_UNSIZED = {
+    "text",
+    "ntext",
+    "sysname",
+    "image",
+    "rowversion",
+    "geography",
+    "geometry",
+    "xml",
+    "json",
+    "sql_variant",
+    "hierarchyid",
+}
 _REAL_DIGITS = 24
 OFFSET_DIGITS = 24  # what the modifier of a datetimeoffset without digits says
 

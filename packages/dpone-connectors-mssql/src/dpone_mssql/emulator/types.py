@@ -1,9 +1,8 @@
-"""SQL Server's types as types of a PostgreSQL database: made of the server's own functions, so that a result names them.
+"""SQL Server's types as types of a PostgreSQL database, made of the server's own functions: a result names them.
 
 Types of the same values share their storage. Text compares without case and trailing blanks, or by code points where
 the type's name ends in `_bin`; moments are counts, which keeps seven digits: of 100 ns, of 1/300 s, of minutes.
 """
-# ruff: noqa: S608 - statements made of the fixed names of this module
 
 from __future__ import annotations
 
@@ -33,7 +32,9 @@ def definitions() -> Iterator[str]:
     """The statements that make the types, in order."""
     yield "CREATE SCHEMA tsql"
     for name in TEXT:
-        yield from _type(name, "varchar", "VARIABLE", typmod="varchartypmod", more="COLLATABLE = true, ALIGNMENT = int4")
+        yield from _type(
+            name, "varchar", "VARIABLE", typmod="varchartypmod", more="COLLATABLE = true, ALIGNMENT = int4"
+        )
     for name in BYTES:
         yield from _type(name, "bytea", "VARIABLE", typmod="varchartypmod", more="ALIGNMENT = int4")
     for name in COUNTS:
@@ -136,7 +137,7 @@ def _comparisons() -> Iterator[str]:
 
 def _internal_ops(name: str, stem: str, compare: str, hashed: str) -> Iterator[str]:
     of = f"tsql.{name}"
-    for symbol, suffix in _OPERATORS:
+    for _symbol, suffix in _OPERATORS:
         yield _internal(f"{name}_{suffix}({of}, {of})", "bool", f"{stem}{suffix}")
     yield _internal(f"{name}_cmp({of}, {of})", "int4", compare)
     yield _internal(f"{name}_hash({of})", "int4", hashed)
