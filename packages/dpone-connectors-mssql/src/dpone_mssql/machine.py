@@ -8,6 +8,9 @@ from importlib.metadata import version
 
 from dpone.connector import Finding
 from dpone.doctor.clients import client
+from dpone.errors import MissingPackage
+from dpone_mssql.config import MssqlConfig
+from dpone_mssql.drivers import driver_for
 
 
 def examine_machine() -> Sequence[Finding]:
@@ -21,30 +24,19 @@ def examine_machine() -> Sequence[Finding]:
 
 
 def _driver() -> Finding:
-    """By pyodbc where it loads, which wants the system's unixODBC; otherwise by mssql-python, which does not."""
-    why_not = _unloadable("pyodbc")
-    if why_not is None:
-        return Finding("driver", ok=True, found=f"pyodbc {version('pyodbc')}, since it loads")
-    if _unloadable("mssql_python") is None:
-        return Finding(
-            "driver", ok=True, found=f"mssql-python {version('mssql-python')}, since pyodbc does not: {why_not}"
-        )
-    return Finding(
-        "driver", ok=False, found=f"none loads; pyodbc: {why_not}", action="install unixODBC and ODBC Driver 18"
-    )
+    """The one that a connection would take that does not ask for another."""
+    try:
+        taken = driver_for(MssqlConfig(database="master", auth="windows"))
+    except MissingPackage as error:
+        return Finding("driver", ok=False, found=error.message, action=error.hint or "")
+    return Finding("driver", ok=True, found=f"{taken.name}: {taken.why}")
 
 
 def _bulk() -> Finding:
-    why_not = _unloadable("mssql_python")
-    found = f"mssql-python {version('mssql-python')}" if why_not is None else f"mssql-python does not load: {why_not}"
     action = "pip install --upgrade dpone-connectors-mssql; until then rows are inserted, slowly"
-    return Finding("bulk copy", ok=why_not is None, found=found, action=action, unless="warning")
-
-
-def _unloadable(module: str) -> str | None:
-    """Why the module cannot be imported; a driver without its library says so by ImportError."""
     try:
-        import_module(module)
+        import_module("mssql_python")
     except ImportError as error:
-        return str(error)
-    return None
+        found = f"mssql-python does not load: {error}"
+        return Finding("bulk copy", ok=False, found=found, action=action, unless="warning")
+    return Finding("bulk copy", ok=True, found=f"mssql-python {version('mssql-python')}")
