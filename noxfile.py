@@ -40,6 +40,7 @@ SERVICES: dict[str, tuple[list[str], dict[str, str]]] = {
     "clickhouse": (["tests/integration", "-m", "integration_clickhouse"], ON),
     "kafka": (["tests/integration", "-m", "integration_kafka"], ON),
     "rest": (["tests/integration/rest"], ON),
+    "bigquery": (["tests/integration/bigquery"], ON),
     "replay": (["tests/integration/replay", "-m", "integration_replay"], {"DPONE_RUN_INTEGRATION_REPLAY": "1"}),
     "matrix": (
         ["tests/integration/matrix", "-m", "integration_matrix"],

@@ -13,13 +13,13 @@ from decimal import Decimal
 from http.client import HTTPConnection
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from dpone.connector import Connector, Json, Target
 from dpone.errors import RemoteError
 from dpone.failpoints import arm
-from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
+from dpone.testing.services.endpoint import URL_QUERY, Endpoint, Fidelity, Provider
 from dpone.testing.services.service import Service
 from dpone.testing.testkit import HOSTILE_LABELS, Deviation, Identity, Names
 from dpone_bigquery import BigQueryConfig
@@ -69,7 +69,8 @@ class BigQueryTestkit:
             address = f"http://{started.host}:{started.port}"
             _services[address] = service
             # a connection to BigQuery names a project, and no host with a port
-            yield replace(started, host=started.extra["project"], ports={}, extra={_ADDRESS: address})
+            asked = urlencode({"auth": "anonymous", "endpoint": address})
+            yield replace(started, host=started.extra["project"], ports={}, extra={_ADDRESS: address, URL_QUERY: asked})
             del _services[address]
 
     def identify(self, endpoint: Endpoint) -> Identity:

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from dpone.testing.services import Endpoint, Fidelity, Provider, Secret
+from dpone.testing.services.endpoint import URL_QUERY
 
 CANARY = "canary p@ss/word"
 
@@ -50,6 +51,12 @@ def test_a_url_is_made_for_the_asked_port_and_scheme(endpoint: Endpoint) -> None
     bare = dataclasses.replace(endpoint, user=None, database=None, host="::1", scheme=None)
     assert bare.url() == "postgres://[::1]:5432"
     assert bare.url(scheme="http", port="http") == "http://[::1]:8080"
+
+
+def test_a_service_that_no_host_and_port_name_says_the_rest_in_its_query(endpoint: Endpoint) -> None:
+    found = dataclasses.replace(endpoint, ports={}, extra={URL_QUERY: "endpoint=http%3A%2F%2F127.0.0.1%3A1"})
+    assert found.url().endswith("@127.0.0.1/a%2Fb?endpoint=http%3A%2F%2F127.0.0.1%3A1")
+    assert "5432" not in found.url()
 
 
 def test_an_endpoint_does_not_change(endpoint: Endpoint) -> None:

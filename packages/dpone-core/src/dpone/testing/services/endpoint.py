@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from dpone.testing.services.secret import Secret
 
+URL_QUERY = "url_query"  # among `Endpoint.extra`: what the URL says behind its question mark
+
 
 class Provider(StrEnum):
     """How a service was had."""
@@ -70,6 +72,7 @@ class Endpoint:
                 login += ":" + quote(self.password.reveal(), safe="")
             login += "@"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        number = self.ports[port] if port else self.port
+        number = f":{self.ports[port] if port else self.port}" if self.ports else ""
         path = "/" + quote(self.database, safe="") if self.database else ""
-        return f"{scheme or self.scheme or self.connector}://{login}{host}:{number}{path}"
+        asked = f"?{self.extra[URL_QUERY]}" if URL_QUERY in self.extra else ""
+        return f"{scheme or self.scheme or self.connector}://{login}{host}{number}{path}{asked}"
