@@ -297,3 +297,28 @@ def test_a_whole_table_whose_slot_is_lost_is_landed_again_and_followed_from_ther
         9: "changed after it",
     }
     world.db.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "{mode: full_refresh}",
+        "{mode: replace}",
+        "{mode: snapshot_diff, key: [id]}",
+        "{mode: incremental_append, key: [id], cursor: {column: updated_at, lag: 1d}}",
+        "{mode: xmin, key: [id]}",
+        PARTITION,
+    ],
+    ids=lambda text: text.split()[1].strip(",}"),
+)
+@pytest.mark.parametrize("place", ["after_keep", "after_save_position"])
+def test_each_strategy_is_resumed(world: World, run_id: Id, artifacts: Path, strategy: str, place: str) -> None:
+    loaded(world, strategy, rows=100)
+    world.change(7, "changed")
+    run = run_id()
+    assert killed(place, lambda: api.run("orders.yaml", run_id=run), world)
+    assert world.landed() == good(100)
+    assert patiently(lambda: api.resume(run, yes=True, artifact_dir=artifacts)).passed
+    kept = "append" in strategy  # a row whose key is there already is not appended again
+    assert world.landed() == (good(100) if kept else {**good(100), 7: "changed"})
+    assert world.leftovers() == 0
