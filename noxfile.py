@@ -262,7 +262,8 @@ class Gates:
         bundle, suite, chain = (
             EVIDENCE / part / kind for part in ("strategy_certification", "suite", "evidence_chain")
         )
-        self.run(options("strategy certification-bundle", bundle_id=f"{kind}_{RUN}", output_dir=bundle, **evidence))
+        bundled = options("strategy certification-bundle", bundle_id=f"{kind}_{RUN}", output_dir=bundle, **evidence)
+        self.run([*bundled, *options("", signing_key=SIGNING_KEY)])
         for left in (suite, chain):  # by an earlier run of this session: a release is judged and chained once
             shutil.rmtree(ROOT / left, ignore_errors=True)
         roots = [str(folder), str(bundle)]

@@ -132,9 +132,10 @@ def produce(folder: Path, private: Path) -> None:
     write_signed(folder / METRICS, made.metrics().to_json(), signer)
     write_signed(folder / CONNECTORS, made.connectors().to_json(), signer)
     write_signed(folder / MUTATION, made.mutation().to_json(), signer)
-    write_signed(folder / REPLAY, made.replay().to_json(), signer)
     open_shop(folder)
     dpone.run("orders.yaml", run_id="run_01")
+    replayed = ("resync", "orders.yaml", "--all", "--yes", "--run-id", "01", "--artifact-dir", str(Path(REPLAY).parent))
+    assert run(*replayed) == 0
     shutil.copytree(ARTIFACTS / "v12_green", folder / "target")
     key = ("--signing-key", str(private))
     commands = (
@@ -147,7 +148,7 @@ def produce(folder: Path, private: Path) -> None:
         ("ops", "benchmark-baseline", "--metrics-json", f"@{METRICS}", "--baseline-json", RATE),
         (
             *("strategy", "certification-bundle", "--output-dir", str(Path(STRATEGY).parent)),
-            *("--matrix-artifact", REPORT, "--benchmark-artifact", BASELINE, "--replay-evidence", REPLAY),
+            *("--matrix-artifact", REPORT, "--benchmark-artifact", BASELINE, "--replay-evidence", REPLAY, *key),
         ),
         (
             *("ops", "evidence-bundle", "--artifact", f"run={ENTRY}", "--artifact", f"lineage={LINEAGE}"),

@@ -6,7 +6,6 @@ import functools
 from typing import Any, get_args
 
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case
-from dpone.replay.evidence import ORDER, Effect, Operation, ReplayEvidence, RowCountCheck, StatusCheck
 from dpone.testing.testkit import Identity
 from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Measured
 from dpone_certify.benchmark.costs import Cost
@@ -216,33 +215,3 @@ def mutation(survivors: int = 0) -> CertificationMutation:
     )
     blockers = blockers_of(found)
     return found.model_copy(update={"passed": not blockers, "blockers": blockers})
-
-
-def replay(**more: Any) -> ReplayEvidence:
-    operations = tuple(Operation(stream="orders", load_id="l1", name=name, status="done", detail="") for name in ORDER)
-    values: dict[str, Any] = {
-        "created_at": now(),
-        "producer": "dpone resync",
-        "subject": here(),
-        "passed": True,
-        "blockers": (),
-        "action": "resync",
-        "mode": "execute",
-        "run_id": "resync_01",
-        "manifest": "orders.yaml",
-        "source": "memory",
-        "sink": "memory",
-        "target": "raw.orders",
-        "strategy": "incremental_merge",
-        "scope": "table",
-        "plan_digests": ("d",),
-        "operations": operations,
-        "row_count_checks": (RowCountCheck(stream="orders", name="rows", expected=10, actual=10, passed=True),),
-        "status_checks": (StatusCheck(stream="orders", name="ledger", expected="one", actual="one", passed=True),),
-        "effects": (
-            Effect(stream="orders", rows_staged=10, inserted=10, updated=0, deleted=0, rows_before=0, rows_after=10),
-        ),
-        "reproduction_command": "dpone resync orders.yaml --yes",
-        "seconds": 0.1,
-    }
-    return ReplayEvidence.model_validate({**values, **more})

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from dpone.errors import UsageError
 from dpone_certify.documents.artifact import record
 from dpone_certify.documents.document import Document
 from dpone_certify.evidence.kinds import KINDS
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 _MOST_OF_A_SUMMARY = 500_000  # GitHub refuses a step's summary beyond a MiB
 
@@ -73,11 +77,11 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"
 
 
-def write_document(path: Path, document: Document, markdown: str) -> list[Path]:
-    """The document and its Markdown are written; without a signature, which an older one beside it would pretend."""
+def write_document(path: Path, document: Document, markdown: str, signer: CryptoSigner | None = None) -> list[Path]:
+    """The document and its Markdown are written; without a signer no older signature stays beside them."""
     from dpone_certify.documents.canonical import write
     from dpone_certify.signing.envelope import write_signed
 
-    written = write_signed(path, document.to_json(), None)
+    written = write_signed(path, document.to_json(), signer)
     write(path.with_suffix(".md"), markdown)
     return [*written, path.with_suffix(".md")]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpone.cli.options import output_format
+from dpone_certify.signing.option import signing_key_option
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 _FILE = click.Path(path_type=Path)
 
@@ -25,8 +30,9 @@ _FILE = click.Path(path_type=Path)
 @click.option("--connector-artifact", type=_FILE, multiple=True, help="connector_certification.json; repeatable.")
 @click.option("--benchmark-artifact", type=_FILE, multiple=True, help="benchmark_baseline.json; repeatable.")
 @click.option("--docs-link", "docs_links", multiple=True, metavar="PATH", help="A page that explains it; repeatable.")
+@signing_key_option
 @output_format(markdown=True)
-def certification_bundle(
+def certification_bundle(  # noqa: PLR0913 - one parameter for each kind of evidence
     *,
     bundle_id: str,
     output_dir: Path,
@@ -35,6 +41,7 @@ def certification_bundle(
     connector_artifact: tuple[Path, ...],
     benchmark_artifact: tuple[Path, ...],
     docs_links: tuple[str, ...],
+    signer: CryptoSigner | None,
     output_format: str,
 ) -> None:
     """Bundle evidence that was produced before; exit 1 when a piece is missing or red, or there is none."""
@@ -55,5 +62,5 @@ def certification_bundle(
         subject(),
     )
     markdown = markdown_of_strategies(bundle)
-    written = write_document(output_dir / "strategy_certification_bundle.json", bundle, markdown)
+    written = write_document(output_dir / "strategy_certification_bundle.json", bundle, markdown, signer)
     conclude(bundle, markdown, output_format, written)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpone.cli.options import output_format
+from dpone_certify.signing.option import signing_key_option
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 
 @click.command("evidence-bundle")
@@ -20,9 +25,16 @@ from dpone.cli.options import output_format
 )
 @click.option("--artifact", "artifacts", multiple=True, metavar="NAME=PATH", help="A file; may be repeated.")
 @click.option("--require", "required", multiple=True, metavar="NAME", help="Red without this artifact; repeatable.")
+@signing_key_option
 @output_format(markdown=True)
 def evidence_bundle(
-    *, run_id: str, output_dir: Path, artifacts: tuple[str, ...], required: tuple[str, ...], output_format: str
+    *,
+    run_id: str,
+    output_dir: Path,
+    artifacts: tuple[str, ...],
+    required: tuple[str, ...],
+    signer: CryptoSigner | None,
+    output_format: str,
 ) -> None:
     """Hash files and judge those that are documents of dpone; exit 1 when one is missing or red, or there is none."""
     from dpone_certify.bundles.build import evidence_bundle as bundle_of
@@ -32,5 +44,5 @@ def evidence_bundle(
 
     bundle = bundle_of(run_id, named_paths(artifacts), required, output_dir, subject())
     markdown = markdown_of_evidence(bundle)
-    written = write_document(output_dir / "ops_evidence_bundle.json", bundle, markdown)
+    written = write_document(output_dir / "ops_evidence_bundle.json", bundle, markdown, signer)
     conclude(bundle, markdown, output_format, written)
