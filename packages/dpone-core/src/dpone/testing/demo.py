@@ -1,15 +1,19 @@
 """`make demo`: a shop in a real PostgreSQL, loaded by five strategies while its rows change, and what became of each.
 
+Where ClickHouse and the mock API are installed too, the shop goes over to ClickHouse from both.
+
 Everything stays in `.dpone/demo`; nothing outside this machine is contacted.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import entry_points
@@ -21,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dpone import api
+from dpone.connector import Json
+from dpone.manifest.configs import is_secret
 from dpone.observe.progress import ProgressBars
 from dpone.observe.record import RunReport, StreamReport
 from dpone.schema import INT64, STRING, Field, Schema, decimal, timestamptz
@@ -28,7 +34,7 @@ from dpone.strategies import Read
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import Delete, Insert, Mutation, SeedTable, Update
 
-ORDERS = 50_000
+ORDERS = 25_000
 FOLDER = Path(".dpone/demo")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SCHEMA = Schema(
@@ -49,6 +55,45 @@ STRATEGIES = {
     "cdc": "{mode: cdc, key: [id]}",
 }
 CONNECTOR = "postgres"
+RECORDS = 2_000  # of the shop's API
+# Streams between engines: source, sink, strategy. Each is shown where both are installed.
+BEYOND = {
+    "to_clickhouse": (CONNECTOR, "clickhouse", STRATEGIES["incremental_merge"]),
+    "api_to_clickhouse": ("rest", "clickhouse", STRATEGIES["snapshot_diff"]),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An engine that answers; manifests know its connection by its connector's name."""
+
+    testkit: Any
+    endpoint: Endpoint
+
+    @property
+    def name(self) -> str:
+        return str(self.testkit.connector.name)
+
+    def source(self, table: SeedTable) -> dict[str, Json]:
+        """What a manifest says under `source:` to read the table."""
+        dataset = self.testkit.dataset(self.endpoint, table)
+        key = "table" if "table" in self.testkit.connector.source.options.model_fields else "path"
+        return {"type": self.name, "connection": self.name, key: ".".join(dataset.name), **dataset.options}
+
+    def sink(self, label: str) -> dict[str, Json]:
+        """What a manifest says under `sink:` to write a table."""
+        name = ".".join(self.testkit.target(self.endpoint, label).name)
+        return {"type": self.name, "connection": self.name, "table": name}
+
+    def connection(self) -> dict[str, Json]:
+        """The connection without its secrets, which stand in the environment."""
+        fields = {n: v for n, v in self.testkit.connection(self.endpoint).items() if v is not None}
+        for name, value in list(fields.items()):
+            if is_secret(self.testkit.connector.config, name):
+                variable = f"DPONE_DEMO_{self.name}_{name}".upper()
+                os.environ[variable] = str(value)
+                fields[name] = f"${{env:{variable}}}"
+        return {"type": self.name, **fields}
 
 
 def order(number: int, at: datetime, note: str | None = None) -> dict[str, Any]:
@@ -75,24 +120,23 @@ def main() -> int:
     """Zero when every run of the demo succeeded."""
     console = Console(stderr=True, highlight=False)
     begun = monotonic()
-    testkit = _testkit()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     table = orders()
-    with testkit.service(testkit.providers()[0]) as endpoint:
-        server = testkit.identify(endpoint)
-        console.print(
-            f"[bold]{server.product} {server.version}[/] is up ({endpoint.provider.value}, "
-            f"{endpoint.fidelity.name.lower()}); a shop of {ORDERS:,} orders is being made"
-        )
-        testkit.seed(endpoint, table)
-        manifest = _manifest(testkit, endpoint, table)
-        with _connection(endpoint):
-            first = _run(manifest, console, "first", "Every strategy loads the shop for the first time.")
-            testkit.change(endpoint, table, changes())
-            second = _run(manifest, console, "second", "200 orders changed, 50 are gone, 50 are new, 10 of them late.")
-            third = _run(manifest, console, "third", "Nothing changed since.")
-    console.print(_summary((first, second, third)))
+    tables = {CONNECTOR: table, "rest": replace(table, rows=table.rows[:RECORDS], reads=frozenset({Read.SCAN}))}
+    with ExitStack() as stack:
+        places = {name: _up(name, stack, console) for name in _installed()}
+        sources = [places[name] for name in tables if name in places]
+        console.print(f"a shop of {ORDERS:,} orders is being made")
+        for place in sources:
+            place.testkit.seed(place.endpoint, tables[place.name])
+        manifest, streams = _manifest(places, tables)
+        first = _run(manifest, console, "first", "Every strategy loads the shop for the first time.")
+        for place in sources:
+            place.testkit.change(place.endpoint, tables[place.name], changes())
+        second = _run(manifest, console, "second", "200 orders changed, 50 are gone, 50 are new, 10 of them late.")
+        third = _run(manifest, console, "third", "Nothing changed since.")
+    console.print(_summary(streams, (first, second, third)))
     console.print(
         f"incremental_merge finds the late orders by its lag of 45 minutes, and keeps the 50 deleted ones: "
         f"a cursor does not see what is gone; snapshot_diff, scd2 and cdc do.\n"
@@ -101,35 +145,49 @@ def main() -> int:
     return 0 if all(report.succeeded for report in (first, second, third)) else 1
 
 
-def _testkit() -> Any:
-    """The testkit of the connector that the demo shows, had as any connector's is: by its entry point."""
-    for point in entry_points(group="dpone.testkits"):
-        if point.name == CONNECTOR:
-            return point.load()
-    sys.exit(f"the demo needs dpone-connectors-{CONNECTOR}: pip install 'dpone-connectors-{CONNECTOR}[local]'")
+def _installed() -> list[str]:
+    """The engines that the demo shows and that can be had here, the shop's own first."""
+    known = {point.name for point in entry_points(group="dpone.testkits")}
+    if CONNECTOR not in known:
+        sys.exit(f"the demo needs dpone-connectors-{CONNECTOR}: pip install 'dpone-connectors-{CONNECTOR}[local]'")
+    wanted = dict.fromkeys([CONNECTOR, *(end for source, sink, _ in BEYOND.values() for end in (source, sink))])
+    return [name for name in wanted if name in known and (name == CONNECTOR or _testkit(name).providers())]
 
 
-def _manifest(testkit: Any, endpoint: Endpoint, table: SeedTable) -> Path:
-    source = ".".join(testkit.dataset(endpoint, table).name)
-    lines = ["version: 1", "name: demo", "defaults:"]
-    lines += [f"  source: {{type: {CONNECTOR}, connection: demo, table: {source}}}", "streams:"]
-    for name, strategy in STRATEGIES.items():
-        target = ".".join(testkit.target(endpoint, f"orders_{name}").name)
+def _testkit(name: str) -> Any:
+    """The testkit of a connector that the demo shows, had as any connector's is: by its entry point."""
+    return next(point for point in entry_points(group="dpone.testkits") if point.name == name).load()
+
+
+def _up(name: str, stack: ExitStack, console: Console) -> Place:
+    testkit = _testkit(name)
+    endpoint = stack.enter_context(testkit.service(testkit.providers()[0]))
+    server = testkit.identify(endpoint)
+    how = f"{endpoint.provider.value}, {endpoint.fidelity.name.lower()}"
+    console.print(f"[bold]{server.product} {server.version}[/] is up ({how})")
+    return Place(testkit, endpoint)
+
+
+def _manifest(places: Mapping[str, Place], tables: Mapping[str, SeedTable]) -> tuple[Path, list[str]]:
+    """The manifest of all streams, with its connections beside it; the streams by name."""
+    home = places[CONNECTOR]
+    streams = [(name, home, home, strategy) for name, strategy in STRATEGIES.items()]
+    streams += [
+        (name, places[source], places[sink], strategy)
+        for name, (source, sink, strategy) in BEYOND.items()
+        if source in places and sink in places
+    ]
+    lines = ["version: 1", "name: demo", "streams:"]
+    for name, source, sink, strategy in streams:
         lines.append(f"  - name: {name}")
-        lines.append(f"    sink: {{type: {CONNECTOR}, connection: demo, table: {target}}}")
+        lines.append(f"    source: {json.dumps(source.source(tables[source.name]))}")
+        lines.append(f"    sink: {json.dumps(sink.sink(f'orders_{name}'))}")
         lines.append(f"    strategy: {strategy}")
     path = FOLDER / "demo.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-@contextmanager
-def _connection(endpoint: Endpoint) -> Iterator[None]:
-    os.environ["DPONE_CONN_DEMO"] = endpoint.url()
-    try:
-        yield
-    finally:
-        del os.environ["DPONE_CONN_DEMO"]
+    connections = {place.name: place.connection() for place in places.values()}
+    (FOLDER / "connections.yml").write_text(json.dumps(connections, indent=2) + "\n", encoding="utf-8")
+    return path, [name for name, *_ in streams]
 
 
 def _run(manifest: Path, console: Console, name: str, says: str) -> RunReport:
@@ -149,13 +207,13 @@ _COLUMNS: dict[str, Callable[[StreamReport], int]] = {
 }
 
 
-def _summary(reports: tuple[RunReport, ...]) -> Table:
+def _summary(streams: Sequence[str], reports: tuple[RunReport, ...]) -> Table:
     table = Table(title="What happened")
-    table.add_column("strategy", no_wrap=True)
+    table.add_column("stream", no_wrap=True)
     table.add_column("run", no_wrap=True)
     for column in _COLUMNS:
         table.add_column(column, justify="right")
-    for name in STRATEGIES:
+    for name in streams:
         for report in reports:
             stream = next(s for s in report.streams if s.name == name)
             if stream.nothing_new:
