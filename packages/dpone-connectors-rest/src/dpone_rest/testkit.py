@@ -88,7 +88,7 @@ class RestTestkit:
 
     def identify(self, endpoint: Endpoint) -> Identity:
         return Identity(
-            "dpone mock API", version(self.connector.distribution), genuine=False, evidence="a service of our own"
+            "mock API", version(self.connector.distribution), genuine=False, evidence="a service of our own"
         )
 
     def connection(self, endpoint: Endpoint) -> Mapping[str, Json]:
