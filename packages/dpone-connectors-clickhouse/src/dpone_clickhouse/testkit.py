@@ -72,6 +72,7 @@ _BY_TEXT = (
 )
 
 _OF_VERSIONS = frozenset({VERSION, DELETED})
+_TOGETHER = 500  # rows of one INSERT
 
 _services: dict[int, Service] = {}  # by port, so that a crash finds its service
 
@@ -158,10 +159,18 @@ class ClickHouseTestkit:
         return str(with_null(native) if of.nullable else native)
 
     def _insert(self, endpoint: Endpoint, table: SeedTable, rows: Sequence[Row]) -> None:
-        names = table.schema.names
-        listed = ", ".join(f"({', '.join(self._value(table, n, row.get(n)) for n in names)})" for row in rows)
-        columns = ", ".join(map(_quote, names))
-        _ask(endpoint, f"INSERT INTO {_quote(table.label)} ({columns}) VALUES {listed}")
+        """Rows that name the same columns together, a few at a time: what is not named is NULL without being said."""
+        alike: dict[tuple[str, ...], list[Row]] = {}
+        required = {f.name for f in table.schema if not f.nullable}
+        for row in rows:
+            names = tuple(n for n in table.schema.names if row.get(n) is not None or n in required)
+            alike.setdefault(names or table.schema.names, []).append(row)
+        for names, some in alike.items():
+            columns = ", ".join(map(_quote, names))
+            for start in range(0, len(some), _TOGETHER):
+                part = some[start : start + _TOGETHER]
+                listed = ", ".join(f"({', '.join(self._value(table, n, row.get(n)) for n in names)})" for row in part)
+                _ask(endpoint, f"INSERT INTO {_quote(table.label)} ({columns}) VALUES {listed}")
 
     def _value(self, table: SeedTable, name: str, value: object) -> str:
         if isinstance(value, Native):

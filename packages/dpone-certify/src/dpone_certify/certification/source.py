@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dpone.schema import Field, Schema, timestamptz
+from dpone.strategies import Read
 from dpone.testing.testkit import Delete, Insert, Mutation, SeedTable, Update
 from dpone_certify.certification import asked, seeded
 from dpone_certify.certification.document import Volume
 from dpone_certify.certification.landed import Speller
-from dpone_certify.certification.seeded import CORE, KEY, WIDE, Row
+from dpone_certify.certification.seeded import CORE, KEY, NAME, WIDE, Row
 from dpone_certify.certification.serving import Served
 from dpone_certify.certification.wide import WideColumn, sparse
 
+_TWICE = 5  # one row in so many is changed twice
 _SYSTEM = tuple(Field(name, timestamptz(6)) for name in asked.INTERVAL)
 
 
@@ -58,9 +60,15 @@ class Source:
         """What leads from `before` to `after`."""
         return [
             *(Delete({KEY: n}) for n in seeded.deleted_ids(self.volume)),
-            *(update(self, row) for row in seeded.updated(self.volume, self._wide)),
+            *(one for row in seeded.updated(self.volume, self._wide) for one in self._twice(row)),
             *(Insert(self.values(row)) for row in seeded.inserted(self.volume, self._wide)),
         ]
+
+    def _twice(self, row: Row) -> Iterator[Update]:
+        """The change of a row; where the source keeps a log of changes, now and then after another one."""
+        if Read.CHANGES in self.served.kit.connector.source.reads and int(str(row[KEY])) % _TWICE == 0:
+            yield Update({KEY: row[KEY]}, {NAME: "written before the last change"})
+        yield update(self, row)
 
 
 def update(source: Source, row: Row, **more: object) -> Update:

@@ -16,6 +16,10 @@ ops = CommandTable(
             "dpone_certify.cli.connector_certification:connector_certification",
             "Run the conformance suite of each connector.",
         ),
+        "certification-mutation": (
+            "dpone_certify.cli.certification_mutation:certification_mutation",
+            "Plant bugs, and require that they are noticed.",
+        ),
         "benchmark-run": ("dpone_certify.cli.benchmark_run:benchmark_run", "Measure dpone beside a control."),
         "benchmark-baseline": (
             "dpone_certify.cli.benchmark_baseline:benchmark_baseline",

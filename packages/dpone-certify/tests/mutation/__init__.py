@@ -1,0 +1,1 @@
+"""Planted bugs, and that the certification notices them."""
