@@ -24,9 +24,10 @@ def bounds_of(volume: Volume, *, first: bool) -> tuple[int, int]:
     return everything if first else (volume.deleted // 2 + 1, volume.row_count + volume.inserted // 2 + 1)
 
 
-def strategy_of(name: str, volume: Volume, *, first: bool) -> dict[str, Any]:
-    """What stands under `strategy:`."""
-    return {"mode": name, **_SETTINGS[name], **(_range(volume, first=first) if name == "backfill" else {})}
+def strategy_of(name: str, volume: Volume, *, first: bool, by_cursor: bool = True) -> dict[str, Any]:
+    """What stands under `strategy:`; a source that goes on at positions of its own is given no cursor."""
+    found = {"mode": name, **_SETTINGS[name], **(_range(volume, first=first) if name == "backfill" else {})}
+    return found if by_cursor else {setting: value for setting, value in found.items() if setting != "cursor"}
 
 
 _KEYED: Mapping[str, Any] = {"key": [KEY]}
@@ -49,8 +50,11 @@ def _range(volume: Volume, *, first: bool) -> dict[str, Any]:
     return {"bounds": {"from": lo, "to": hi}, "chunk": volume.row_count // _CHUNKS}
 
 
-def options_of(name: str, volume: Volume, *, first: bool, at: datetime | None) -> Options:
-    """What the postcondition is told of the first load, or of the second one; `at` is the time of the load."""
+def options_of(name: str, volume: Volume, *, first: bool, at: datetime | None, by_cursor: bool = True) -> Options:
+    """What the postcondition is told of the first load, or of the second one; `at` is the time of the load.
+
+    A source without cursors is a log: what was written since is read, and it says which keys are gone.
+    """
     asked = Options(CONTENT, (KEY,), first=first, at=at, interval=INTERVAL)
     if not first:
         asked = replace(asked, touched=keys_of(seeded.touched(volume)))
@@ -58,6 +62,8 @@ def options_of(name: str, volume: Volume, *, first: bool, at: datetime | None) -
         case "incremental_append":
             since = None if first else seeded.greatest_seq(volume) + 1
             return replace(asked, key=(), cursor=SEQ, since=since)
+        case "incremental_merge" if not by_cursor:
+            return replace(asked, names_deletes=True)
         case "incremental_merge":
             begins = None if first else seeded.greatest_moment(volume) - LAG
             return replace(asked, cursor=MOMENT, since=begins)

@@ -58,10 +58,15 @@ class World:
     digests: Digests[Stored] = field(default_factory=Digests)
     targets: dict[str, list[Row]] = field(default_factory=dict)  # by strategy: what the second load finds
 
+    @property
+    def by_cursor(self) -> bool:
+        assert self.source.source is not None  # it is a source of the matrix
+        return self.source.source.by_cursor
+
     def target(self, strategy: str) -> list[Row]:
         """The target as the first load leaves it, which is where the second one begins."""
         if strategy not in self.targets:
-            options = asked.options_of(strategy, self.volume, first=True, at=AT)
+            options = asked.options_of(strategy, self.volume, first=True, at=AT, by_cursor=self.by_cursor)
             self.targets[strategy] = [dict(row) for row in expected(strategy, [], self.before, [], options)]
         return self.targets[strategy]
 
@@ -103,7 +108,9 @@ def certify(case: Case, world: World, sink: Connector[Any]) -> Outcome:
 def _plan(found: Outcome, world: World, ends: Connectors, plans: list[Compiled]) -> str | None:
     """The manifest is read and compiled for the schema of the source, wide columns and all."""
     case = found.case
-    document = manifest_of(case, ends, asked.strategy_of(case.strategy, world.volume, first=True))
+    document = manifest_of(
+        case, ends, asked.strategy_of(case.strategy, world.volume, first=True, by_cursor=world.by_cursor)
+    )
     found.manifest = text_of(document)
     manifest = loaded(document, ends)
     schema = Schema((*CORE, *(c.field for c in world.columns)), (KEY,))
@@ -174,7 +181,7 @@ def _at_volume(case: Case, world: World, plan: Plan, sink: Connector[Any]) -> Co
     volume = world.volume
     columns = (*(replace(f, nullable=f.name != KEY) for f in CORE), Field(WIDE, STRING))
     names = tuple(f.name for f in columns)
-    options = asked.options_of(case.strategy, volume, first=False, at=AT + _DAY)
+    options = asked.options_of(case.strategy, volume, first=False, at=AT + _DAY, by_cursor=world.by_cursor)
     load, program = _program(plan, case.strategy, volume, names, first=False)
     entries = entries_of(plan.rule.read, world.before, world.after, options)
     trial = Trial(case.strategy, columns, load, program, entries, Duplicates.FAIL, (), sink, world.spelling)
@@ -182,7 +189,9 @@ def _at_volume(case: Case, world: World, plan: Plan, sink: Connector[Any]) -> Co
     if problem := found.disagreement(world.digests, trial.fields):
         return problem
     compared = found.compared("three_computations", world.digests, trial.fields, [KEY])
-    if (rows := rows_expected(case.strategy, volume)) is not None and rows != compared.actual_rows:
+    if (
+        rows := rows_expected(case.strategy, volume, by_cursor=world.by_cursor)
+    ) is not None and rows != compared.actual_rows:
         return f"{compared.actual_rows} rows, and the volume model says {rows}"
     closed = sum(row[-1] is not None for row in found.actual)
     if case.strategy == "scd2" and closed != versions_closed(volume):
@@ -213,14 +222,16 @@ def _sampled(case: Case, world: World, plan: Plan, sink: Connector[Any]) -> Comp
     compared: Comparison | None = None
     target: list[Row] = []
     read = plan.rule.read
-    doubles = Duplicates.LAST if case.strategy not in {"incremental_append", "cdc"} else Duplicates.FAIL
+    is_log = case.strategy == "cdc" or (case.strategy == "incremental_merge" and not world.by_cursor)
+    doubles = Duplicates.FAIL if is_log or case.strategy == "incremental_append" else Duplicates.LAST
     for first, old, new, at in (
         (True, [], before, AT),
         (False, before, after, AT + _DAY),
         (False, after, after, AT + 2 * _DAY),
         (False, after, [], AT + 3 * _DAY),
     ):
-        options = _sample_options(case.strategy, volume, names, first=first, at=at, old=old, new=new)
+        asked_for = asked.options_of(case.strategy, volume, first=first, at=at, by_cursor=world.by_cursor)
+        options = _sample_options(replace(asked_for, columns=names), case.strategy, first=first, old=old, new=new)
         read_rows = new
         if doubles is Duplicates.LAST:
             options = replace(options, duplicates="last", order=(SEQ,))
@@ -243,10 +254,7 @@ def _sampled(case: Case, world: World, plan: Plan, sink: Connector[Any]) -> Comp
     return compared or "every load was refused"
 
 
-def _sample_options(
-    strategy: str, volume: Volume, names: tuple[str, ...], *, first: bool, at: datetime, old: list[Row], new: list[Row]
-) -> Options:
-    options = replace(asked.options_of(strategy, volume, first=first, at=at), columns=names)
+def _sample_options(options: Options, strategy: str, *, first: bool, old: list[Row], new: list[Row]) -> Options:
     if first or old is not new:
         touched = options.touched if new else asked.keys_of(int(str(row[KEY])) for row in old)
         return replace(options, touched=touched)

@@ -55,7 +55,8 @@ def certify_faults(source: Source, cases: Sequence[tuple[Outcome, Drive]], told:
     kit, endpoint = source.served.kit, source.served.endpoint
     kit.seed(endpoint, source.table(source.before))
     strategies = {
-        found.case.id: asked.strategy_of(found.case.strategy, source.volume, first=True) for found, _ in cases
+        found.case.id: asked.strategy_of(found.case.strategy, source.volume, first=True, by_cursor=source.by_cursor)
+        for found, _ in cases
     }
     begun: dict[str, list[Attempt]] = {}
     for found, drive in cases:
@@ -95,9 +96,9 @@ def _one(found: Outcome, one: Attempt, source: Source, strategy: Mapping[str, An
     speller = source.speller(name)
     rows = speller.found(one.drive.sink.kit.rows(one.drive.sink.endpoint, one.drive.target))
     times = sorted({text for row in rows for text in row[-3:-2] if text}) if name == "scd2" else []
-    first = asked.options_of(name, source.volume, first=True, at=None)
+    first = asked.options_of(name, source.volume, first=True, at=None, by_cursor=source.by_cursor)
     target = expected(name, [], source.before, [], first)
-    options = asked.options_of(name, source.volume, first=False, at=None)
+    options = asked.options_of(name, source.volume, first=False, at=None, by_cursor=source.by_cursor)
     if name == "backfill":
         options = replace(options, bounds=asked.bounds_of(source.volume, first=True))
     must = speller.expected(expected(name, source.before, source.after, target, options), source.sparse)

@@ -25,6 +25,8 @@ def entries_of(read: Read, before: Sequence[Row], after: Sequence[Row], options:
     match read:
         case Read.SCAN:
             return Entries([Change(row) for row in scanned(after, options)])
+        case Read.SINCE if options.names_deletes:
+            return entries_of(Read.CHANGES, before, after, options)
         case Read.SINCE:
             return Entries([Change(row) for row in since(after, options)])
         case Read.XMIN:

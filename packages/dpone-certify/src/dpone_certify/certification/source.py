@@ -36,6 +36,12 @@ class Source:
         self.before = seeded.before(self.volume, self._wide)
         self.after = seeded.after(self.volume, self._wide)
 
+    @property
+    def by_cursor(self) -> bool:
+        """Reading since goes by a column; otherwise by the source's own positions, as in a log."""
+        found: bool = self.served.kit.connector.source.by_cursor
+        return found
+
     def _wide(self, number: int, version: int) -> object:
         key = (number, version)
         if key not in self.sparse:
