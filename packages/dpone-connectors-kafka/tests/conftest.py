@@ -10,13 +10,15 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from dpone.testing.services.endpoint import Endpoint
 from dpone_kafka.emulator.service import EmulatedKafka
+from dpone_kafka.testkit import close_readers
 
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[EmulatedKafka]:
     found = EmulatedKafka()
-    with found:
+    with found as endpoint:
         yield found
+        close_readers(endpoint)
 
 
 @pytest.fixture(scope="session")

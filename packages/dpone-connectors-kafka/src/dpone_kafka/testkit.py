@@ -113,7 +113,7 @@ class KafkaTestkit:
             try:
                 yield endpoint
             finally:
-                _close_readers(endpoint)
+                close_readers(endpoint)
                 del _services[endpoint.port]
 
     def identify(self, endpoint: Endpoint) -> Identity:
@@ -187,7 +187,7 @@ class KafkaTestkit:
 
     def crash(self, endpoint: Endpoint) -> None:
         service = _services[endpoint.port]
-        _close_readers(endpoint)  # who would wait for an answer that never comes
+        close_readers(endpoint)  # who would wait for an answer that never comes
         service.kill()
         service.start()
 
@@ -344,7 +344,8 @@ def _reader(endpoint: Endpoint) -> Any:
     return kept[address]
 
 
-def _close_readers(endpoint: Endpoint) -> None:
+def close_readers(endpoint: Endpoint) -> None:
+    """No reader of this thread is open."""
     reader = _mine.__dict__.get("readers", {}).pop(_address(endpoint), None)
     if reader is not None:
         reader.close()
