@@ -16,6 +16,7 @@ from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
 from dpone.errors import DataError, StateError, UsageError
 from dpone.schema import Schema
 from dpone.strategies import Read
+from dpone_kafka.ahead import ahead
 from dpone_kafka.client import Client, Range
 from dpone_kafka.config import KafkaConfig
 from dpone_kafka.consuming import messages
@@ -81,7 +82,7 @@ class KafkaSource:
         last = _last_of_each_key(self._client, shape.topic, ranges, tombstones) if as_table else None
         for wanted in ranges:
             clock = Clock(wanted.partition, split.payload["partitions"])
-            for found in messages(self._client, shape.topic, wanted):
+            for found in ahead(messages(self._client, shape.topic, wanted)):
                 kept = found if last is None else [m for m in found if _is_last(m, last)]
                 made = decoder.batch(kept, clock) if kept else None
                 if made is not None:
