@@ -22,6 +22,7 @@ def promise(books: Books, entry: Entry, marker: str) -> str:
         "run": commit.run_id,
         "chunk": [chunk.plan, chunk.id, chunk.last] if chunk else None,
         "appended": list(entry.appended),
+        "record": dict(commit.record),
     }
     return books.state_row(entry.pipeline, entry.seq, commit.new, marker, json.dumps(told))
 
@@ -39,7 +40,7 @@ def recover(warehouse: Warehouse, books: Books, table: bigquery.Table | None) ->
         position = None if kind is None else Position(Read(kind), json.loads(token))
         about = json.loads(told)
         chunk = Chunk(*about["chunk"]) if about["chunk"] else None
-        commit = Commit(None, Stored(position, generation, load_id), about["run"], chunk)
+        commit = Commit(None, Stored(position, generation, load_id), about["run"], chunk, about["record"])
         entry = Entry(pipeline, seq, commit, tuple(about["appended"]))
         id_ = record_id(books, load_id, generation)
         warehouse.run(script(books.entries(entry)), books.target, id_=id_)

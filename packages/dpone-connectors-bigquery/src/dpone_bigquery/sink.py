@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from dpone.connector import (
     CreateTarget,
     Dataset,
     Finding,
+    Json,
     Layout,
     Position,
     SchemaChange,
@@ -35,7 +36,7 @@ from dpone_bigquery.naming import LEFTOVER, Name
 from dpone_bigquery.publishing import BigQueryPublication, publishing
 from dpone_bigquery.recovering import recover
 from dpone_bigquery.staging import BigQueryStage, BigQueryWriter, Sealing, is_tagged, load_of, staged, writing
-from dpone_bigquery.state import Books, ensure_books, read_known, script
+from dpone_bigquery.state import Books, ensure_books, read_known, records_of, script
 from dpone_bigquery.warehouse import Warehouse, connected
 
 if TYPE_CHECKING:
@@ -181,6 +182,10 @@ class BigQuerySink:
                 None if position is None or stored is None else Stored(position, stored.generation + 1, stored.load_id)
             )
             lease.warehouse.run(books.state_row(pipeline, known.seq + 1, new), books.target)
+
+    def records(self, target: Target, run_id: str | None = None) -> Sequence[Mapping[str, Json]]:
+        with connected(self._config) as warehouse:
+            return records_of(warehouse, Books(_checked(warehouse, target)), run_id)
 
     def diagnose(self) -> Sequence[Finding]:
         return examine(self._config)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from google.cloud import bigquery
 
-from dpone.connector import Commit, Position, Stored
+from dpone.connector import Commit, Json, Position, Stored
 from dpone.errors import StateError
 from dpone.strategies import Read
 from dpone_bigquery.dialect import BIGQUERY
@@ -25,7 +25,15 @@ from dpone_bigquery.warehouse import Answer, Warehouse, job_id
 STATE, LOADS, CHUNKS = "_dpone_state", "_dpone_loads", "_dpone_chunks"
 _MARK = "dpone, shape "
 _Columns = Mapping[str, str]
-# The shapes of each table, the last one in force.
+_LOADS: _Columns = {
+    "target": "STRING",
+    "load_id": "STRING",
+    "pipeline": "STRING",
+    "run_id": "STRING",
+    "entered_at": "TIMESTAMP",
+}
+_RECORDED: _Columns = {**dict(list(_LOADS.items())[:-1]), "record": "STRING", "entered_at": "TIMESTAMP"}
+# The shapes of each table, the last one in force; `entered_at` is the last column of all.
 SHAPES: Mapping[str, Sequence[_Columns]] = {
     STATE: (
         {
@@ -42,9 +50,7 @@ SHAPES: Mapping[str, Sequence[_Columns]] = {
             "entered_at": "TIMESTAMP",
         },
     ),
-    LOADS: (
-        {"target": "STRING", "load_id": "STRING", "pipeline": "STRING", "run_id": "STRING", "entered_at": "TIMESTAMP"},
-    ),
+    LOADS: (_LOADS, _RECORDED),
     CHUNKS: (
         {
             "target": "STRING",
@@ -115,6 +121,12 @@ class Books:
         since = f"COALESCE(({last}), TIMESTAMP '1970-01-01 00:00:00+00:00')"
         return f"SELECT DISTINCT chunk FROM {self.table(CHUNKS)} WHERE {here} AND NOT last AND entered_at > {since}"
 
+    def records(self, run_id: str | None) -> str:
+        """A query of what was recorded of committed loads, the newest first."""
+        which = "" if run_id is None else f" AND run_id = {BIGQUERY.text(run_id)}"
+        condition = f"{self.here}{which} AND record IS NOT NULL"
+        return f"SELECT record FROM {self.table(LOADS)} WHERE {condition} ORDER BY entered_at DESC"
+
     def promised(self, marker: str) -> str:
         """A query of the row that waits for this marker."""
         return (
@@ -146,15 +158,17 @@ class Books:
     def entries(self, entry: Entry) -> list[str]:
         """The statements that add a commit: state, ledger and chunk."""
         commit = entry.commit
-        load_ids = dict.fromkeys((commit.new.load_id, *entry.appended))
-        rows = [self.load_row(entry.pipeline, load_id, commit.run_id) for load_id in load_ids]
+        record = json.dumps(commit.record) if commit.record else None
+        rows = [self.load_row(entry.pipeline, commit.new.load_id, commit.run_id, record)]
+        others = dict.fromkeys(load_id for load_id in entry.appended if load_id != commit.new.load_id)
+        rows += [self.load_row(entry.pipeline, load_id, commit.run_id) for load_id in others]
         if (chunk := commit.chunk) is not None:
             rows.append(self._insert(CHUNKS, (self.label, chunk.plan, chunk.id, chunk.last, commit.new.load_id)))
         return [self.state_row(entry.pipeline, entry.seq, commit.new), *rows]
 
-    def load_row(self, pipeline: str, load_id: str, run_id: str) -> str:
+    def load_row(self, pipeline: str, load_id: str, run_id: str, record: str | None = None) -> str:
         """A statement that enters a load into the ledger."""
-        return self._insert(LOADS, (self.label, load_id, pipeline, run_id))
+        return self._insert(LOADS, (self.label, load_id, pipeline, run_id, record))
 
     def _insert(self, name: str, values: Sequence[object]) -> str:
         columns = list(SHAPES[name][-1])
@@ -210,3 +224,23 @@ def ensure_books(warehouse: Warehouse, books: Books) -> None:
                 code="state.newer_version",
                 hint="pip install --upgrade dpone-connectors-bigquery",
             )
+        if int(number) < len(shapes):
+            _migrate(warehouse, at, found, shapes)
+
+
+def _migrate(warehouse: Warehouse, at: Name, found: bigquery.Table, shapes: Sequence[_Columns]) -> None:
+    """The table has the columns of the last shape, and says so last: what was cut off is begun again."""
+    there = {column.name for column in found.schema}
+    added = [f"ADD COLUMN IF NOT EXISTS {c} {of}" for c, of in shapes[-1].items() if c not in there]
+    if added:
+        warehouse.run(f"ALTER TABLE {at.sql} {', '.join(added)}", at)
+    mark = BIGQUERY.text(f"{_MARK}{len(shapes)}")
+    warehouse.run(f"ALTER TABLE {at.sql} SET OPTIONS (description = {mark})", at)
+
+
+def records_of(warehouse: Warehouse, books: Books, run_id: str | None) -> list[Mapping[str, Json]]:
+    """The records of committed loads, the newest first; none where nothing was ever loaded."""
+    found = warehouse.find(books.target.named(LOADS))
+    if found is None or "record" not in {column.name for column in found.schema}:
+        return []
+    return [json.loads(record) for (record,) in warehouse.run(books.records(run_id), books.target).rows]
