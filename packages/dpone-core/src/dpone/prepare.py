@@ -53,7 +53,7 @@ def prepare(
     columns = tuple(c for c in plan.columns if c.field.name in evolution.columns)
     load = replace(load, columns=tuple(c.field.name for c in columns))
     program = plan.rule.program(load)
-    core_where = () if source.source.pushes_where else (*load.where, *_within_bounds(load))
+    core_where = () if source.source.pushes_where else (*load.where, *within_bounds(load))
     choice = negotiate(
         source.source.emits,
         sink.sink.accepts,
@@ -112,10 +112,10 @@ def pushed(load: Load, columns: Sequence[PlannedColumn]) -> Where:
     """The filter and the bounds of the load in the source's own column names."""
     names = {c.field.name: c.column.source for c in columns}
     where = tuple(replace(c, column=names.get(c.column, c.column)) for c in load.where)
-    return (*where, *(replace(c, column=names[c.column]) for c in _within_bounds(load)))
+    return (*where, *(replace(c, column=names[c.column]) for c in within_bounds(load)))
 
 
-def _within_bounds(load: Load) -> Where:
+def within_bounds(load: Load) -> Where:
     """The bounds of the load as a filter."""
     if load.bounds is None or load.slice_column is None:
         return ()

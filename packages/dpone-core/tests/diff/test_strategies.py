@@ -294,3 +294,17 @@ def test_a_target_that_cannot_be_read_back_is_refused(
     with pytest.raises(PlanError) as refused:
         comparing.diff(Manifest(name="orders", streams=(stream,)))
     assert refused.value.code == "diff.not_readable"
+
+
+def test_what_a_source_cannot_filter_is_filtered_here(
+    shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "where: [{column: id, op: '!=', value: 4}]\ncolumns: [{name: v, mask: '***'}, '*']\n"
+    shop.write(manifest("{mode: backfill, column: id, bounds: {from: 2, to: 7}}", more))
+    assert dpone("run", "orders.yaml", "--quiet").code == 0
+    stream = loaded("orders.yaml").streams[0]
+    assert stream.source.connector.source is not None
+    blunt = replace(stream.source.connector, source=replace(stream.source.connector.source, pushes_where=False))
+    stream = stream.model_copy(update={"source": stream.source.model_copy(update={"connector": blunt})})
+    (found,) = comparing.diff(Manifest(name="orders", streams=(stream,))).streams
+    assert (found.equal, found.method, found.rows.source, found.rows.target) == (True, "rows", 4, 4)

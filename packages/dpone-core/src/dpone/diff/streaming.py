@@ -22,6 +22,7 @@ from dpone.diff.spelling import speller
 from dpone.diff.subject import Compared, Difference, Subject, Texts
 from dpone.errors import PlanError
 from dpone.plan import PlannedColumn
+from dpone.prepare import within_bounds
 from dpone.strategies import Read
 from dpone.transform import through_core
 from dpone.where import Where
@@ -107,7 +108,8 @@ def _values(column: pa.Array[Any]) -> list[Any]:
 def source_batches(subject: Subject, source: Source, connector: Connector[Any]) -> Iterator[Batch]:
     """The rows that a full load would land, changed on their way as it would change them."""
     assert connector.source is not None  # the plan was compiled for it
-    filters = () if connector.source.pushes_where else subject.plan.load.where
+    load = subject.plan.load
+    filters = () if connector.source.pushes_where else (*load.where, *within_bounds(load))
     needed = {condition.column for condition in filters}
     planned = [c.planned for c in subject.columns]
     planned += [c for c in subject.plan.columns if c.field.name in needed - {p.field.name for p in planned}]

@@ -12,7 +12,7 @@ from dpone.diff.spelling import common_form
 from dpone.errors import DataError, UsageError
 from dpone.ops import Absent, Append, Flag, Ignore, Program, Recreate, Version
 from dpone.plan import Plan, PlannedColumn
-from dpone.prepare import pushed
+from dpone.prepare import pushed, within_bounds
 from dpone.schema import Kind, Type
 from dpone.segments import Extent, Form, Spelled
 from dpone.strategies import Read
@@ -207,10 +207,7 @@ def _target_where(plan: Plan, program: Program, layout: Layout) -> Where:
     where: list[Condition] = []
     load = plan.load
     if not any(isinstance(op, Recreate) for op in program):
-        own = [*load.where]
-        if load.bounds is not None and load.slice_column is not None:
-            lo, hi = load.bounds
-            own += [Condition(load.slice_column, Compare.GE, lo), Condition(load.slice_column, Compare.LT, hi)]
+        own = (*load.where, *within_bounds(load))
         where += [c for c in own if c.column in layout.schema]
     for op in program:
         if isinstance(op, Version):
