@@ -1,0 +1,144 @@
+"""What a load sends: only what changed, its epoch, and to a topic that is made as the manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import kafka
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from dpone.connector import Target
+from dpone.errors import DponeError
+from dpone.ops import Append, Recreate, Upsert
+from dpone.testing.services.endpoint import Endpoint, Provider
+from dpone.testing.suite.jobs import Job, deliver, job, programmed, stored_of
+from dpone.testing.suite.places import at
+from dpone.testing.suite.rig import SinkRig
+from dpone.testing.suite.shapes import FREE, MIXED, row, rows
+from dpone_kafka.publication import BEGIN, COMMITTED, STATED, WRITTEN
+from dpone_kafka.testkit import testkit
+
+Sent = list[tuple[bytes, bool, dict[str, bytes]]]
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[SinkRig]:
+    """A broker that tests of this file may kill."""
+    with testkit.service(Provider.EMULATED) as endpoint:
+        yield SinkRig("kafka", testkit, endpoint)
+
+
+@pytest.fixture
+def sink(endpoint: Endpoint) -> SinkRig:
+    return SinkRig("kafka", testkit, endpoint)
+
+
+def sent(brokers: str, topic: str) -> Sent:
+    """Every committed message: its key, whether it has a value, its headers."""
+    consumer = kafka.KafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed", fetch_max_wait_ms=10)
+    places = [kafka.TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    ends = consumer.end_offsets(places)
+    found: Sent = []
+    while any(consumer.position(p) < ends[p] for p in places):
+        for records in consumer.poll(timeout_ms=200).values():
+            found += [(r.key, r.value is not None, {h[0]: h[1] for h in r.headers}) for r in records]
+    consumer.close()
+    return found
+
+
+def _job(sink: SinkRig, strategy: str, **options: Any) -> Job:
+    target = Target((sink.fresh("sent"),), options)
+    return job(sink, strategy, MIXED, target=target, key=("id",), guard=FREE)
+
+
+@pytest.mark.parametrize("strategy", ["snapshot_diff", "replace", "full_refresh", "incremental_merge"])
+def test_a_load_that_changes_nothing_sends_nothing(sink: SinkRig, brokers: str, strategy: str) -> None:
+    the_job = _job(sink, strategy)
+    (topic,) = the_job.target.name
+    deliver(sink, the_job, rows(1, 2, 3))
+    assert len(sent(brokers, topic)) == 3
+    deliver(sink, the_job, rows(1, 2, 3))
+    assert len(sent(brokers, topic)) == 3
+
+
+def test_a_load_sends_what_changed_and_tombstones_for_what_is_gone(sink: SinkRig, brokers: str) -> None:
+    the_job = _job(sink, "snapshot_diff")
+    (topic,) = the_job.target.name
+    deliver(sink, the_job, rows(1, 2, 3))
+    deliver(sink, the_job, [row(1), row(2, region="x"), row(4)])
+    new = sent(brokers, topic)[3:]
+    assert sorted((k, has) for k, has, _ in new) == [(b'{"id":2}', True), (b'{"id":3}', False), (b'{"id":4}', True)]
+
+
+def test_a_full_refresh_names_its_epoch(sink: SinkRig, brokers: str) -> None:
+    the_job = _job(sink, "full_refresh")
+    (topic,) = the_job.target.name
+    deliver(sink, the_job, rows(1, 2))
+    deliver(sink, the_job, rows(1, 3))
+    epochs = [headers["dpone_epoch"] for *_, headers in sent(brokers, topic)]
+    assert epochs == [b"1", b"1", b"2", b"2"]
+
+
+def test_a_topic_is_made_as_the_manifest_says(sink: SinkRig, admin: AdminClient) -> None:
+    the_job = _job(sink, "full_refresh", partitions=3, replication=1, cleanup="compact_delete")
+    (topic,) = the_job.target.name
+    deliver(sink, the_job, rows(1, 2))
+    assert len(admin.list_topics(topic, 10).topics[topic].partitions) == 3
+    (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+    assert described.result(10)["cleanup.policy"].value == "compact,delete"
+    deliver(sink, the_job, rows(2, 3))
+    sink.assert_rows(the_job.target, rows(2, 3), MIXED.fields)
+
+
+def test_keys_are_text_where_they_are_asked_for(sink: SinkRig, brokers: str) -> None:
+    the_job = _job(sink, "incremental_merge", key_format="text")
+    (topic,) = the_job.target.name
+    deliver(sink, the_job, rows(1, 20))
+    assert sorted(k for k, *_ in sent(brokers, topic)) == [b"1", b"20"]
+
+
+def test_without_an_index_rows_are_appended_and_nothing_else(sink: SinkRig, admin: AdminClient) -> None:
+    target = Target((sink.fresh("plain"),), {"index": False})
+    for name in ("one", "two"):
+        deliver(sink, programmed(sink, (Append(name),), MIXED, target=target), rows(1, 2))
+    sink.assert_rows(target, [*rows(1, 2), *rows(1, 2)], MIXED.fields)
+    assert f"_dpone_index.{target.name[0]}" not in admin.list_topics(timeout=10).topics
+    for program in ((Recreate(FREE),), (Upsert(("id",)),)):
+        with pytest.raises(DponeError) as refused:
+            deliver(sink, programmed(sink, program, MIXED, target=target, key=("id",)), rows(1))
+        assert refused.value.code == "sink.no_index"
+
+
+def test_messages_of_somebody_else_are_not_taken_for_rows(sink: SinkRig, brokers: str, new_topic: Any) -> None:
+    from confluent_kafka import Producer
+
+    topic = new_topic()
+    producer = Producer({"bootstrap.servers": brokers})
+    producer.produce(topic, b"v", b"k")
+    assert producer.flush(20) == 0
+    with pytest.raises(DponeError) as refused:
+        deliver(sink, programmed(sink, (Recreate(FREE),), MIXED, target=Target((topic,))), rows(1))
+    assert refused.value.code == "sink.foreign_rows"
+    assert len(sent(brokers, topic)) == 1
+
+
+@pytest.mark.parametrize("place", [BEGIN, WRITTEN, STATED, COMMITTED])
+def test_a_broker_that_is_killed_in_mid_transaction_loses_and_doubles_nothing(own: SinkRig, place: str) -> None:
+    target = Target((own.fresh("killed"),))
+    first = programmed(own, (Append("one"),), MIXED, target=target)
+    deliver(own, first, rows(1, 2))
+    second = programmed(own, (Append("two"),), MIXED, target=target)
+    with at(place, lambda: testkit.crash(own.endpoint)):
+        try:
+            deliver(own, second, rows(3, 4), load_id="second")
+        except DponeError:
+            own.assert_rows(target, rows(1, 2), MIXED.fields, "target of a load that failed")
+            deliver(own, second, rows(3, 4), load_id="second")
+    own.assert_rows(target, rows(1, 2, 3, 4), MIXED.fields)
+    stored = stored_of(own, second)
+    assert stored is not None
+    assert (stored.generation, stored.load_id) == (2, "second")
