@@ -42,7 +42,7 @@ BEGIN
     SELECT coalesce(array_agg(a.attname::text), '{}') INTO keys FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
         WHERE i.indrelid = source AND i.indisprimary;
     EXECUTE format('CREATE TABLE cdc.%I ("__$start_lsn" tsql.binary(10), "__$seqval" tsql.binary(10), "__$operation" int4, "__$update_mask" tsql.varbinary(128), %s)', instance || '_CT', names);
-    INSERT INTO cdc.captures VALUES (source, instance, (SELECT last_value + 1 FROM tsql.commits), cols, keys);
+    INSERT INTO cdc.captures VALUES (source, instance, (SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM tsql.commits), cols, keys);
     IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = source AND tgname = '~cdc') THEN
         EXECUTE format('CREATE CONSTRAINT TRIGGER "~cdc" AFTER INSERT OR UPDATE OR DELETE ON %s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tsql.captured()', source::regclass);
     END IF;
