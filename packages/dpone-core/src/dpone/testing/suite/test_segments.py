@@ -26,11 +26,17 @@ ROWS = tuple({"id": n, "n": None if n % 7 == 0 else n * n} for n in range(-50, 1
 COLUMNS = (Spelled("id", Form.NUMBER), Spelled("n", Form.NUMBER))
 
 
+@pytest.fixture(autouse=True)
+def _able(source: SourceRig) -> None:
+    with source.source() as connected:
+        if not isinstance(connected, Segmented):
+            pytest.skip(f"{source.connector.name} computes no checksums of segments")
+
+
 @contextmanager
 def opened(seeded: Seeded, extent: Extent) -> Iterator[Segments]:
     with seeded.rig.source() as connected:
-        if not isinstance(connected, Segmented):
-            pytest.skip(f"{seeded.rig.connector.name} computes no checksums of segments")
+        assert isinstance(connected, Segmented)  # others are skipped
         with connected.segments(extent) as segments:
             yield segments
 
