@@ -269,6 +269,16 @@ class HoldsSnapshots(Protocol):
 
 
 @runtime_checkable
+class HoldsFiniteFloats(Protocol):
+    """The engine's floats are numbers alone: what is random in the suite is then finite, too.
+
+    Tests that are about NaN itself stay as they are, and are deviations.
+    """
+
+    finite_floats: bool
+
+
+@runtime_checkable
 class LosesAnswers(Protocol):
     """The answer to a commit can be lost on its way."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from math import isfinite
 from random import Random
 from typing import Any
 
@@ -14,6 +16,7 @@ from dpone.ops import Flag, Guard, Hard, Ignore
 from dpone.schema import DATE, FLOAT64, INT64, STRING, Field, Schema, decimal, timestamptz
 from dpone.stage import Change, ChangeKind
 from dpone.testing.suite.jobs import next_instant
+from dpone.testing.testkit import HoldsFiniteFloats
 from dpone.where import Compare, Condition, Row, Where
 
 FREE = Guard(max_removed_share=1.0, allow_empty=True)
@@ -81,6 +84,17 @@ def random_row(random: Random, number: int) -> Row:
         day=random.choice([DAY_ZERO + timedelta(days=random.randint(0, 40)), None]),
         seen_at=random.choice([NOON + timedelta(minutes=random.randint(0, 300), microseconds=1), None]),
     )
+
+
+def holdable(kit: object, entries: Sequence[Any]) -> list[Any]:
+    """The entries with finite floats, where the engine holds no others."""
+    if not (isinstance(kit, HoldsFiniteFloats) and kit.finite_floats):
+        return list(entries)
+    return [replace(e, row=_finite(e.row)) if isinstance(e, Change) else _finite(e) for e in entries]
+
+
+def _finite(of: Row) -> Row:
+    return {n: 0.25 if isinstance(v, float) and not isfinite(v) else v for n, v in of.items()}
 
 
 def random_changes(random: Random, known: Sequence[object], most: int = 14) -> list[Change]:

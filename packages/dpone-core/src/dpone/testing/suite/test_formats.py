@@ -11,7 +11,7 @@ from dpone.strategies import Read
 from dpone.testing.suite.copying import copy
 from dpone.testing.suite.plain import ROWS, many
 from dpone.testing.suite.rig import SinkRig, SourceRig
-from dpone.testing.suite.shapes import MIXED, random_rows
+from dpone.testing.suite.shapes import MIXED, holdable, random_rows
 from dpone.testing.testkit import PLAIN
 
 
@@ -67,7 +67,7 @@ def test_changes_go_home_by_each_own_format(source: SourceRig) -> None:
 
 def test_random_rows_go_round(memory_source: SourceRig, sink: SinkRig) -> None:
     """From memory into the sink, and where it is a source too from there back into rows."""
-    rows = random_rows(Random(7), 12, 12)  # noqa: S311 - rows are not secrets
+    rows = holdable(sink.kit, random_rows(Random(7), 12, 12))  # noqa: S311 - rows are not secrets
     copy(memory_source.seed(MIXED, rows), sink, ARROW)
 
 

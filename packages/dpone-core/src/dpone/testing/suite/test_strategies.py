@@ -27,6 +27,7 @@ from dpone.testing.suite.shapes import (
     DAY_ZERO,
     FREE,
     MIXED,
+    holdable,
     random_changes,
     random_rows,
     row,
@@ -42,7 +43,7 @@ def test_random_loads(sink: SinkRig, strategy: str, seed: int) -> None:
     for _ in range(4):
         policy = s.job.load.deletes
         deletes = Flag("deleted_at", next_instant()) if isinstance(policy, Flag) else policy
-        s.load(_random_entries(random, s, strategy), deletes=deletes)
+        s.load(holdable(sink.kit, _random_entries(random, s, strategy)), deletes=deletes)
 
 
 def _random_entries(random: Random, s: Stream, strategy: str) -> list[Any]:
