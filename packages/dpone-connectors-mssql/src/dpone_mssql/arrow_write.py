@@ -27,15 +27,23 @@ _INTEGERS: dict[str, Any] = {
     "bit": pa.bool_(),
     "date": pa.date32(),
 }
+_ALIGNMENT = 16  # bytes: of the widest number, a decimal128
 _DIGITS = {"money": (19, 4), "smallmoney": (10, 4)}
 
 
 def fitted(column: Any, field: Field, native: str) -> Any:
     """The column as an Arrow type that bulk copy takes for a column of this native type."""
     try:
-        return _fitted(column, field, native)
+        return _aligned(_fitted(column, field, native))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OverflowError, ValueError) as error:
         raise unfit(field, error) from None
+
+
+def _aligned(column: Any) -> Any:
+    """The column in memory that bulk copy reads directly; what comes out of a stream may lie anywhere."""
+    if all(buffer is None or buffer.address % _ALIGNMENT == 0 for buffer in column.buffers()):
+        return column
+    return column.take(pa.array(range(len(column)), pa.int64()))
 
 
 def _fitted(column: Any, field: Field, native: str) -> Any:
