@@ -35,7 +35,7 @@ def test_a_number_that_the_column_cannot_hold_is_refused() -> None:
 
 
 def test_memory_that_bulk_copy_could_not_read_is_copied() -> None:
-    whole = pa.allocate_buffer(33, resizable=False)
+    whole = pa.allocate_buffer(33)
     odd = pa.Array.from_buffers(pa.decimal128(10, 2), 2, [None, whole.slice(1, 32)])
     made = fitted(odd, Field("n", decimal(10, 2)), "decimal(10,2)")
     assert all(buffer is None or buffer.address % 16 == 0 for buffer in made.buffers())

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from dpone.errors import DponeError
+from dpone.errors import DponeError, RemoteError
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.drivers import connection_string
 from dpone_mssql.faults import number_of, rejected, translate
@@ -77,7 +77,13 @@ class _Pulled:
             raise translate(error, "sink", label) from None  # type: ignore[arg-type]  # an Exception, as was asked above
         if isinstance(error, ValueError | OverflowError | TypeError):
             raise rejected("sink", label, error) from None
-        raise translate(Exception("08S01"), "sink", label) from None
+        raise RemoteError(
+            f"the bulk copy to {label} did not come to its end",
+            code="sink.bulk_copy_failed",
+            hint="run again; `bulk: executemany` does without bulk copy",
+            retryable=True,
+            cause=type(error).__name__,
+        ) from None
 
     def _pull(self) -> Iterator[Any]:
         while (batch := self._batches.get()) is not None:

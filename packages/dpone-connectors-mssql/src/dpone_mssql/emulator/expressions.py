@@ -18,6 +18,7 @@ from dpone_mssql.emulator.typenames import type_name
 _CONTINUED = re.compile(r"\\\r?\n")
 _EMPTY = re.compile(r"(?<![\w'])0[xX](?![0-9a-fA-F'])")  # which sqlglot takes for a name
 _CYRILLIC = "tsql.varchar_cyr"
+_FIRST_WORDS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH"})
 _LOCKING = frozenset({"HOLDLOCK", "SERIALIZABLE", "TABLOCKX", "XLOCK"})
 _UNITS = frozenset({"DATEADD", "DATEPART", "DATEDIFF", "DATEDIFF_BIG"})
 _STATEMENTS = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge)
@@ -47,6 +48,9 @@ Short = Callable[[str], str]
 
 def translate(statement: str, types: dict[str, str], short: Short) -> Translated:
     """The statement, whose variables have these PostgreSQL types."""
+    if statement.lstrip("( \t\r\n").split(maxsplit=1)[0].upper() not in _FIRST_WORDS:
+        message = f"the emulator does not carry out {_shown(statement)}"
+        raise Refused(message)
     if "0x" in statement.lower():
         statement = _EMPTY.sub("CAST(N'' AS varbinary(max))", statement)
     try:
