@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from dpone.errors import UsageError
+from dpone.errors import DponeError, RemoteError, UsageError
 from dpone.manifest.connections import variable_of
 from dpone.registry import TESTING_TESTKITS, TESTKITS
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.services.secret import Secret
-from dpone.testing.testkit import Testkit
+from dpone.testing.testkit import Identity, Testkit
 from dpone_certify.certification.document import Profile
 
 Say = Callable[[str], None]
@@ -98,11 +98,24 @@ def start(
         if kit is None or provider is None:
             say(f"{name}: no service here, its cases are contract only")
             continue
-        endpoint = stack.enter_context(kit.service(provider))
-        said = kit.identify(endpoint)
+        endpoint, said = _started(name, kit, provider, stack)
         found[name] = Served(kit, endpoint, f"{said.product} {said.version}, {endpoint.provider.value}", said.genuine)
         say(f"{name}: {found[name].version}, {found[name].fidelity.value}")
     return found
+
+
+def _started(name: str, kit: Testkit, provider: Provider, stack: ExitStack) -> tuple[Endpoint, Identity]:
+    try:
+        endpoint = stack.enter_context(kit.service(provider))
+        return endpoint, kit.identify(endpoint)
+    except DponeError:
+        raise
+    except Exception as error:
+        raise RemoteError(
+            f"the service of {name}, {provider.value}, is there and does not answer: {type(error).__name__}",
+            code="certification.service_failed",
+            hint="run again on a quieter machine, or leave its cases out by --source and --sink",
+        ) from error
 
 
 # ------------------------------------------------------------------ other processes

@@ -25,6 +25,8 @@ _ORDINARY = frozenset(
         *(Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ),
     }
 )
+_CLOCKS = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+_FINEST = 6  # digits of a Python time
 _YEARS = range(1971, 2101)
 _LONGEST = 60
 _LEAST, _GREATEST = 1e-30, 1e38
@@ -50,6 +52,7 @@ def wide_columns(
         for native in source.types.natives
         if (of := _read(source, native)) is not None
         and of.kind in _ORDINARY
+        and not (of.kind in _CLOCKS and (of.size or 0) > _FINEST)
         and _is_kept(Field("c", of, native=f"{source.name}:{native}"), source, sinks)
         and (values := tuple(v for v in samples(native) if is_ordinary(v) and not _is_raw(v, of)))
     ]
