@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
+from dpone_certify.chain.documents import ChainEntry
+from dpone_certify.chain.verify import digest_of
 from dpone_certify.signing.envelope import envelope_of, write_signed
 from dpone_certify.signing.keys import signer_of
 from evidence.conftest import (
@@ -72,6 +75,22 @@ def reordered(world: World, *, careful: bool) -> None:
         relink(world, ["v2__evidence_chain.json", "v1__evidence_chain.json"])
     else:
         edit(world / INDEX, lambda i: i["entries"].reverse())
+
+
+def unlinked(world: World) -> None:
+    """The second entry says that it follows another one, and the index knows its digest."""
+    second(world)
+    path = world / CHAIN / "v2__evidence_chain.json"
+    edit(path, put("0" * 64, "previous"))
+    digest = digest_of(ChainEntry.model_validate_json(path.read_text()))
+    edit(world / INDEX, both_put(digest))
+
+
+def both_put(digest: str) -> Callable[[Json], None]:
+    def change(index: Json) -> None:
+        index["entries"][1]["digest"] = index["head"] = digest
+
+    return change
 
 
 def doubled(world: World) -> None:
@@ -195,6 +214,7 @@ CHAINED = [
         verify(),
         needs_key=True,
     ),
+    Forgery("an entry that follows another", unlinked, "evidence_chain.broken_link:v2", verify()),
     Forgery("a duplicate release", doubled, "evidence_chain.duplicate_release:v1", verify()),
     Forgery("a chain signed by another key", foreign, "evidence_chain.unsigned", verify(), needs_key=True),
     Forgery("an emptied chain", edited(INDEX, put([], "entries")), "evidence_chain.empty", verify()),
