@@ -118,6 +118,7 @@ def _places(sink: SinkRig, scenario: Scenario) -> list[str]:
     return places
 
 
+@pytest.mark.timeout(600)  # three loads for each of some fifteen places, on a machine that others use too
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_load_that_fails_at_any_step_is_run_again(sink: SinkRig, name: str) -> None:
     scenario = SCENARIOS[name]
@@ -140,6 +141,7 @@ def executioner() -> Iterator[Executioner]:
         yield found
 
 
+@pytest.mark.timeout(600)  # three loads for each of some fifteen places, on a machine that others use too
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_load_whose_process_is_killed_at_any_step_is_run_again(
     sink: SinkRig, name: str, executioner: Executioner
