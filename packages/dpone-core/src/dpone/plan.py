@@ -125,10 +125,12 @@ class Plan:
 
     def wanted(self, load: Load, land: Callable[[Field], Landing]) -> Layout:
         """The layout that this load needs: the columns as they land, and the system columns of its program."""
+        # what tells slices apart is never NULL either: an engine would relax a column of its own primary key
+        required = {*load.key, *primary_key(load, self.rule.program(load))}
         fields = tuple(
             replace(
                 c.field,
-                nullable=c.field.nullable and c.field.name not in load.key,
+                nullable=c.field.nullable and c.field.name not in required,
                 native=f"{self.sink.connector}:{c.landing.native}",
             )
             for c in self.columns
