@@ -42,10 +42,16 @@ def land(field: Field) -> Landing:
     if field.type.kind is Kind.DECIMAL and field.type.size is not None and scale < 0:
         digits = decimal(field.type.size - scale, 0)
         return Landing(str(digits), Verdict.WIDENED, "no format has a scale below zero")
+    if any(map(_has_negative_scale, field.type.items)):
+        return Landing(str(JSON), Verdict.WIDENED, "as JSON: no format has a scale below zero")
     spelled = str(field.type)
     if not _is_spelled(spelled):
         return Landing(str(JSON), Verdict.WIDENED, "as JSON: the name of a field in it is no plain word")
     return Landing(spelled, why="text, where the format is JSON" if field.type.kind in _TEXT_IN_JSON else "")
+
+
+def _has_negative_scale(field: Field) -> bool:
+    return (field.type.scale or 0) < 0 or any(map(_has_negative_scale, field.type.items))
 
 
 def _is_spelled(text: str) -> bool:
