@@ -15,7 +15,7 @@ from dpone.sql.probe import read_probe, render_probe
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.layouts import fields_of, find_target, remodel, statements
 from dpone_mssql.session import Connection, Connections
-from dpone_mssql.staging import MssqlStage
+from dpone_mssql.staging import MssqlStage, summable
 from dpone_mssql.state import books_of, enter_load, save, stored_position
 
 _LOCK_TIMEOUT = 30
@@ -31,6 +31,7 @@ class MssqlPublication:
         self._layout = spec.layout
         self._before: int | None = None
         self._is_untouched = True
+        self._sums_overflow = False
         self._identity: str | None = None
         self._remodels = False
 
@@ -61,6 +62,7 @@ class MssqlPublication:
     def apply(self, program: Program, stage: Stage) -> Applied:
         assert isinstance(stage, MssqlStage)  # it came from this sink
         self._is_untouched = False
+        self._sums_overflow = stage.sums_overflow
         load = stage.load(self._table)
         if load.partial or domain(program) != Domain():
             validate(program, load, MSSQL, self._connection.one)
@@ -97,8 +99,9 @@ class MssqlPublication:
     def measure(self, probe: Probe) -> Measurement:
         if probe == (Rows(),) and self._is_untouched:
             return {Rows(): self._count()}
-        query = render_probe(probe, self._table, fields_of(self._layout), MSSQL)
-        return read_probe(probe, self._connection.one(query))
+        asked = summable(probe, overflow=self._sums_overflow)
+        query = render_probe(asked, self._table, fields_of(self._layout), MSSQL)
+        return dict.fromkeys(probe) | dict(read_probe(asked, self._connection.one(query)))
 
     def save_position(self, commit: Commit) -> None:
         save(self._connection, self._books, self._spec.pipeline, commit)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from dpone.batch import Format
 from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
-from dpone.probes import Measure, Measurement, Probe
+from dpone.errors import DataError
+from dpone.probes import Measure, Measurement, Probe, Total
 from dpone.schema import INT64, STRING, Field
 from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
@@ -32,6 +33,7 @@ from dpone_mssql.state import Books, begin_load, books_of
 from dpone_mssql.typemap import ENGINE, parse
 from dpone_mssql.wires import MSSQL_ARROW
 
+OVERFLOW = 8115
 _RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
 _TABLES = (_RAW, _LIVE, _DEAD, _PRESENT)
 SPLIT = "_dpone_split"  # which split wrote a row, so that a second attempt replaces what the first one wrote
@@ -61,6 +63,7 @@ class MssqlStage:
     names: Mapping[str, str]
     sealed: Sealing | None = None
     answered: dict[Measure, object] = field(default_factory=dict)
+    sums_overflow: bool = False  # a sum is beyond 38 digits, so sums are compared nowhere
 
     @property
     def ref(self) -> StageRef:
@@ -121,9 +124,20 @@ class MssqlStage:
         """The answers, each looked for once."""
         assert self.sealed is not None  # the runner measures sealed stages
         if unknown := tuple(m for m in probe if m not in self.answered):
-            query = render_probe(unknown, self.sealed.live, self.fields, MSSQL)
-            self.answered |= read_probe(unknown, self.connection.one(query))
+            try:
+                self.answered |= self._measured(unknown)
+            except DataError as error:
+                if error.context.get("number") != OVERFLOW or not any(isinstance(m, Total) for m in unknown):
+                    raise
+                self.sums_overflow = True
+                self.answered |= self._measured(unknown)
         return {m: self.answered[m] for m in probe}
+
+    def _measured(self, probe: Probe) -> Measurement:
+        assert self.sealed is not None  # asked by `measure`
+        asked = summable(probe, overflow=self.sums_overflow)
+        query = render_probe(asked, self.sealed.live, self.fields, MSSQL)
+        return dict.fromkeys(probe) | dict(read_probe(asked, self.connection.one(query)))
 
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
@@ -143,6 +157,11 @@ class MssqlStage:
 
     def _count(self, table: str | None) -> int:
         return 0 if table is None else int(self.connection.one(f"SELECT COUNT_BIG(*) FROM {table} AS c")[0])
+
+
+def summable(probe: Probe, *, overflow: bool) -> Probe:
+    """The measures that the server can answer."""
+    return tuple(m for m in probe if not (overflow and isinstance(m, Total)))
 
 
 def is_tagged(spec: StageSpec) -> bool:

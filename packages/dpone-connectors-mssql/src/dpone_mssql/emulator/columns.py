@@ -11,12 +11,14 @@ from decimal import Context, Decimal
 from uuid import UUID
 
 from dpone_mssql.emulator.collations import BINARY, BYTES, CYRILLIC, DEFAULT, page, sent
+from dpone_mssql.emulator.faults import Fault
 from dpone_mssql.emulator.typenames import OFFSET_DIGITS
 
 Encode = Callable[[bytes | None], bytes]
 
 _DAYS_1900 = 693595  # from the first day of year one to that of 1900
 _EXACT = Context(prec=80)
+_LIMIT = 10**38  # beyond what a decimal holds
 TICKS_PER_DAY = 864_000_000_000
 _MAX = 0xFFFF
 _NULL_TEXT, _NULL_MAX = b"\xff\xff", b"\xff" * 8
@@ -82,6 +84,8 @@ def _decimal(precision: int, scale: int) -> ColumnType:
 
     def encode(value: bytes) -> bytes:
         number = int(Decimal(value.decode()).scaleb(scale, _EXACT))
+        if abs(number) >= _LIMIT:
+            raise Fault(8115, "Arithmetic overflow error converting expression to data type numeric.")
         return bytes([number >= 0]) + abs(number).to_bytes(size, "little")
 
     return ColumnType(bytes([0x6C, size + 1, precision, scale]), _sized(encode))
