@@ -9,7 +9,7 @@ from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange,
 from dpone.errors import StateError
 from dpone.failpoints import hit
 from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, domain
-from dpone.probes import Measurement, Probe, Rows
+from dpone.probes import Measurement, Probe, Rows, Total
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.probe import read_probe, render_probe
 from dpone_mssql.dialect import MSSQL
@@ -31,7 +31,7 @@ class MssqlPublication:
         self._layout = spec.layout
         self._before: int | None = None
         self._is_untouched = True
-        self._sums_overflow = False
+        self._stage: MssqlStage | None = None
         self._identity: str | None = None
         self._remodels = False
 
@@ -62,7 +62,7 @@ class MssqlPublication:
     def apply(self, program: Program, stage: Stage) -> Applied:
         assert isinstance(stage, MssqlStage)  # it came from this sink
         self._is_untouched = False
-        self._sums_overflow = stage.sums_overflow
+        self._stage = stage
         load = stage.load(self._table)
         if load.partial or domain(program) != Domain():
             validate(program, load, MSSQL, self._connection.one)
@@ -99,9 +99,17 @@ class MssqlPublication:
     def measure(self, probe: Probe) -> Measurement:
         if probe == (Rows(),) and self._is_untouched:
             return {Rows(): self._count()}
-        asked = summable(probe, overflow=self._sums_overflow)
+        asked = summable(probe, overflow=self._sums_overflow(probe))
         query = render_probe(asked, self._table, fields_of(self._layout), MSSQL)
         return dict.fromkeys(probe) | dict(read_probe(asked, self._connection.one(query)))
+
+    def _sums_overflow(self, probe: Probe) -> bool:
+        """Asked of the stage, since the same failure here would end the transaction."""
+        totals = tuple(m for m in probe if isinstance(m, Total))
+        if self._stage is None or not totals:
+            return False
+        self._stage.measure(tuple(m for m in totals if m.column in self._stage.spec.columns))
+        return self._stage.sums_overflow
 
     def save_position(self, commit: Commit) -> None:
         save(self._connection, self._books, self._spec.pipeline, commit)

@@ -136,6 +136,8 @@ class MssqlStage:
     def _measured(self, probe: Probe) -> Measurement:
         assert self.sealed is not None  # asked by `measure`
         asked = summable(probe, overflow=self.sums_overflow)
+        if not asked:
+            return dict.fromkeys(probe)
         query = render_probe(asked, self.sealed.live, self.fields, MSSQL)
         return dict.fromkeys(probe) | dict(read_probe(asked, self.connection.one(query)))
 
