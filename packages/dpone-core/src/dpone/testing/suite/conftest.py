@@ -48,8 +48,9 @@ def _samples(kit: Testkit) -> Sequence[Sample]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of an end that a connector does not have are not its tests."""
-    foreign = [item for item in items if isinstance(item, pytest.Function) and _is_foreign(item)]
+    """Tests of an end that a connector does not have are not its tests. Other folders' tests are none of ours."""
+    ours = (i for i in items if isinstance(i, pytest.Function) and i.path.is_relative_to(Path(__file__).parent))
+    foreign = [item for item in ours if _is_foreign(item)]
     if foreign:
         config.hook.pytest_deselected(items=foreign)
         items[:] = [item for item in items if item not in foreign]
