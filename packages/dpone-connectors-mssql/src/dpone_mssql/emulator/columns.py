@@ -18,7 +18,7 @@ Encode = Callable[[bytes | None], bytes]
 
 _DAYS_1900 = 693595  # from the first day of year one to that of 1900
 _EXACT = Context(prec=80)
-_LIMIT = 10**38  # beyond what a decimal holds
+_LIMIT = 1 << 128  # what its sixteen bytes hold: a little more than the 38 digits of SQL Server
 TICKS_PER_DAY = 864_000_000_000
 _MAX = 0xFFFF
 _NULL_TEXT, _NULL_MAX = b"\xff\xff", b"\xff" * 8
