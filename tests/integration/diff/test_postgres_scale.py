@@ -164,9 +164,9 @@ def test_equal_tables_move_next_to_nothing_and_take_no_longer_than_a_copy(
     record_property("figures", json.dumps(figures))
     assert stream.equal
     assert answers < copied / 1000
-    assert seconds <= copying
     if rows >= 1_000_000:  # below, logins and the catalogue weigh more than what is compared
         assert moved < copied / 1000
+        assert seconds <= copying
 
 
 def _url(connection: psycopg.Connection[tuple[object, ...]]) -> str:

@@ -28,6 +28,9 @@ class MssqlSource(TableSource):
     changes: Literal["auto", "cdc", "change_tracking"] = Field(
         default="auto", description="cdc: by which of the two the changes are read; auto takes the one that is on"
     )
+    timezone: Literal["UTC"] | None = Field(
+        default=None, description="UTC says that a cursor without a zone is written in it; another is not understood"
+    )
     capture_instance: Name | None = Field(
         default=None, description="cdc: the capture instance, where the table has two of them"
     )

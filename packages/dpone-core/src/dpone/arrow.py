@@ -128,6 +128,8 @@ def _is_kept(value: Any, of: Type) -> bool:
             return of.size == FLOAT64.size or not isfinite(value) or abs(value) <= _GREATEST[of.size or 64]
         case Kind.DATE, datetime():
             return value.tzinfo is None and value.time() == time()
+        case ((Kind.TIMESTAMP | Kind.TIMESTAMPTZ | Kind.TIME), int()) if (of.size or 0) > _MICROSECONDS:
+            return True  # nanoseconds, which no class of Python's own holds
         case ((Kind.DATE | Kind.TIMESTAMP | Kind.TIMESTAMPTZ | Kind.TIME), (int() | float() | Decimal())):
             return False  # a number of days or of microseconds, which is not what anybody means
         case ((Kind.TIME | Kind.TIMESTAMP), (time() | datetime())):

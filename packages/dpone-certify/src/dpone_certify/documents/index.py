@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -35,16 +36,17 @@ def enter(index: Path, kind: str, name: str, document: Document, path: Path) -> 
     Called before the document is written, so that a refused one leaves the first as it is.
     """
     text = document.to_json()
+    known = {e.id: e for e in _read(index, kind)}
+    before = known.get(name)
     entry = Entry(
         id=name,
         path=relative(path, index.parent),
         sha256=sha256(text),
         content_digest=document.content_digest,
         passed=document.passed,
-        entered_at=document.created_at,
+        # finer than a document's own time: two may be made within one second
+        entered_at=before.entered_at if before is not None else datetime.now(UTC),
     )
-    known = {e.id: e for e in _read(index, kind)}
-    before = known.get(name)
     if before is not None and before.content_digest != entry.content_digest:
         raise EvidenceError(
             f"{index} knows {name} already, with other content",

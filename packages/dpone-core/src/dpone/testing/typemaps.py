@@ -142,7 +142,7 @@ def _decimal_holds(wide: Type, narrow: Type) -> bool:
     if narrow.kind is Kind.DECIMAL:
         if narrow.size is None:
             return False
-        behind, whole = max(narrow.scale or 0, 0), max(narrow.size - (narrow.scale or 0), 0)
+        behind, whole = narrow.scale or 0, max(narrow.size - (narrow.scale or 0), 0)
     else:
         behind, whole = 0, len(str(2 ** (_size(narrow) - (narrow.kind is Kind.INT))))
     return behind <= (wide.scale or 0) and whole <= max(wide.size - (wide.scale or 0), 0)
