@@ -10,6 +10,7 @@ from typing import Any
 from sqlglot import exp
 
 from dpone_bigquery.emulator.answers import Json, invalid
+from dpone_bigquery.emulator.numbers import spelled
 
 _ALIASES = {
     "INT64": "INTEGER",
@@ -41,9 +42,10 @@ _FROM_DUCK = {
     "integer": "INTEGER",
     "smallint": "INTEGER",
     "tinyint": "INTEGER",
-    "hugeint": "BIGNUMERIC",
-    "uhugeint": "BIGNUMERIC",
+    "hugeint": "INTEGER",
+    "uhugeint": "INTEGER",
     "ubigint": "NUMERIC",
+    "bignum": "BIGNUMERIC",
     "uinteger": "INTEGER",
     "usmallint": "INTEGER",
     "utinyint": "INTEGER",
@@ -166,6 +168,8 @@ def cell(value: Any, field: Json, *, repeated: bool = True) -> Any:
         case _, Decimal():
             digits = format(value, "f")
             return digits.rstrip("0").rstrip(".") if "." in digits else digits
+        case "BIGNUMERIC", str():
+            return spelled(value)
         case _, date() | datetime() | time():
             return value.isoformat()
         case _:

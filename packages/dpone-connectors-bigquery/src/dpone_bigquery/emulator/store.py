@@ -16,6 +16,7 @@ import duckdb
 
 from dpone_bigquery.emulator.answers import Json, Refused, duplicate, invalid, invalid_query, not_found
 from dpone_bigquery.emulator.fields import definition, field_of, quoted
+from dpone_bigquery.emulator.numbers import MACROS
 
 Connection = duckdb.DuckDBPyConnection
 _OURS = "__emulator"
@@ -25,7 +26,7 @@ CREATE SCHEMA IF NOT EXISTS {_OURS};
 CREATE TABLE IF NOT EXISTS {_OURS}.datasets (dataset VARCHAR PRIMARY KEY, body VARCHAR);
 CREATE TABLE IF NOT EXISTS {_OURS}.tables (dataset VARCHAR, name VARCHAR, body VARCHAR);
 CREATE TABLE IF NOT EXISTS {_OURS}.jobs (id VARCHAR, body VARCHAR);
-"""
+{MACROS}"""
 
 
 class Store:

@@ -105,15 +105,20 @@ def _is_float(side: exp.Expr, floats: set[str]) -> bool:
 
 
 def _exact(node: exp.Cast) -> None:
-    """NUMERIC and BIGNUMERIC as wide as they can be had; a sum is wide enough by itself."""
+    """NUMERIC and BIGNUMERIC as wide as they can be had; a sum of BIGNUMERIC to all of its digits."""
     word = _WORDS.get(node.to.this)
     if word is None or node.to.expressions:
         return
     if isinstance(node.parent, exp.Sum):
-        node.replace(node.this)
+        node.replace(_macro("bignumeric", node.this) if word == "BIGNUMERIC" else node.this)
     elif isinstance(node.this, exp.Literal):
         whole, _, behind = node.this.name.lstrip("-").partition(".")
         digits = max(len(whole) + len(behind), 1)
         node.set("to", exp.DataType.build(f"DECIMAL({min(digits, 38)}, {len(behind)})", dialect="duckdb"))
     else:
         node.set("to", exp.DataType.build(_EXACT[word], dialect="duckdb"))
+
+
+def _macro(name: str, argument: exp.Expr) -> exp.Dot:
+    """One of the emulator's own functions of the argument."""
+    return exp.Dot(this=exp.to_identifier("__emulator"), expression=exp.Anonymous(this=name, expressions=[argument]))
