@@ -227,6 +227,7 @@ def sbom(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure throughput, start-up and an empty run, in turns with a control; red when a target is missed."""
     command = options("ops benchmark-run", output_dir=EVIDENCE / "benchmarks/current", profile="full")
+    command.append("--require-targets")
     tool(session, "dpone", *command, *session.posargs)
 
 

@@ -42,8 +42,16 @@ def test_everything_is_written_and_green(tmp_path: Path, monkeypatch: pytest.Mon
     assert "met     wall_1m" in result.stdout
 
 
-def test_a_missed_target_is_red_and_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = invoke(monkeypatch, tmp_path, 5.0, "--output-dir", "here", "--format", "json")
+def test_a_missed_target_is_told_and_not_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = invoke(monkeypatch, tmp_path, 5.0)
+    assert result.exit_code == 0, result.output
+    assert "MISSED  wall_1m" in result.stdout
+
+
+def test_a_missed_target_that_is_required_is_red_and_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = invoke(monkeypatch, tmp_path, 5.0, "--require-targets", "--output-dir", "here", "--format", "json")
     assert result.exit_code == 1
     answer = json.loads(result.stdout)
     assert answer == json.loads((tmp_path / "here/benchmark_metrics.json").read_text())

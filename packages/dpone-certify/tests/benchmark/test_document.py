@@ -19,8 +19,9 @@ from dpone_certify.benchmark.plot import svg_of
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def metrics(*, million_wall: float = 3.6, memory: int = 66) -> BenchmarkMetrics:
-    return document_of(benchmark(million_wall=million_wall, memory=memory), ENVIRONMENT, SUBJECT)
+def metrics(*, million_wall: float = 3.6, memory: int = 66, targets_required: bool = False) -> BenchmarkMetrics:
+    measured = benchmark(million_wall=million_wall, memory=memory)
+    return document_of(measured, ENVIRONMENT, SUBJECT, targets_required=targets_required)
 
 
 def test_the_numbers_at_the_top_are_those_of_the_largest_copy() -> None:
@@ -45,8 +46,12 @@ def test_the_numbers_at_the_top_are_those_of_the_largest_copy() -> None:
         pytest.param(8.0, 500, ["wall_1m", "memory_1m"], id="both"),
     ],
 )
-def test_a_missed_target_is_a_blocker(million_wall: float, memory: int, missed: list[str]) -> None:
-    found = metrics(million_wall=million_wall, memory=memory)
+def test_a_missed_target_is_named_and_a_blocker_where_targets_are_required(
+    million_wall: float, memory: int, missed: list[str]
+) -> None:
+    told = metrics(million_wall=million_wall, memory=memory)
+    assert (told.passed, told.blockers, list(told.missed)) == (True, (), missed)
+    found = metrics(million_wall=million_wall, memory=memory, targets_required=True)
     assert [b.code for b in found.blockers] == [f"benchmark.target_missed:{name}" for name in missed]
     assert found.passed is not bool(missed)
     assert all(b.action for b in found.blockers)
@@ -88,8 +93,11 @@ def test_no_number_is_infinite() -> None:
 
 
 def test_the_markdown_says_what_was_missed() -> None:
+    assert markdown_of(metrics(), "plot.svg").splitlines()[0].endswith(": passed, every measured target met")
+    required = markdown_of(metrics(million_wall=4.4, targets_required=True), "plot.svg")
+    assert required.splitlines()[0].endswith(": not passed, targets missed: wall_1m")
     text = markdown_of(metrics(million_wall=4.4), "plot.svg")
-    assert "not passed" in text.splitlines()[0]
+    assert text.splitlines()[0].endswith(": passed, targets missed: wall_1m")
     assert "| full_refresh_1000000: wall ratio | 1 | 1.10 | 1.10 – 1.10 | **missed** |" in text
     assert "| full_refresh_100000: wall ratio | 1.4 | 1.20 | 1.20 – 1.20 | met |" in text
     assert "| dpone, the whole process | 4.400 | 1.10 (1.10 – 1.10) | 1.200 | 2.40 (2.40 – 2.40) | 66 |" in text
@@ -124,6 +132,7 @@ def test_the_run_artifact_has_every_part_and_its_links_lead_somewhere(tmp_path: 
         *("## Runner and environment", "## Command", "## Coverage", "## Result", "## Reports and logs"),
     ]
     assert "throughput: 227,273 rows/s" in text
-    assert "failures: full_refresh_1000000: wall_ratio is 1.1, at most 1.0 is promised" in text
+    assert "failures: none" in text
+    assert "targets: full_refresh_1000000: wall_ratio is 1.1, at most 1.0 is promised" in text
     link = text.partition("(../")[2].partition(")")[0]
     assert (folder / ".." / link).exists()

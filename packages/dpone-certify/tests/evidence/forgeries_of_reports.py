@@ -34,6 +34,7 @@ from evidence.forging import Forgery, Json, both, edit, edited, put, rebase, reb
 CASE = "postgres_to_postgres__full_refresh"
 EVENTS = ".dpone/lineage/orders/run_01__openlineage.json"
 RATE = "throughput_rows_per_second"
+SLOW = '{"throughput_rows_per_second": {"value": 200000, "direction": "higher"}}'
 HIGHER = f'{{"{RATE}": {{"value": 1, "direction": "higher"}}}}'
 
 
@@ -99,6 +100,25 @@ def faster(world: World) -> None:
     """Only the number at the top is better than what was measured."""
     edit(world / METRICS, put(900_000, RATE))
     rebase(world)
+
+
+def target_met_by_word(world: World) -> None:
+    """A measurement that missed a target says that it met it."""
+    missed_a_target(world)
+    edit(world / METRICS, put(True, "targets", 0, "met"))
+    rebase(world, SLOW)
+
+
+def missed_target_untold(world: World) -> None:
+    missed_a_target(world)
+    edit(world / BASELINE, put([], "targets_missed"))
+    rebundle()
+
+
+def missed_a_target(world: World) -> None:
+    """The baseline holds all the same, and names the target."""
+    write_signed(world / METRICS, made.metrics(wall=5.0).to_json(), None)
+    rebase(world, SLOW)
 
 
 def measured_by_nobody(world: World) -> None:
@@ -315,6 +335,8 @@ NUMBERS = [
         edited(BASELINE, put(900_000, "items", 0, "actual")),
         "benchmark_baseline.not_passed",
     ),
+    Forgery("a missed target said to be met", target_met_by_word, "benchmark_baseline.not_passed"),
+    Forgery("a missed target left out", missed_target_untold, "benchmark_baseline.not_passed"),
     Forgery("metrics changed afterwards", edited(METRICS, put(900_000, RATE)), "benchmark_baseline.invalid"),
     Forgery("a number that its turns do not give", faster, "benchmark_baseline.not_passed"),
     Forgery("a measurement that nobody made", measured_by_nobody, "benchmark_baseline.unsigned", needs_key=True),

@@ -67,7 +67,7 @@ def test_a_red_command_leaves_the_rest_to_run_and_makes_all_of_it_red(
     found = json.loads(answer.out)
     assert answer.code == 1
     assert [b["code"] for b in found["blockers"]] == ["certification_automation_plan.step_failed:benchmark"]
-    assert len(ran) == len(found["steps"]) == 12
+    assert len(ran) == len(found["steps"]) == 13
 
 
 def test_a_key_that_cannot_be_used_is_refused_before_anything_runs(call: Dpone) -> None:

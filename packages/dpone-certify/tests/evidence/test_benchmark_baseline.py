@@ -116,9 +116,9 @@ def test_a_ratio_that_is_no_share_is_refused(call: Dpone, ratio: str) -> None:
     assert answer.code == 2
 
 
-def measured(folder: Path, *, million_wall: float = 3.6) -> str:
+def measured(folder: Path, *, million_wall: float = 3.6, targets_required: bool = False) -> str:
     path = folder / "benchmark_metrics.json"
-    path.write_text(made.metrics(million_wall).to_json())
+    path.write_text(made.metrics(million_wall, targets_required=targets_required).to_json())
     return f"@{path}"
 
 
@@ -129,8 +129,15 @@ def test_measured_numbers_say_so_and_name_their_document(call: Dpone, tmp_path: 
     assert found["metrics"]["path"] == "../benchmark_metrics.json"
 
 
-def test_a_measurement_that_missed_its_target_does_not_hold(call: Dpone, tmp_path: Path) -> None:
+def test_a_missed_target_is_named_beside_a_baseline_that_holds(call: Dpone, tmp_path: Path) -> None:
     answer, found = held(call, measured(tmp_path, million_wall=5.0), {RATE: {"value": 1, "direction": "higher"}})
+    assert (answer.code, codes(found), found["targets_missed"]) == (0, [], ["wall_1m"])
+    assert "missed: wall_1m" in (tmp_path / "out/benchmark_baseline.md").read_text()
+
+
+def test_a_measurement_that_had_to_meet_its_targets_and_did_not_is_red(call: Dpone, tmp_path: Path) -> None:
+    path = measured(tmp_path, million_wall=5.0, targets_required=True)
+    answer, found = held(call, path, {RATE: {"value": 1, "direction": "higher"}})
     assert (answer.code, codes(found)) == (1, ["benchmark_metrics.not_passed"])
 
 

@@ -10,8 +10,9 @@ from dpone_certify.certification.document import Profile
 
 EVIDENCE = PurePosixPath("test_artifacts")
 RUN = ".dpone/demo/runs/first.json"
-# What a copy of 100,000 rows may cost beside the control: a ratio holds on any machine, rows per second do not.
-BASELINE = {"ratio_to_control": {"value": 1.4, "direction": "lower", "unit": "× control"}}
+# What profile quick measured when the baseline was last taken (docs/testing/benchmark-baseline.md), and not what is
+# aimed at. A ratio holds on any machine, rows per second do not.
+BASELINE = {"ratio_to_control": {"value": 2.78, "direction": "lower", "unit": "× control"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,21 @@ def plan(wish: Wish) -> tuple[Command, ...]:
     # the demo gives its runs the same ids each time, and a registry knows an id once
     registry, lineage = EVIDENCE / "run_registry" / wish.release_id, EVIDENCE / "lineage" / wish.release_id
     strategies, files = EVIDENCE / "strategies/certification_bundle", EVIDENCE / "ops/evidence"
+    mutation = EVIDENCE / "certification/mutation"
     suite, chain = EVIDENCE / "certification/suite", EVIDENCE / "evidence_chain" / wish.release_id
     report, metrics = current / "certification_report.json", bench / "benchmark_metrics.json"
     baseline, entry = bench / "benchmark_baseline.json", registry / "first__run_registry.json"
     told, bundle = lineage / "first__openlineage_report.json", strategies / "strategy_certification_bundle.json"
     found, judged = files / "ops_evidence_bundle.json", suite / "certification_suite.json"
     index, head = chain / "artifact_index.json", chain / "evidence_chain_index.json"
-    roots = (current, bench, registry, lineage, strategies, files, suite)
+    planted = mutation / "certification_mutation.json"
+    roots = (current, mutation, bench, registry, lineage, strategies, files, suite)
     return (
         _ops(
             *("matrix", report, "certification-run", "--artifact-dir", current, "--profile", wish.profile),
             *("--row-count", str(wish.row_count), *signed),
         ),
+        _ops("mutation", planted, "certification-mutation", "--artifact-dir", mutation, *signed),
         _ops("benchmark", metrics, "benchmark-run", "--output-dir", bench, "--profile", "quick", *signed),
         _ops(
             *("baseline", baseline, "benchmark-baseline", "--output-dir", bench, "--metrics-json", f"@{metrics}"),
@@ -81,6 +85,7 @@ def plan(wish: Wish) -> tuple[Command, ...]:
             *("suite", judged, "certification-suite", "--output-dir", suite, "--suite-id", wish.release_id),
             *("--release-id", wish.release_id, "--certification-report", report, "--benchmark-baseline", baseline),
             *("--lineage-report", told, "--strategy-certification-bundle", bundle, "--evidence-bundle", found),
+            *("--mutation-report", planted, "--minimum-mutation-score", "1"),
             *("--require-benchmark", "--require-measured", "--require-lineage"),
             *("--require-strategy-certification", "--require-evidence", *real, *trusted),
         ),

@@ -18,7 +18,10 @@ METRICS, BASELINE = "benchmark_metrics", "benchmark_baseline"
 
 
 class BenchmarkBaseline(Document):
-    """`typed` numbers are those that somebody wrote; `measured` ones stand in the document of a measurement."""
+    """`typed` numbers are those that somebody wrote; `measured` ones stand in the document of a measurement.
+
+    Only a metric that fell behind its baseline is red; targets that the measurement missed are named beside it.
+    """
 
     schema_version: Literal["dpone.benchmark_baseline.v1"] = "dpone.benchmark_baseline.v1"
     provenance: Literal["typed", "measured"]
@@ -26,6 +29,7 @@ class BenchmarkBaseline(Document):
     allowed_regression_ratio: float
     baseline: Mapping[str, Any]  # as it was given
     items: tuple[BaselineItem, ...]
+    targets_missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,12 @@ def given(name: str, said: str | None) -> Given:
 def hold(metrics: Given, baseline: Given, ratio: float, folder: Path, subject: Subject) -> BenchmarkBaseline:
     """The document as it will lie in `folder`."""
     blockers = [*metrics.blockers, *baseline.blockers]
+    missed: tuple[str, ...] = ()
     measured = metrics.path is not None and str(metrics.value.get("schema_version", "")).startswith("dpone.")
     if measured and not metrics.blockers:
         read = read_document(METRICS, metrics.path, BenchmarkMetrics)
         blockers += read.blockers
+        missed = read.found.missed if read.found is not None else ()
         if read.found is not None and not read.found.passed:
             message = f"{metrics.path} does not pass: {', '.join(b.code for b in read.found.blockers)}"
             action = "look at its blockers, and measure again"
@@ -83,6 +89,7 @@ def hold(metrics: Given, baseline: Given, ratio: float, folder: Path, subject: S
         allowed_regression_ratio=ratio,
         baseline=baseline.value,
         items=compared.items,
+        targets_missed=missed,
         **verdict(blockers),
     )
 
@@ -94,6 +101,8 @@ def markdown_of(document: BenchmarkBaseline) -> str:
         "typed": "**The numbers were typed by a person or a script; nothing here shows that they were measured.**",
     }
     lines += [said[document.provenance], ""]
+    if document.targets_missed:
+        lines += [f"Targets that the measurement missed: {', '.join(document.targets_missed)}.", ""]
     rows = (
         (i.metric, i.direction or "?", *map(_number, (i.actual, i.baseline, i.allowed_threshold)), _mark(i), i.action)
         for i in document.items

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dpone_certify.benchmark.document import BenchmarkMetrics
+from dpone_certify.benchmark.document import BenchmarkMetrics, blocker_of
 
 FOLDER = Path("test_artifacts/benchmarks")
 
@@ -68,6 +68,7 @@ def _text(
             ),
             f"- warnings: {'; '.join(warnings) or 'none'}",
             f"- failures: {'; '.join(b.message for b in metrics.blockers) or 'none'}",
+            f"- targets: {'; '.join(blocker_of(t).message for t in metrics.targets if t.met is False) or 'all met'}",
             "",
             "## Reports and logs",
             "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS
-from dpone_certify.benchmark.document import BenchmarkMetrics, Comparison, Ratio, TargetResult
+from dpone_certify.benchmark.document import BenchmarkMetrics, Comparison, Ratio, TargetResult, targets_told
 
 _NAMES = {
     DPONE: "dpone, the whole process",
@@ -19,7 +19,7 @@ _MARKS = {True: "met", False: "**missed**", None: "not measured"}
 def markdown_of(metrics: BenchmarkMetrics, plot: str) -> str:
     engine, machine = metrics.engine, metrics.environment
     lines = [
-        f"# Benchmark, profile {metrics.profile}: {'passed' if metrics.passed else 'not passed'}",
+        f"# Benchmark, profile {metrics.profile}: {_verdict(metrics)}",
         "",
         (
             f"{metrics.created_at.isoformat()}; {engine['product']} {engine['version']} "
@@ -50,6 +50,11 @@ def markdown_of(metrics: BenchmarkMetrics, plot: str) -> str:
     for comparison in metrics.comparisons:
         lines += _comparison(comparison)
     return "\n".join(lines)
+
+
+def _verdict(metrics: BenchmarkMetrics) -> str:
+    measured = "passed" if metrics.passed else "not passed"
+    return f"{measured}{targets_told(metrics.missed) or ', every measured target met'}"
 
 
 def _target(target: TargetResult) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpone.cli.options import output_format
 from dpone_certify.certification.volume import SEED
+from dpone_certify.signing.option import signing_key_option
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 
 @click.command("certification-mutation")
@@ -30,9 +35,17 @@ from dpone_certify.certification.volume import SEED
     help="How services are had; auto takes the best that there is for each.",
 )
 @click.option("--seed", type=int, default=SEED, show_default=True, help="Which values the rows hold.")
+@signing_key_option
 @output_format(markdown=True)
 def certification_mutation(
-    *, artifact_dir: Path, source: str, sink: str, services: str, seed: int, output_format: str
+    *,
+    artifact_dir: Path,
+    source: str,
+    sink: str,
+    services: str,
+    seed: int,
+    signer: CryptoSigner | None,
+    output_format: str,
 ) -> None:
     """Plant bugs; exit 1 unless every one that changes something turned its case red."""
     from dpone.errors import UsageError
@@ -57,5 +70,5 @@ def certification_mutation(
         runs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dpone-mutation-")))
         found = carry_out(served[source], served[sink], seed, runs, say)
     markdown = markdown_of(found)
-    written = write_document(artifact_dir / "certification_mutation.json", found, markdown)
+    written = write_document(artifact_dir / "certification_mutation.json", found, markdown, signer)
     conclude(found, markdown, output_format, written)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from dpone.diff.report import DiffReport
 from dpone.replay.evidence import ReplayEvidence
 from dpone_certify.baseline.document import BenchmarkBaseline
-from dpone_certify.benchmark.document import BenchmarkMetrics
+from dpone_certify.benchmark.document import BenchmarkMetrics, targets_told
 from dpone_certify.bundles.documents import SCHEMAS as BUNDLED
 from dpone_certify.bundles.documents import EvidenceBundle, StrategyBundle
 from dpone_certify.certification.document import BehaviorArtifact, CertificationReport
@@ -85,98 +85,103 @@ def _of_suite(suite: CertificationSuite) -> Iterator[Reference]:
             yield Reference(item.name, item.path, item.sha256, expected=SCHEMAS.get(item.name, frozenset()))
 
 
-KINDS: dict[str, Kind] = {
-    "dpone.certification_report.v1": Kind(
+def _passing(items: Sequence[Any], what: str) -> str:
+    return f"{sum(item.passed for item in items)} of {len(items)} {what}"
+
+
+_ALL = (
+    Kind(
         CertificationReport,
         recomputing.of_report,
         _of_report,
         is_raw=True,
         sums_up=lambda r: (
-            f"{sum(x.passed for x in r.results)} of {r.case_count} cases passed, {r.profile}, "
+            f"{_passing(r.results, 'cases passed')}, {r.profile}, "
             f"{r.executed_count} executed, {r.contract_count} by contract"
         ),
     ),
-    "dpone.connector_certification.v1": Kind(
+    Kind(
         ConnectorCertification,
         recomputing.of_connectors,
         is_raw=True,
-        sums_up=lambda c: f"{sum(x.passed for x in c.connectors)} of {len(c.connectors)} connectors passed",
+        sums_up=lambda c: _passing(c.connectors, "connectors passed"),
     ),
-    "dpone.certification_mutation.v1": Kind(
+    Kind(
         CertificationMutation,
         recomputing.of_mutation,
         is_raw=True,
         sums_up=lambda m: f"{m.killed_count} of {m.mutant_count} mutants noticed, score {m.score:.3f}",
     ),
-    "dpone.case_behavior.v1": Kind(
-        BehaviorArtifact, recomputing.of_nothing, sums_up=lambda b: f"{b.result.case_id}: {b.result.state}"
-    ),
-    "dpone.benchmark_metrics.v1": Kind(
+    Kind(BehaviorArtifact, recomputing.of_nothing, sums_up=lambda b: f"{b.result.case_id}: {b.result.state}"),
+    Kind(
         BenchmarkMetrics,
         recomputing.of_metrics,
         is_raw=True,
-        sums_up=lambda m: f"{m.throughput_rows_per_second:,.0f} rows/s, {m.ratio_to_control:.2f} × the control",
+        sums_up=lambda m: (
+            f"{m.throughput_rows_per_second:,.0f} rows/s, {m.ratio_to_control:.2f} × the control"
+            f"{targets_told(m.missed)}"
+        ),
     ),
-    "dpone.benchmark_baseline.v1": Kind(
+    Kind(
         BenchmarkBaseline,
         recomputing.of_baseline,
         _of_baseline,
-        sums_up=lambda b: f"{sum(i.passed for i in b.items)} of {len(b.items)} metrics hold, {b.provenance}",
+        sums_up=lambda b: f"{_passing(b.items, 'metrics hold')}, {b.provenance}{targets_told(b.targets_missed)}",
     ),
-    "dpone.openlineage_report.v1": Kind(
+    Kind(
         LineageReport,
         recomputing.of_lineage,
         _of_lineage,
         sums_up=lambda r: f"run {r.run_id}: {len(r.jobs)} jobs, {r.event_count} events",
     ),
-    "dpone.dbt_lineage.v1": Kind(
+    Kind(
         DbtLineage,
         recomputing.of_dbt,
         _of_dbt,
         is_raw=True,
         sums_up=lambda d: ", ".join(f"{count} {status}" for status, count in sorted(d.statuses.items())),
     ),
-    "dpone.run_registry.v1": Kind(
+    Kind(
         RunRegistryEntry,
         recomputing.of_run,
         _of_run,
         is_raw=True,
         sums_up=lambda e: f"run {e.run_id} of {e.pipeline}: {e.status}",
     ),
-    "dpone.run_report.v1": Kind(
-        RunResult, recomputing.of_record, is_raw=True, sums_up=lambda r: f"run {r.run_id}: {r.status}"
-    ),
-    "dpone.replay.evidence.v1": Kind(
+    Kind(RunResult, recomputing.of_record, is_raw=True, sums_up=lambda r: f"run {r.run_id}: {r.status}"),
+    Kind(
         ReplayEvidence,
         recomputing.of_replay,
         is_raw=True,
         sums_up=lambda r: f"{r.action} of {r.target}, {r.mode}, {len(r.operations)} operations",
     ),
-    "dpone.diff.v1": Kind(
+    Kind(
         DiffReport,
         recomputing.of_diff,
         is_raw=True,
         sums_up=lambda d: f"{sum(s.equal for s in d.streams)} of {len(d.streams)} streams equal",
     ),
-    "dpone.strategy.certification_bundle.v1": Kind(
+    Kind(
         StrategyBundle,
         recomputing.of_bundle,
         _of_strategy_bundle,
-        sums_up=lambda b: f"{sum(i.passed for i in b.items)} of {len(b.items)} items passed",
+        sums_up=lambda b: _passing(b.items, "items passed"),
     ),
-    "dpone.evidence_bundle.v1": Kind(
+    Kind(
         EvidenceBundle,
         recomputing.of_bundle,
         _of_evidence_bundle,
-        sums_up=lambda b: f"{sum(i.passed for i in b.items)} of {len(b.items)} files passed",
+        sums_up=lambda b: _passing(b.items, "files passed"),
     ),
-    "dpone.certification_suite.v1": Kind(
+    Kind(
         CertificationSuite,
         recomputing.of_bundle,
         _of_suite,
-        sums_up=lambda s: f"suite {s.suite_id}: {sum(i.passed for i in s.items)} of {len(s.items)} passed",
+        sums_up=lambda s: f"suite {s.suite_id}: {_passing(s.items, 'passed')}",
     ),
-}
+)
+# A document says which it is by the only schema version that its model takes.
+KINDS: dict[str, Kind] = {get_args(kind.model.model_fields["schema_version"].annotation)[0]: kind for kind in _ALL}
 
 
 def summary_of(evidence: Evidence) -> str:

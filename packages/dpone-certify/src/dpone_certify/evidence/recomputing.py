@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 from typing import Any
 
@@ -13,7 +13,7 @@ from dpone.replay.evidence import ReplayEvidence, objections
 from dpone_certify.baseline.document import BenchmarkBaseline
 from dpone_certify.baseline.judge import compare
 from dpone_certify.benchmark.bench import CONTROL, DPONE
-from dpone_certify.benchmark.document import BenchmarkMetrics, Contestant
+from dpone_certify.benchmark.document import BenchmarkMetrics, Comparison, Contestant
 from dpone_certify.benchmark.document import judge as judge_target
 from dpone_certify.benchmark.targets import TARGETS
 from dpone_certify.bundles.documents import EvidenceBundle, EvidenceItem, StrategyBundle
@@ -115,10 +115,20 @@ def of_metrics(evidence: Evidence) -> Iterator[Flaw]:
         wrong += [] if _near(rate, metrics.throughput_rows_per_second) else ["its throughput is not that of its turns"]
         ratio = ours.wall_ratio.median if ours.wall_ratio else math.inf
         wrong += [] if _near(ratio, metrics.ratio_to_control) else ["its ratio to the control is not that of its turns"]
-        for target in TARGETS if not wrong else ():
-            if judge_target(target, comparisons).met is False:
-                wrong.append(f"the target {target.name} is missed")
+        if not wrong:
+            wrong += _wrong_targets(metrics, comparisons)
     yield from _contradictions(evidence, wrong)
+
+
+def _wrong_targets(metrics: BenchmarkMetrics, comparisons: Mapping[str, Comparison]) -> Iterator[str]:
+    """Every target is told as it follows from the medians, and met where the measurement required it."""
+    said = {target.name: target.met for target in metrics.targets}
+    for target in TARGETS:
+        met = judge_target(target, comparisons).met
+        if target.name not in said or said[target.name] is not met:
+            yield f"it does not say truthfully whether the target {target.name} is met"
+        if metrics.targets_required and met is False:
+            yield f"the target {target.name} is missed"
 
 
 def _wrong_contestant(name: str, found: Contestant, control: Contestant | None) -> Iterator[str]:
@@ -152,6 +162,8 @@ def of_baseline(evidence: Evidence) -> Iterator[Flaw]:
             wrong.append("it says that its numbers were measured, and names no measurement")
         else:
             numbers = dict(part.value)
+            if part.document.missed != document.targets_missed:
+                wrong.append("it does not name the targets that its measurement missed")
     compared = compare(numbers, document.baseline, document.allowed_regression_ratio)
     wrong += [b.message for b in compared.blockers]
     if compared.items != document.items:
