@@ -2,7 +2,7 @@
 
 Statements need one of two: pyodbc with Microsoft's ODBC driver, installed or out of the wheel mssql-python-odbc; or
 mssql-python, which needs no unixODBC, and where not even the ODBC driver loads, brings one of its own that wants
-OpenSSL alone. Bulk copy is mssql-python's in any case.
+OpenSSL alone. Bulk copy is mssql-python's in any case, and so are sessions that read rows, since it alone makes Arrow.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import ctypes
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from struct import unpack
 from typing import Any
 
 from dpone.errors import MissingPackage
 from dpone_mssql.config import MssqlConfig
+from dpone_mssql.faults import Side
 
 INSTALLED = "ODBC Driver 18 for SQL Server"
+_SS_TIME2, _SS_TIMESTAMPOFFSET = -154, -155  # types of Microsoft's own, which pyodbc leaves to a converter
 _RUST = "mssql-odbc"
 _LTDL = "libltdl.so.7"
 
@@ -35,8 +39,10 @@ class Driver:
     keyword: str = ""  # that the connection string must have in front
 
 
-def driver_for(config: MssqlConfig) -> Driver:
-    """The driver that the connection asks for, or the first one that loads."""
+def driver_for(config: MssqlConfig, side: Side = "sink") -> Driver:
+    """The driver that the connection asks for, or the first one that loads; a source takes the one that makes Arrow."""
+    if config.driver == "auto" and side == "source":
+        return _mssql_python("it makes Arrow of the rows that it reads")
     if config.driver != "mssql_python":
         found, why_not = _odbc()
         if found is not None:
@@ -69,9 +75,25 @@ def _pyodbc(driver: str, why: str) -> Driver:
     import pyodbc
 
     def connect(text: str, seconds: int) -> Any:
-        return pyodbc.connect(text, autocommit=True, timeout=seconds)
+        raw = pyodbc.connect(text, autocommit=True, timeout=seconds)
+        raw.add_output_converter(_SS_TIME2, _time)
+        raw.add_output_converter(_SS_TIMESTAMPOFFSET, _moment)
+        return raw
 
     return Driver("pyodbc with ODBC Driver 18", why, connect, pyodbc.Error, f"Driver={{{driver}}};")
+
+
+def _time(raw: bytes) -> int:
+    """A time of day as nanoseconds: Python's own would lose the seventh digit."""
+    hours, minutes, seconds, fraction = map(int, unpack("<HHHxxI", raw))
+    return ((hours * 60 + minutes) * 60 + seconds) * 10**9 + fraction
+
+
+def _moment(raw: bytes) -> datetime:
+    """A datetimeoffset of no more than six digits; one of seven is asked for as text."""
+    year, month, day, hour, minute, second, fraction, *offset = map(int, unpack("<hHHHHHIhh", raw))
+    zone = timezone(timedelta(hours=offset[0], minutes=offset[1]))
+    return datetime(year, month, day, hour, minute, second, fraction // 1000, zone)
 
 
 def _library() -> Path | None:

@@ -11,25 +11,27 @@ from dpone.doctor.clients import client
 from dpone.errors import MissingPackage
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.drivers import driver_for
+from dpone_mssql.faults import Side
 
 
 def examine_machine() -> Sequence[Finding]:
     """Which driver is taken and why, whether bulk copy can be had, and bcp and sqlcmd."""
     return [
-        _driver(),
+        _driver("driver", "sink"),
+        _driver("driver for reading", "source"),
         _bulk(),
         client("bcp", "-v", needed_for="the profile mssql_live, and for bulk copy by hand"),
         client("sqlcmd", "-?", needed_for="looking into a server by hand"),
     ]
 
 
-def _driver() -> Finding:
+def _driver(name: str, side: Side) -> Finding:
     """The one that a connection would take that does not ask for another."""
     try:
-        taken = driver_for(MssqlConfig(database="master", auth="windows"))
+        taken = driver_for(MssqlConfig(database="master", auth="windows"), side)
     except MissingPackage as error:
-        return Finding("driver", ok=False, found=error.message, action=error.hint or "")
-    return Finding("driver", ok=True, found=f"{taken.name}: {taken.why}")
+        return Finding(name, ok=False, found=error.message, action=error.hint or "")
+    return Finding(name, ok=True, found=f"{taken.name}: {taken.why}")
 
 
 def _bulk() -> Finding:

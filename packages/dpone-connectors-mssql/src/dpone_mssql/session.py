@@ -24,7 +24,7 @@ class Connection:
         self.config = config
         self.label = config.label
         self._side: Side = side
-        self._driver: Driver = driver_for(config)
+        self._driver: Driver = driver_for(config, side)
         try:
             self._raw = self._driver.open(connection_string(config, self._driver), config.login_timeout)
         except self._driver.error as error:

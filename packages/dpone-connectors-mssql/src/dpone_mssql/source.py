@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -114,4 +114,5 @@ def _fetched(connection: Connection, query: str) -> Iterator[Any]:
     except connection.driver.error as error:
         raise connection.failed(error) from None
     finally:
-        cursor.close()
+        with suppress(connection.driver.error):  # of a session that is lost already
+            cursor.close()

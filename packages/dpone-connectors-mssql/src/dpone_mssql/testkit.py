@@ -190,6 +190,8 @@ class MssqlTestkit:
                 assert_never(alteration)
         with _connected(endpoint) as run:
             run(f"ALTER TABLE {_quoted(_SCHEMA, table.label)} {action}")
+            if Read.CHANGES in table.reads and isinstance(alteration, AddColumn):
+                _capture_anew(run, table.label)
 
     # ---------------------------------------------------------------------- sink
 
@@ -346,11 +348,26 @@ def _ask(endpoint: Endpoint, statement: str) -> list[tuple[Any, ...]]:
         return run(statement)
 
 
-def _capture(run: Run, label: str) -> None:
+def _capture(run: Run, label: str, instance: str | None = None) -> None:
+    named = f", @capture_instance = {_text(instance)}" if instance else ""
     run(
         f"EXEC sys.sp_cdc_enable_table @source_schema = N'{_SCHEMA}', @source_name = {_text(label)}, "
-        "@role_name = NULL, @supports_net_changes = 0"
+        f"@role_name = NULL, @supports_net_changes = 0{named}"
     )
+
+
+def _capture_anew(run: Run, label: str) -> None:
+    """A capture instance with the columns as they are now, beside the one before it; an older one goes."""
+    found = run(
+        "SELECT c.capture_instance FROM cdc.change_tables AS c JOIN sys.tables AS t "
+        f"ON t.object_id = c.source_object_id WHERE t.name = {_text(label)} ORDER BY c.start_lsn DESC"
+    )
+    for (older,) in found[1:]:
+        run(
+            f"EXEC sys.sp_cdc_disable_table @source_schema = N'{_SCHEMA}', @source_name = {_text(label)}, "
+            f"@capture_instance = {_text(older)}"
+        )
+    _capture(run, label, f"{_SCHEMA}_again_{uuid4().hex[:8]}")
 
 
 def _stop_capture(run: Run, label: str) -> None:

@@ -37,6 +37,12 @@ END $$;
 CREATE FUNCTION tsql.enable_capture(source oid, instance text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE names text; cols text[]; keys text[];
 BEGIN
+    IF (SELECT count(*) FROM cdc.captures c WHERE c.source_oid = source) > 1 THEN
+        PERFORM tsql.fail('4C962', 'Two capture instances already exist for the source table. A table can have at most two capture instances.');
+    END IF;
+    IF EXISTS (SELECT FROM cdc.captures c WHERE c.instance = enable_capture.instance) THEN
+        PERFORM tsql.fail('4C926', 'Could not create a capture instance because the capture instance name already exists in the current database.');
+    END IF;
     SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum), array_agg(attname::text ORDER BY attnum)
         INTO names, cols FROM pg_attribute WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
     SELECT coalesce(array_agg(a.attname::text), '{}') INTO keys FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)

@@ -17,6 +17,8 @@ _NUMBERS = {
     "3F000": (2760, "The specified schema name either does not exist or you do not have permission to use it."),
     "40001": (3960, "Snapshot isolation transaction aborted due to update conflict."),
     "40313": (313, "An insufficient number of arguments were supplied for the procedure or function."),
+    "4C926": (22926, "Could not create a capture instance."),
+    "4C962": (22962, "Could not create a capture instance."),
     "40P01": (1205, "Transaction was deadlocked on resources with another process. Rerun the transaction."),
     "42501": (229, "The permission was denied on the object."),
     "42601": (102, "Incorrect syntax."),
