@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Profile, carry_out
+from dpone_certify.benchmark.bench import (
+    CONTROL,
+    DPONE,
+    FIRST_LOAD,
+    IN_PROCESS,
+    PROFILES,
+    Benchmark,
+    Profile,
+    carry_out,
+)
 from dpone_certify.benchmark.document import document_of
 from dpone_certify.benchmark.surroundings import environment
 from dpone_certify.documents.subject import subject
@@ -17,7 +26,9 @@ pytestmark = [pytest.mark.integration_postgres, pytest.mark.integration_clickhou
 @pytest.fixture(scope="module")
 def tiny() -> Benchmark:
     said: list[str] = []
-    return carry_out([testkit, clickhouse], Profile("tiny", (300,), 1, 1, pairs=True), None, said.append)
+    return carry_out(
+        [testkit, clickhouse], Profile("tiny", (300,), 1, 1, largest=PROFILES["full"].largest), None, said.append
+    )
 
 
 def test_everything_is_measured(tiny: Benchmark) -> None:

@@ -39,6 +39,7 @@ from dpone.testing.testkit import (
 )
 from dpone.where import Row
 from dpone_mssql import connector as declared
+from dpone_mssql.control import PYODBC, PyodbcControl
 from dpone_mssql.emulator.service import EmulatedMssql
 from dpone_mssql.publishing import COMMITTED
 from dpone_mssql.samples import SAMPLES
@@ -95,6 +96,7 @@ class MssqlTestkit:
     alterations: frozenset[type[Alteration]] = frozenset({AddColumn, WidenColumn, RelaxColumn, DropColumn})
     samples: Sequence[Sample] = SAMPLES
     finite_floats: bool = True
+    control: PyodbcControl = PYODBC
 
     # ------------------------------------------------------------------- service
 

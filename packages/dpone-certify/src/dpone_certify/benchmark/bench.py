@@ -13,17 +13,22 @@ from dpone.connector import Dataset, Target
 from dpone.errors import DataError, UsageError
 from dpone.testing.services.endpoint import Endpoint, Provider
 from dpone.testing.testkit import Identity
-from dpone_certify.benchmark.control import BenchmarkTestkit, Control
-from dpone_certify.benchmark.costs import Cost, Pipe, measure
+from dpone_certify.benchmark.control import BenchmarkTestkit, Control, Fetching
+from dpone_certify.benchmark.costs import Command, Cost, Pipe, measure
 from dpone_certify.benchmark.pipelines import FULL_REFRESH, INCREMENTAL, End, Workplace, dpone, environment, python
 from dpone_certify.benchmark.rounds import Contestant, Costs, Course, play
 from dpone_certify.benchmark.shape import MIXED, table_of
-from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, pair_of
+from dpone_certify.benchmark.targets import EMPTY_RUN, HOME, START_UP, pair_of, reading_of
 
 DPONE, FIRST_LOAD, IN_PROCESS, CONTROL = "dpone", "first_load", "in_process", "control"
 SMALL = 1000  # rows of the table whose runs are about everything but rows
 
 Say = Callable[[str], None]
+
+
+Pair = tuple[str, str]  # from one engine to another, or to itself
+_HOME: tuple[Pair, ...] = ((HOME, HOME),)
+_BESIDE: tuple[Pair, ...] = ((HOME, "clickhouse"), ("clickhouse", HOME), ("clickhouse", "clickhouse"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,20 @@ class Profile:
     sizes: tuple[int, ...]
     rounds: int
     short_rounds: int
-    pairs: bool = False  # of different engines, at the largest size
+    copies: tuple[Pair, ...] = _HOME  # at every size
+    largest: tuple[Pair, ...] = ()  # at the largest alone
+    reads: tuple[str, ...] = ()  # engines that are read to nowhere, at the largest
+
+    @property
+    def engines(self) -> frozenset[str]:
+        """All that take part, HOME in any case."""
+        return frozenset({HOME, *(name for pair in (*self.copies, *self.largest) for name in pair), *self.reads})
 
 
 PROFILES = {
     "quick": Profile("quick", (100_000,), 3, 7),
-    "full": Profile("full", (100_000, 1_000_000), 7, 21, pairs=True),
+    "full": Profile("full", (100_000, 1_000_000), 7, 21, largest=_BESIDE),
+    "sql_server": Profile("sql_server", (100_000, 1_000_000), 3, 5, copies=((HOME, "mssql"),), reads=("mssql",)),
 }
 
 
@@ -157,6 +170,24 @@ class Bench:
         course = Course(EMPTY_RUN, contestants)
         return Measured(course.name, "import the driver and connect", None, play(course, rounds, say))
 
+    def read(self, engine: Engine, rows: int, rounds: int, say: Say) -> Measured:
+        """A table is read to nowhere, by dpone's reader and by the driver that a person would use."""
+        name = reading_of(engine.name, rows)
+        if not isinstance(engine.control, Fetching):
+            raise UsageError(f"the control of {engine.name} cannot read to nowhere", code="benchmark.no_control")
+        say(f"{name}: the source is being filled")
+        dataset = engine.filled(rows)
+        said, command = engine.control.fetches(engine.endpoint, dataset, MIXED)
+        ours = self.work.read(engine.name, dataset)
+
+        def counted(command: Command) -> Cost:
+            outcome = measure([[command]], self.folder)
+            refuse_wrong_rows(json.loads(outcome.out)["rows"], rows, name)
+            return outcome.cost
+
+        contestants: dict[str, Contestant] = {DPONE: lambda: counted(ours), CONTROL: lambda: counted(command)}
+        return Measured(name, said, rows, play(Course(name, contestants), rounds, say))
+
     def _dpone(self, manifest: str, expected: int) -> Cost:
         outcome = measure([[self.work.run(manifest)]], self.folder)
         refuse_wrong_rows(json.loads(outcome.out)["streams"][0]["rows_after"], expected, manifest)
@@ -207,32 +238,44 @@ class Benchmark:
 
 
 def carry_out(testkits: Sequence[BenchmarkTestkit], profile: Profile, rounds: int | None, say: Say) -> Benchmark:
-    """Everything that the profile asks for was measured on the best services that this machine has.
-
-    The first engine is measured by itself; where the profile has pairs, so is every other pair of the engines.
+    """Everything that the profile asks for was measured on the servers that the environment names, or else on the best
+    services that this machine has; what takes an engine that is not installed is left out.
     """
     often, short = rounds or profile.rounds, rounds or profile.short_rounds
-    wanted = testkits if profile.pairs else testkits[:1]
     with tempfile.TemporaryDirectory(prefix="dpone-bench-") as name, ExitStack() as stack:
         bench = Bench(Workplace(Path(name)))
-        engines = []
-        for testkit in wanted:
+        engines: dict[str, Engine] = {}
+        for testkit in testkits:
+            if testkit.connector.name not in profile.engines:
+                continue
             endpoint = stack.enter_context(testkit.service(_provider(testkit)))
             bench.work.know(testkit, endpoint)
-            engines.append(Engine(testkit, endpoint))
-        home = engines[0]
+            engines[testkit.connector.name] = Engine(testkit, endpoint)
+        for absent in sorted(profile.engines - engines.keys()):
+            say(f"{absent} is left out: it is not installed, or brings no control")
+        home = next(iter(engines.values()))
         measured = [start_up(bench.folder, short, say), bench.empty_run(home, short, say)]
-        measured += [bench.copy(home, home, rows, often, say) for rows in profile.sizes]
-        pairs = [(source, sink) for source in engines for sink in engines if (source, sink) != (home, home)]
-        measured += [bench.copy(source, sink, profile.sizes[-1], often, say) for source, sink in pairs]
+        sized = [(pair, rows) for rows in profile.sizes for pair in profile.copies]
+        sized += [(pair, profile.sizes[-1]) for pair in profile.largest]
+        for (source, sink), rows in sized:
+            if source in engines and sink in engines:
+                measured.append(bench.copy(engines[source], engines[sink], rows, often, say))
+        measured += [bench.read(engines[e], profile.sizes[-1], often, say) for e in profile.reads if e in engines]
         where = {"provider": home.endpoint.provider.value, "fidelity": home.endpoint.fidelity.value}
-        beside = [testkit.identify(engine.endpoint) for engine in engines[1:] for testkit in (engine.testkit,)]
-        where |= {"beside": ", ".join(f"{i.product} {i.version}" for i in beside)} if beside else {}
+        beside = [told(engine) for engine in engines.values() if engine is not home]
+        where |= {"beside": ", ".join(beside)} if beside else {}
         return Benchmark(profile.name, often, home.testkit.identify(home.endpoint), where, tuple(measured))
 
 
+def told(engine: Engine) -> str:
+    """What answered beside the first engine, and whether it was the real thing."""
+    identity = engine.testkit.identify(engine.endpoint)
+    return f"{identity.product} {identity.version} ({engine.endpoint.provider.value})"
+
+
 def _provider(testkit: BenchmarkTestkit) -> Provider:
-    providers = testkit.providers()
+    """A server that was given is meant to be measured."""
+    providers = sorted(testkit.providers(), key=lambda provider: provider is not Provider.GIVEN)
     if not providers:
         raise UsageError(
             f"this machine has no {testkit.connector.name} to measure on",

@@ -34,7 +34,7 @@ class Control(Protocol):
         ...
 
     def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
-        """The table exists with so many rows made by the engine itself, always the same; keys are 1 to `rows`."""
+        """The table exists with so many rows, always the same; keys are 1 to `rows`."""
         ...
 
     def drop(self, endpoint: Endpoint, target: Target) -> None:
@@ -75,6 +75,15 @@ class Control(Protocol):
 
     def rest(self, endpoint: Endpoint) -> None:
         """What was written so far is on disk, so that nobody pays for it later."""
+        ...
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A control whose client can read a table and keep nothing."""
+
+    def fetches(self, endpoint: Endpoint, dataset: Dataset, schema: Schema) -> tuple[str, Command]:
+        """In words for the report, and what prints `{"rows": N}` when it has read all of them."""
         ...
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
-from dpone.connector import Json
+from dpone.connector import Dataset, Json
 from dpone.names import print_name
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import Testkit
@@ -19,6 +19,7 @@ from dpone_certify.benchmark.costs import Command
 from dpone_certify.benchmark.shape import CURSOR, KEY
 
 WARM = Path(__file__).with_name("warm.py")
+READING = Path(__file__).with_name("reading.py")
 FULL_REFRESH: Mapping[str, object] = {"mode": "full_refresh"}
 INCREMENTAL: Mapping[str, object] = {"mode": "incremental_merge", "key": [KEY], "cursor": {"column": CURSOR}}
 
@@ -82,6 +83,9 @@ class Workplace:
 
     def run_warm(self, first: str, manifest: str) -> Command:
         return python(str(WARM), first, manifest, **self.secret)
+
+    def read(self, engine: str, dataset: Dataset) -> Command:
+        return python(str(READING), engine, json.dumps(dataset.name), **self.secret)
 
     def _dpone(self, *arguments: str) -> Command:
         return (*dpone(), *arguments), environment(**self.secret)

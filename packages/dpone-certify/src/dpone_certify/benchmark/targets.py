@@ -37,11 +37,18 @@ def pair_of(source: str, sink: str, rows: int) -> str:
     return copy_of(rows) if source == sink == HOME else f"{source}_to_{sink}_{rows}"
 
 
+def reading_of(engine: str, rows: int) -> str:
+    """The name of the comparison that reads so many rows to nowhere."""
+    return f"read_{engine}_{rows}"
+
+
 _MILLION = 1_000_000
 _PG_CH, _CH_PG, _CH_CH = (
     pair_of(*ends, _MILLION)
     for ends in (("postgres", "clickhouse"), ("clickhouse", "postgres"), ("clickhouse", "clickhouse"))
 )
+_PG_MSSQL_SMALL, _PG_MSSQL = (pair_of("postgres", "mssql", rows) for rows in (100_000, _MILLION))
+_READ_MSSQL = reading_of("mssql", _MILLION)
 
 TARGETS: tuple[Target, ...] = (
     Target("wall_1m", copy_of(1_000_000), Quantity.WALL_RATIO, 1.0),
@@ -57,4 +64,10 @@ TARGETS: tuple[Target, ...] = (
     Target("memory_pg_ch", _PG_CH, Quantity.MEMORY_MB, 150),
     Target("memory_ch_pg", _CH_PG, Quantity.MEMORY_MB, 150),
     Target("memory_ch_ch", _CH_CH, Quantity.MEMORY_MB, 150),
+    Target("wall_pg_mssql_100k", _PG_MSSQL_SMALL, Quantity.WALL_RATIO, 0.4),  # 2.5 times the control's rows a second
+    Target("wall_pg_mssql", _PG_MSSQL, Quantity.WALL_RATIO, 0.4),
+    Target("wall_read_mssql", _READ_MSSQL, Quantity.WALL_RATIO, 0.5),
+    Target("memory_pg_mssql_100k", _PG_MSSQL_SMALL, Quantity.MEMORY_MB, 250),
+    Target("memory_pg_mssql", _PG_MSSQL, Quantity.MEMORY_MB, 250),
+    Target("memory_read_mssql", _READ_MSSQL, Quantity.MEMORY_MB, 250),
 )

@@ -32,7 +32,8 @@ JSON, MARKDOWN, PLOT = "benchmark_metrics.json", "benchmark_metrics.md", "benchm
     type=click.Choice(list(PROFILES)),
     default="quick",
     show_default=True,
-    help="quick copies 100,000 rows within PostgreSQL; full also a million, and between engines.",
+    help="quick copies 100,000 rows within PostgreSQL; full also a million, and with ClickHouse; sql_server writes and "
+    "reads SQL Server beside pyodbc.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each comparison, instead of the profile's.")
 @click.option("--require-targets", is_flag=True, help="Be red, too, when a target is missed and not only told.")
