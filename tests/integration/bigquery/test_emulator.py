@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -138,14 +137,6 @@ def test_no_comparison_is_true_of_nan(client: bigquery.Client) -> None:
     run(client, "CREATE TABLE floats AS SELECT CAST('NaN' AS FLOAT64) AS x UNION ALL SELECT 1.5")
     for condition, found in {"x > 0": 1, "x < 9": 1, "x = x": 1, "x <> x": 1, "IS_NAN(x)": 1, "x >= 2": 0}.items():
         assert rows(client, f"SELECT COUNT(*) FROM floats WHERE {condition}") == [(found,)], condition
-
-
-def test_a_sum_has_more_than_38_digits(client: bigquery.Client) -> None:
-    most, total = "9" * 29 + "." + "9" * 9, "2" + "9" * 29 + "." + "9" * 8 + "7"
-    run(client, f"CREATE TABLE wide AS SELECT NUMERIC '{most}' AS n FROM UNNEST([1, 2, 3]) AS i UNION ALL SELECT NULL")
-    assert rows(client, "SELECT SUM(CAST(n AS BIGNUMERIC)), SUM(CAST(-n AS BIGNUMERIC)) FROM wide") == [
-        (Decimal(total), Decimal(f"-{total}"))
-    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from dpone_bigquery.emulator.answers import Json, invalid_query
-from dpone_bigquery.emulator.fields import declared_field, definition, duck_type, quoted, typed_field
+from dpone_bigquery.emulator.fields import declared_field, definition, duck_type, quoted, stored, typed_field
 from dpone_bigquery.emulator.store import Connection, Store, place
 from dpone_bigquery.emulator.translate import names_of
 
@@ -148,7 +148,7 @@ def _rewrite(own: Connection, dataset: str, name: str, fields: list[Json]) -> No
     own.execute(f"CREATE TEMP TABLE {quoted('__old')} AS SELECT * FROM {at}")
     own.execute(f"DROP TABLE {at}")
     own.execute(f"CREATE TABLE {at} ({', '.join(map(definition, fields))})")
-    own.execute(f"INSERT INTO {at} SELECT * FROM {quoted('__old')}")
+    own.execute(f"INSERT INTO {at} {stored('SELECT * FROM __old', fields)}")
     own.execute(f"DROP TABLE {quoted('__old')}")
 
 

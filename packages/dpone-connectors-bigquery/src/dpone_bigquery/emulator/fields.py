@@ -24,7 +24,7 @@ _DUCK = {
     "INTEGER": "BIGINT",
     "FLOAT": "DOUBLE",
     "NUMERIC": "DECIMAL(38, 9)",
-    "BIGNUMERIC": "DECIMAL(38, 18)",
+    "BIGNUMERIC": "BIGNUM",
     "STRING": "VARCHAR",
     "BYTES": "BLOB",
     "BOOLEAN": "BOOLEAN",
@@ -62,7 +62,8 @@ _FROM_DUCK = {
     "interval": "INTERVAL",
     '"null"': "INTEGER",
 }
-_NUMERIC_WHOLE, _NUMERIC_SCALE, _MOST_DIGITS = 29, 9, 38
+_NUMERIC_WHOLE, _NUMERIC_SCALE = 29, 9
+_MOST = {"NUMERIC": (_NUMERIC_WHOLE, _NUMERIC_SCALE), "BIGNUMERIC": (38, 38)}  # before the point and behind it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,17 +76,23 @@ def kind_of(field: Json) -> str:
     return _ALIASES.get(kind, kind)
 
 
+def _sizes(field: Json) -> tuple[int, int]:
+    """Precision and scale, where both are what the type admits."""
+    digits, behind = int(field["precision"]), int(field.get("scale") or 0)
+    whole, finest = _MOST[kind_of(field)]
+    if not (0 <= behind <= finest and max(behind, 1) <= digits <= whole + behind):
+        raise invalid(f"{kind_of(field)}({digits}, {behind}) is not a type")
+    return digits, behind
+
+
 def duck_type(field: Json) -> str:
     """The column's type in DuckDB."""
     kind = kind_of(field)
     if kind == "RECORD":
         inner = ", ".join(f"{quoted(f['name'])} {duck_type(f)}" for f in field["fields"])
         spelled = f"STRUCT({inner})"
-    elif kind in {"NUMERIC", "BIGNUMERIC"} and field.get("precision"):
-        digits = int(field["precision"])
-        if digits > _MOST_DIGITS:
-            raise invalid(f"the emulator has no number of {digits} digits")
-        spelled = f"DECIMAL({digits}, {int(field.get('scale') or 0)})"
+    elif kind == "NUMERIC" and field.get("precision"):
+        spelled = "DECIMAL({}, {})".format(*_sizes(field))
     elif kind in _DUCK:
         spelled = _DUCK[kind]
     else:
@@ -103,6 +110,33 @@ def definition(field: Json) -> str:
         length = "octet_length" if kind_of(field) == "BYTES" else "length"
         text += f" CHECK ({length}({name}) <= {int(most)})"
     return text
+
+
+def stored(query: str, fields: list[Json]) -> str:
+    """The query, its columns as those of the table hold them: DuckDB casts all but BIGNUMERIC by itself."""
+    if not any(map(_holds_big, fields)):
+        return query
+    names = ", ".join(quoted(field["name"]) for field in fields)
+    values = ", ".join(f"{held(quoted(field['name']), field)} AS {quoted(field['name'])}" for field in fields)
+    return f"SELECT {values} FROM ({query}) AS __stored ({names})"  # noqa: S608 - all quoted
+
+
+def held(value: str, field: Json, *, repeated: bool = True) -> str:
+    """The value as the column holds it."""
+    if not _holds_big(field):
+        return value
+    if repeated and field.get("mode") == "REPEATED":
+        return f"list_transform({value}, lambda __item: {held('__item', field, repeated=False)})"
+    if kind_of(field) == "RECORD":
+        names = [(quoted(part["name"]), part) for part in field["fields"]]
+        parts = ", ".join(f"{name} := {held(f'({value}).{name}', part)}" for name, part in names)
+        return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({parts}) END"
+    number = f"__emulator.bignumeric({value})"
+    return f"__emulator.bounded({number}, {', '.join(map(str, _sizes(field)))})" if field.get("precision") else number
+
+
+def _holds_big(field: Json) -> bool:
+    return kind_of(field) == "BIGNUMERIC" or any(map(_holds_big, field.get("fields") or ()))
 
 
 def field_of(name: str, kind: Any, mode: str = "NULLABLE") -> Json:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpone_bigquery.emulator.answers import Json, Refused, duplicate, invalid, not_found
-from dpone_bigquery.emulator.fields import field_of, quoted
+from dpone_bigquery.emulator.fields import field_of, quoted, stored
 from dpone_bigquery.emulator.statements import Engine
 from dpone_bigquery.emulator.store import Connection, Store, place, transaction, translated
 
@@ -125,7 +125,7 @@ def load(store: Store, how: Json, data: bytes) -> Json:
     if how.get("sourceFormat") != "PARQUET":
         raise invalid(f"the emulator loads PARQUET alone, not {how.get('sourceFormat')}")
     try:
-        table = pq.read_table(io.BytesIO(data))
+        table = _spelled(pq.read_table(io.BytesIO(data)))
     except (pa.ArrowException, ValueError, OSError) as error:
         raise invalid(f"Error while reading data, error message: {error}") from None
     own = store.connect()
@@ -137,6 +137,21 @@ def load(store: Store, how: Json, data: bytes) -> Json:
     own.unregister("__loaded")
     size = str(len(data))
     return {"inputFiles": "1", "inputFileBytes": size, "outputRows": str(table.num_rows), "outputBytes": size}
+
+
+def _spelled(table: pa.Table) -> pa.Table:
+    """Decimals that DuckDB does not read as text, which columns of BIGNUMERIC take as well."""
+    return table.cast(pa.schema([field.with_type(_read_as(field.type)) for field in table.schema]))
+
+
+def _read_as(of: pa.DataType) -> pa.DataType:
+    if pa.types.is_decimal256(of):
+        return pa.string()
+    if pa.types.is_list(of):
+        return pa.list_(of.value_field.with_type(_read_as(of.value_type)))
+    if pa.types.is_struct(of):
+        return pa.struct([field.with_type(_read_as(field.type)) for field in of])
+    return of
 
 
 def copy(store: Store, how: Json) -> None:
@@ -162,9 +177,12 @@ def _write(
             raise duplicate("Table", f"{dataset}.{name}")
         elif disposition == "WRITE_TRUNCATE":
             own.execute(f"DELETE FROM {place(dataset, name)}")
-        names = ", ".join(quoted(f["name"]) for f in fields or _described(own, query))
+        there = {f["name"]: f for f in (about["schema"]["fields"] if about else ())}
+        wanted = [there.get(f["name"], f) for f in fields or _described(own, query)]
+        names = ", ".join(quoted(f["name"]) for f in wanted)
+        rows = stored(f"SELECT {names} FROM ({query})", wanted)
         try:
-            own.execute(f"INSERT INTO {place(dataset, name)} BY NAME SELECT {names} FROM ({query})")
+            own.execute(f"INSERT INTO {place(dataset, name)} BY NAME {rows}")
         except duckdb.Error as error:
             raise invalid(f"Error while reading data, error message: {translated(error)}") from None
 

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from dpone_bigquery.emulator.answers import Json, Refused, duplicate, invalid, invalid_query, not_found
-from dpone_bigquery.emulator.fields import definition, field_of, quoted
+from dpone_bigquery.emulator.fields import definition, field_of, quoted, stored
 from dpone_bigquery.emulator.numbers import MACROS
 
 Connection = duckdb.DuckDBPyConnection
@@ -112,7 +112,7 @@ class Store:
             raise invalid(f"Schema has no fields. Table: {name}")
         own.execute(f"CREATE TABLE {place(dataset, name)} ({', '.join(map(definition, fields))})")
         if query is not None:
-            own.execute(f"INSERT INTO {place(dataset, name)} {query}")
+            own.execute(f"INSERT INTO {place(dataset, name)} {stored(query, fields)}")
         now = _now()
         about = {k: v for k, v in body.items() if k not in _KEPT}
         about |= {"schema": {"fields": fields}, "creationTime": now, "lastModifiedTime": now, "type": "TABLE"}

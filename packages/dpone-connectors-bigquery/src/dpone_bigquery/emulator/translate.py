@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import exp
 
 from dpone_bigquery.emulator.answers import Json, invalid_query
-from dpone_bigquery.emulator.fields import kind_of
+from dpone_bigquery.emulator.bignumerics import lift
+from dpone_bigquery.emulator.fields import held, kind_of, stored
 
 Lookup = Callable[[str, str], Json | None]
 _ORDERED = (exp.GT, exp.GTE, exp.LT, exp.LTE)
-_EXACT = {"NUMERIC": "DECIMAL(38, 9)", "BIGNUMERIC": "DECIMAL(38, 18)"}
-_WORDS = {
-    exp.DataType.Type.DECIMAL: "NUMERIC",
-    exp.DataType.Type.BIGDECIMAL: "BIGNUMERIC",
-}
 
 
 def names_of(table: exp.Table, default: str | None) -> tuple[str, str]:
@@ -35,18 +31,64 @@ def _pieces(part: exp.Expr) -> list[str]:
 
 def translate(tree: exp.Expression, default: str | None, lookup: Lookup, variables: Mapping[str, str]) -> str:
     """The statement in DuckDB's words."""
-    floats = _floats(tree, default, lookup)
+    floats, bigs = (_names_of_kind(kind, tree, default, lookup) for kind in ("FLOAT", "BIGNUMERIC"))
+    into = _target(tree, default, lookup)
     _place_tables(tree, default)
     for variable in list(tree.find_all(exp.Parameter)):
         if isinstance(variable.this, exp.Parameter):  # @@name
             variable.replace(exp.Literal.string(variables[variable.this.name]))
+    lift(tree, bigs, floats)
     for cast in list(tree.find_all(exp.Cast)):
         _exact(cast)
     for parsed in list(tree.find_all(exp.ParseJSON)):
         parsed.replace(exp.cast(parsed.this, "JSON", dialect="duckdb"))  # DuckDB's function rounds numbers
     for comparison in list(tree.find_all(exp.EQ, exp.NEQ, *_ORDERED)):
         _by_ieee(comparison, floats)
-    return tree.sql(dialect="duckdb")
+    kept = dict(_held(tree, into))
+    text = tree.sql(dialect="duckdb")
+    for place, value in kept.items():
+        text = text.replace(place, value)
+    return text
+
+
+def _target(tree: exp.Expr, default: str | None, lookup: Lookup) -> list[Json]:
+    """The columns of the table that the statement changes."""
+    if not isinstance(tree, (exp.Insert, exp.Update, exp.Merge)):
+        return []
+    table = tree.this if isinstance(tree.this, exp.Table) else tree.this.this
+    about = lookup(*names_of(table, default))
+    fields: list[Json] = about["schema"]["fields"] if about else []
+    return fields
+
+
+def _held(tree: exp.Expr, into: list[Json]) -> Iterator[tuple[str, str]]:
+    """Places in the statement, and the values that come there, as the columns hold them."""
+    by_name = {field["name"].lower(): field for field in into}
+    if isinstance(tree, exp.Insert):
+        named = tree.this.expressions if isinstance(tree.this, exp.Schema) else ()
+        fields = [by_name[column.name.lower()] for column in named if column.name.lower() in by_name] or into
+        query = tree.expression.sql(dialect="duckdb")
+        if (rows := stored(query, fields)) != query:
+            tree.set("expression", exp.Var(this="__rows__"))
+            yield "__rows__", rows
+        return
+    for at, (column, value) in enumerate(_assigned(tree)):
+        field = by_name.get(column.name.lower())
+        text = value.sql(dialect="duckdb")
+        if field and (kept := held(text, field)) != text:
+            value.replace(exp.Var(this=f"__held_{at}__"))
+            yield f"__held_{at}__", kept
+
+
+def _assigned(tree: exp.Expr) -> list[tuple[exp.Expr, exp.Expr]]:
+    """Columns and what an UPDATE or a MERGE puts into them."""
+    found: list[tuple[exp.Expr, exp.Expr]] = []
+    for part in (tree, *(when.args["then"] for when in tree.find_all(exp.When))):
+        if isinstance(part, exp.Update):
+            found += [(pair.this, pair.expression) for pair in part.expressions if isinstance(pair, exp.EQ)]
+        elif isinstance(part, exp.Insert) and isinstance(part.expression, exp.Tuple):
+            found += zip(part.this.expressions, part.expression.expressions, strict=True)
+    return found
 
 
 def _place_tables(tree: exp.Expression, default: str | None) -> None:
@@ -76,14 +118,14 @@ def _place_catalog(table: exp.Table, default: str | None) -> None:
     table.replace(exp.Subquery(this=found, alias=alias))
 
 
-def _floats(tree: exp.Expression, default: str | None, lookup: Lookup) -> set[str]:
-    """Names of the columns that are FLOAT64 in some table of the statement."""
+def _names_of_kind(kind: str, tree: exp.Expression, default: str | None, lookup: Lookup) -> set[str]:
+    """Names of the columns that are of this kind in some table of the statement."""
     found = set()
     for table in tree.find_all(exp.Table):
         if isinstance(table.this, exp.Identifier) and "INFORMATION_SCHEMA" not in str(table).upper():
             about = lookup(*names_of(table, default)) if table.db or default else None
             fields = about["schema"]["fields"] if about else ()
-            found |= {f["name"].lower() for f in fields if kind_of(f) == "FLOAT"}
+            found |= {f["name"].lower() for f in fields if kind_of(f) == kind}
     return found
 
 
@@ -105,20 +147,14 @@ def _is_float(side: exp.Expr, floats: set[str]) -> bool:
 
 
 def _exact(node: exp.Cast) -> None:
-    """NUMERIC and BIGNUMERIC as wide as they can be had; a sum of BIGNUMERIC to all of its digits."""
-    word = _WORDS.get(node.to.this)
-    if word is None or node.to.expressions:
+    """NUMERIC as wide as it can be had; a sum is wide enough by itself."""
+    if node.to.this is not exp.DataType.Type.DECIMAL or node.to.expressions:
         return
     if isinstance(node.parent, exp.Sum):
-        node.replace(_macro("bignumeric", node.this) if word == "BIGNUMERIC" else node.this)
+        node.replace(node.this)
     elif isinstance(node.this, exp.Literal):
         whole, _, behind = node.this.name.lstrip("-").partition(".")
         digits = max(len(whole) + len(behind), 1)
         node.set("to", exp.DataType.build(f"DECIMAL({min(digits, 38)}, {len(behind)})", dialect="duckdb"))
     else:
-        node.set("to", exp.DataType.build(_EXACT[word], dialect="duckdb"))
-
-
-def _macro(name: str, argument: exp.Expr) -> exp.Dot:
-    """One of the emulator's own functions of the argument."""
-    return exp.Dot(this=exp.to_identifier("__emulator"), expression=exp.Anonymous(this=name, expressions=[argument]))
+        node.set("to", exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb"))
