@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import nox
@@ -119,23 +121,31 @@ def test(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """Run one package's tests against its built wheel, with core's wheel and nothing else of ours."""
     temporary = Path(session.create_tmp()).resolve()
-    locked = temporary / "locked.txt"
-    export = ("export", "--quiet", "--frozen", "--all-extras", "--all-groups", "--no-emit-workspace", "--no-hashes")
-    tool(session, "uv", *export, "--output-file", str(locked))
-    wheels = [wheel(session, name, temporary) for name in dict.fromkeys(("dpone-core", package))]
-    tests = nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "test")
-    session.install("--constraint", str(locked), *wheels, *tests)
+    extras = {"dpone-core": "[testing]", package: "[testing]" if package == "dpone-core" else ""}
+    wheels = [wheel(session, name, temporary, extra) for name, extra in extras.items()]
+    session.install("--constraint", str(locked(session, temporary)), *wheels, *test_requirements())
     session.run("pytest", "-p", "no:cacheprovider", f"packages/{package}/tests", *session.posargs)
 
 
-def wheel(session: nox.Session, package: str, folder: Path) -> str:
-    """A requirement that names the package's freshly built wheel, with its testing extra where it has one."""
+def locked(session: nox.Session, folder: Path) -> Path:
+    """A file of every version that uv.lock names."""
+    file = folder / "locked.txt"
+    export = ("export", "--quiet", "--frozen", "--all-extras", "--all-groups", "--no-emit-workspace", "--no-hashes")
+    tool(session, "uv", *export, "--output-file", str(file))
+    return file
+
+
+def test_requirements() -> tuple[str, ...]:
+    return nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "test")
+
+
+def wheel(session: nox.Session, package: str, folder: Path, extra: str) -> str:
+    """A requirement that names the package's freshly built wheel, with an extra."""
     destination = folder / package
     shutil.rmtree(destination, ignore_errors=True)
     with session.chdir(ROOT / "packages" / package):
         tool(session, "hatchling", "build", "-t", "wheel", "-d", str(destination))
     (built,) = destination.glob("*.whl")
-    extra = "[testing]" if package == "dpone-core" else ""
     return f"{package}{extra} @ {built.as_uri()}"
 
 
@@ -243,28 +253,68 @@ def options(command: str, **given: str | Path | list[str] | None) -> list[str]:
     return words
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Files: what measures signs with the one, what judges believes nothing that the other does not verify."""
+
+    signing: str | None = SIGNING_KEY
+    public: str | None = PUBLIC_KEY
+
+
+def own_keys(session: nox.Session) -> Keys:
+    """The keys that the environment names; a clone that is given none signs with a pair of its own."""
+    if SIGNING_KEY and PUBLIC_KEY:
+        return Keys()
+    folder = Path(".dpone/keys")
+    tool(session, "python", ".ci/keys.py", str(folder))
+    session.warn(f"no key was given: this clone signs with {folder}/signing.pem, for which nobody else vouches")
+    return Keys(str(folder / "signing.pem"), str(folder / "public.pem"))
+
+
+def compose(session: nox.Session) -> None:
+    """The session's own environment holds the wheels of core, of every connector and of certify, and what their tests
+    need; nothing of ours is read from the tree.
+    """
+    temporary = Path(session.create_tmp()).resolve()
+    wheels = [wheel(session, name, temporary, extras_of(name)) for name in PACKAGES]
+    session.install("--constraint", str(locked(session, temporary)), *wheels, *test_requirements())
+
+
+def extras_of(package: str) -> str:
+    """What a package needs so that its services run on this machine."""
+    has = nox.project.load_toml(ROOT / "packages" / package / "pyproject.toml")["project"]
+    names = [name for name in ("testing", "local") if name in has.get("optional-dependencies", {})]
+    return f"[{','.join(names)}]" if names else ""
+
+
 class Gates:
     """Commands that are all run, because a red one leaves evidence too; then red if any of them was."""
 
-    def __init__(self, session: nox.Session) -> None:
+    def __init__(self, session: nox.Session, keys: Keys | None = None) -> None:
         self.session = session
+        self.keys = keys or Keys()
         self.red: list[str] = []
 
     def run(self, command: list[str], *, name: str = "dpone", env: dict[str, str] | None = None) -> None:
         try:
-            tool(self.session, name, *command, env=env)
+            self.session.run(name, *command, env=env)
         except CommandFailed:
             self.red.append(" ".join([name, *command[:2]]))
 
+    def answer(self) -> None:
+        """The session fails when anything was red."""
+        if self.red:
+            self.session.error(f"red: {'; '.join(self.red)}")
+
     def conclude(
-        self, kind: str, folder: Path, *, report: Path | None, policy: list[str], **evidence: list[str]
+        self, kind: str, folder: Path, *, report: Path | None, policy: Sequence[str] = (), **evidence: list[str]
     ) -> None:
-        """Bundle what was produced, judge the report if there is one, chain all of it; fail if anything was red."""
+        """Bundle what was produced, judge the report if there is one, chain all of it."""
         bundle, suite, chain = (
             EVIDENCE / part / kind for part in ("strategy_certification", "suite", "evidence_chain")
         )
         bundled = options("strategy certification-bundle", bundle_id=f"{kind}_{RUN}", output_dir=bundle, **evidence)
-        self.run([*bundled, *options("", signing_key=SIGNING_KEY)])
+        self.run([*bundled, *options("", signing_key=self.keys.signing)])
         for left in (suite, chain):  # by an earlier run of this session: a release is judged and chained once
             shutil.rmtree(ROOT / left, ignore_errors=True)
         roots = [str(folder), str(bundle)]
@@ -276,7 +326,7 @@ class Gates:
                 output_dir=suite,
                 certification_report=report,
                 strategy_certification_bundle=bundle / "strategy_certification_bundle.json",
-                public_key=PUBLIC_KEY,
+                public_key=self.keys.public,
             )
             self.run([*judged, *policy])
             roots.append(str(suite))
@@ -288,11 +338,58 @@ class Gates:
                 release_id=RELEASE,
                 artifact_index=index,
                 chain_dir=chain,
-                signing_key=SIGNING_KEY,
+                signing_key=self.keys.signing,
             )
         )
-        if self.red:
-            self.session.error(f"red: {'; '.join(self.red)}")
+
+    def matrix(self, profile: str, *more: str) -> None:
+        """The matrix, on what the profile runs it."""
+        folder = EVIDENCE / "certification/current"
+        report = folder / "certification_report.json"
+        command = options("ops certification-run", profile=profile, artifact_dir=folder, signing_key=self.keys.signing)
+        self.run([*command, *matrix_filters(), *more])
+        policy = ["--minimum-fidelity", "vendor"] if profile == "vendor_live" else []
+        self.conclude("matrix", folder, report=report, policy=policy, matrix_artifact=[str(report)])
+
+    def connectors(self, *more: str) -> None:
+        """Every connector, by the conformance suite."""
+        folder = EVIDENCE / "connectors"
+        report = folder / "connector_certification.json"
+        command = options("ops connector-certification", artifact_dir=folder, signing_key=self.keys.signing)
+        self.run([*command, "--workers", WORKERS, *more])
+        self.conclude("connectors", folder, report=report, connector_artifact=[str(report)])
+
+    def replay(self, *more: str) -> None:
+        """Resync and resume, by the evidence that the replay tests write."""
+        folder = EVIDENCE / "replay_integration"
+        selection, variables = SERVICES["replay"]
+        self.run(["-m", "pytest", "-p", "no:cacheprovider", *selection, *more], name="python", env=variables)
+        written = sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob("*_evidence.json"))
+        # With none written, the bundle names the missing file and is red.
+        expected = written or [str(folder / "resync_evidence.json")]
+        self.conclude("replay", folder, report=None, replay_evidence=expected)
+
+    def summary(self, *more: str, root: Path = EVIDENCE) -> None:
+        """One release, by the chains and suites of its three certifications."""
+        command = options(
+            "ops release-summary",
+            release_id=RELEASE,
+            replay_chain_dir=root / "evidence_chain/replay",
+            matrix_suite=root / "suite/matrix/certification_suite.json",
+            matrix_chain_dir=root / "evidence_chain/matrix",
+            connector_suite=root / "suite/connectors/certification_suite.json",
+            connector_chain_dir=root / "evidence_chain/connectors",
+            public_key=self.keys.public,
+            output_dir=root / "release",
+        )
+        self.run([*command, *more])
+
+    def moved(self) -> None:
+        """All evidence, copied to where nothing else of it is, holds there by the public key alone."""
+        copy = Path(self.session.create_tmp()).resolve() / "moved"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(ROOT / EVIDENCE, copy / EVIDENCE)
+        self.summary(root=copy / EVIDENCE)
 
 
 def matrix_filters() -> list[str]:
@@ -302,57 +399,69 @@ def matrix_filters() -> list[str]:
     return options("", **{name.lower(): value for name, value in asked.items() if value not in {"", "*"}})
 
 
-def certify(session: nox.Session, profile: str, *policy: str) -> None:
-    gates, folder = Gates(session), EVIDENCE / "certification/current"
-    report = folder / "certification_report.json"
-    run = options("ops certification-run", profile=profile, artifact_dir=folder, signing_key=SIGNING_KEY)
-    gates.run([*run, *matrix_filters(), *session.posargs])
-    gates.conclude("matrix", folder, report=report, policy=list(policy), matrix_artifact=[str(report)])
+def certify(session: nox.Session, profile: str) -> None:
+    """The whole chain, from wheels to a signed release summary that also holds where it was moved to."""
+    gates = Gates(session, own_keys(session))
+    compose(session)
+    shutil.rmtree(ROOT / EVIDENCE / "release", ignore_errors=True)
+    gates.matrix(profile, *session.posargs)
+    gates.replay()
+    gates.connectors()
+    gates.summary(*options("--format md", signing_key=gates.keys.signing))
+    gates.moved()
+    gates.answer()
 
 
-@nox.session(name="certify-mock_contract")
+@nox.session(name="certify-mock_contract", venv_backend="uv")
 def certify_mock_contract(session: nox.Session) -> None:
-    """Certify the matrix without any service."""
+    """Certify a release, its matrix without any service."""
     certify(session, "mock_contract")
 
 
-@nox.session(name="certify-mock_local")
+@nox.session(name="certify-mock_local", venv_backend="uv")
 def certify_mock_local(session: nox.Session) -> None:
-    """Certify the matrix on the services of this machine."""
+    """Certify a release, its matrix on the services of this machine."""
     certify(session, "mock_local")
 
 
-@nox.session(name="certify-vendor_live")
+@nox.session(name="certify-vendor_live", venv_backend="uv")
 def certify_vendor_live(session: nox.Session) -> None:
-    """Certify the matrix on the vendors' own services."""
-    certify(session, "vendor_live", "--minimum-fidelity", "vendor")
+    """Certify a release, its matrix on the vendors' own services."""
+    certify(session, "vendor_live")
 
 
-@nox.session(name="certify-connectors")
+@nox.session(name="certify-matrix", venv_backend="uv")
+@nox.parametrize("profile", [nox.param(name, id=name) for name in ("mock_contract", "mock_local", "vendor_live")])
+def certify_matrix(session: nox.Session, profile: str) -> None:
+    """Certify the matrix alone; certify-replay and certify-connectors make the rest of a release elsewhere."""
+    compose(session)
+    gates = Gates(session)
+    gates.matrix(profile, *session.posargs)
+    gates.answer()
+
+
+@nox.session(name="certify-connectors", venv_backend="uv")
 def certify_connectors(session: nox.Session) -> None:
     """Certify every connector by the conformance suite."""
-    gates, folder = Gates(session), EVIDENCE / "connectors"
-    report = folder / "connector_certification.json"
-    run = options("ops connector-certification", artifact_dir=folder, signing_key=SIGNING_KEY)
-    gates.run([*run, *session.posargs])
-    gates.conclude("connectors", folder, report=report, policy=[], connector_artifact=[str(report)])
+    compose(session)
+    gates = Gates(session)
+    gates.connectors(*session.posargs)
+    gates.answer()
 
 
-@nox.session(name="certify-replay")
+@nox.session(name="certify-replay", venv_backend="uv")
 def certify_replay(session: nox.Session) -> None:
     """Certify resync and resume by the evidence that the replay tests write."""
-    gates, folder = Gates(session), EVIDENCE / "replay_integration"
-    selection, variables = SERVICES["replay"]
-    gates.run(["-m", "pytest", *selection, *session.posargs], name="python", env=variables)
-    written = sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob("*_evidence.json"))
-    # With none written, the bundle names the missing file and is red.
-    expected = written or [str(folder / "resync_evidence.json")]
-    gates.conclude("replay", folder, report=None, policy=[], replay_evidence=expected)
+    compose(session)
+    gates = Gates(session)
+    gates.replay(*session.posargs)
+    gates.answer()
 
 
-@nox.session(name="certify-full")
+@nox.session(name="certify-full", venv_backend="uv")
 def certify_full(session: nox.Session) -> None:
-    """Carry out the whole plan of evidence: matrix, benchmark, lineage, bundles, suite and chain."""
+    """Carry out the whole plan of evidence: matrix, planted bugs, benchmark, lineage, bundles, suite and chain."""
+    compose(session)
     command = options(
         "ops certification-automation-plan --execute",
         output_dir=EVIDENCE / "certification/plan",
@@ -360,21 +469,13 @@ def certify_full(session: nox.Session) -> None:
         signing_key=SIGNING_KEY,
         public_key=PUBLIC_KEY,
     )
-    tool(session, "dpone", *command, *session.posargs)
+    session.run("dpone", *command, *session.posargs)
 
 
-@nox.session(name="release-summary")
+@nox.session(name="release-summary", venv_backend="uv")
 def release_summary(session: nox.Session) -> None:
     """Judge one release from the chains and suites of its three certifications."""
-    command = options(
-        "ops release-summary",
-        release_id=RELEASE,
-        replay_chain_dir=EVIDENCE / "evidence_chain/replay",
-        matrix_suite=EVIDENCE / "suite/matrix/certification_suite.json",
-        matrix_chain_dir=EVIDENCE / "evidence_chain/matrix",
-        connector_suite=EVIDENCE / "suite/connectors/certification_suite.json",
-        connector_chain_dir=EVIDENCE / "evidence_chain/connectors",
-        public_key=PUBLIC_KEY,
-        output_dir=EVIDENCE / "release",
-    )
-    tool(session, "dpone", *command, *session.posargs)
+    compose(session)
+    gates = Gates(session)
+    gates.summary(*session.posargs)
+    gates.answer()

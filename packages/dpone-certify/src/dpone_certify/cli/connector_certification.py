@@ -31,10 +31,17 @@ if TYPE_CHECKING:
     show_default=True,
     help="How services are had; auto takes the best that there is for each.",
 )
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes of each suite.")
 @signing_key_option
 @output_format(markdown=True)
 def connector_certification(
-    *, artifact_dir: Path, chosen: tuple[str, ...], services: str, signer: CryptoSigner | None, output_format: str
+    *,
+    artifact_dir: Path,
+    chosen: tuple[str, ...],
+    services: str,
+    workers: int,
+    signer: CryptoSigner | None,
+    output_format: str,
 ) -> None:
     """Run the conformance suite of each connector; exit 1 unless every one passes it."""
     from dpone.errors import UsageError
@@ -46,7 +53,7 @@ def connector_certification(
     from dpone_certify.documents.canonical import write
     from dpone_certify.signing.envelope import write_signed
 
-    refuse_without_pytest()
+    refuse_without_pytest(workers)
     points = serving.testkits()
     if unknown := [name for name in chosen if name not in points]:
         raise UsageError(
@@ -59,7 +66,7 @@ def connector_certification(
     results = []
     for name in names:
         kit = serving.load(points[name]) if name in points else None
-        result = certified(name, kit, services) if kit is not None else None
+        result = certified(name, kit, services, workers=workers) if kit is not None else None
         if result is None:
             click.echo(f"{name}: no service here", err=True)
             continue

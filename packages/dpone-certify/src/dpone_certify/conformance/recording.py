@@ -30,7 +30,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    if path := os.environ.get(VARIABLE):
+    if (path := os.environ.get(VARIABLE)) and "PYTEST_XDIST_WORKER" not in os.environ:  # whose tests are told here, too
         Path(path).write_text(json.dumps(_tests), encoding="utf-8")
 
 

@@ -28,15 +28,19 @@ _SHOWN = 2_000  # characters of what pytest said when it could not begin
 _NODE = re.compile(r"(?:.*/)?(?P<file>\w+)\.py::(?P<name>\w+)(?:\[(?P<parameters>.*)\])?", re.DOTALL)
 
 
-def refuse_without_pytest() -> None:
-    """Raises when the suite cannot be run here at all."""
+def refuse_without_pytest(workers: int) -> None:
+    """Raises when the suite cannot be run here at all, or not by several processes."""
+    if workers > 1 and find_spec("xdist") is None:
+        raise MissingPackage("several processes need pytest-xdist, which is not installed", install="pytest-xdist")
     if find_spec("pytest") is None:
         raise MissingPackage(
             "the conformance suite runs under pytest, which is not installed", install="dpone-core[testing]"
         )
 
 
-def certified(name: str, kit: Testkit, services: str, more: Sequence[str] = ()) -> ConnectorResult | None:
+def certified(
+    name: str, kit: Testkit, services: str, more: Sequence[str] = (), *, workers: int = 1
+) -> ConnectorResult | None:
     """What the suite says of the connector on the best service that there is; None where there is none."""
     provider = serving.provider_of(kit, "mock_local", services)
     if provider is None:
@@ -46,7 +50,8 @@ def certified(name: str, kit: Testkit, services: str, more: Sequence[str] = ()) 
     if fidelity is Fidelity.VENDOR and not said.genuine:
         fidelity = Fidelity.REAL
     command = ["pytest", *SUITE, "--connector", name, "--provider", provider.value, *more]
-    tests = tuple(_tests(name, _recorded(command), kit.deviations, fidelity))
+    beside = ["-n", str(workers)] if workers > 1 else []
+    tests = tuple(_tests(name, _recorded([*command, *beside]), kit.deviations, fidelity))
     states = Counter(test.state for test in tests)
     return ConnectorResult(
         connector=name,

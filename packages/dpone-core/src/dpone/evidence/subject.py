@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import Distribution as Installed
 from importlib.metadata import distributions
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from dpone.evidence.canonical import sha256, sha256_of
 from dpone.evidence.document import Distribution, Subject
+
+_OF_INSTALLER = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
 
 
 def subject(
@@ -39,14 +42,25 @@ def subject(
 
 
 def digest_of(installed: Installed) -> str | None:
-    """The hash of what was installed: its RECORD, or of its sources where it is editable."""
+    """The hash of what was installed: its RECORD, or of its sources where it is editable. Of the RECORD count the
+    files of the wheel; what an installer adds tells of the place where it was installed.
+    """
     origin = installed.read_text("direct_url.json")
     if origin is not None:
         said = json.loads(origin)
         if said.get("dir_info", {}).get("editable"):
             return digest_of_sources(Path(unquote(urlsplit(said["url"]).path)) / "src")
     record = installed.read_text("RECORD")
-    return None if record is None else sha256(record)
+    if record is None:
+        return None
+    files = [(name, digest) for name, digest, *_ in csv.reader(record.splitlines()) if _is_of_wheel(name)]
+    return sha256("".join(f"{name},{digest}\n" for name, digest in sorted(files)))
+
+
+def _is_of_wheel(name: str) -> bool:
+    path = PurePosixPath(name)
+    is_of_installer = path.parent.suffix == ".dist-info" and path.name in _OF_INSTALLER
+    return path.parts[:1] != ("..",) and path.suffix != ".pyc" and not is_of_installer
 
 
 def digest_of_sources(folder: Path) -> str:
