@@ -177,7 +177,9 @@ def dbt(session: nox.Session, version: str) -> None:
 def example(session: nox.Session) -> None:
     """Install the example connector as a third party would, beside core's wheel, and run the conformance suite."""
     temporary = Path(session.create_tmp()).resolve()
-    session.install(wheel(session, "dpone-core", temporary, "[testing]"), "./examples/dpone-connectors-sqlite", "pytest-xdist")
+    session.install(
+        wheel(session, "dpone-core", temporary, "[testing]"), "./examples/dpone-connectors-sqlite", "pytest-xdist"
+    )
     session.run("dpone", "connectors")
     suite = ("--pyargs", "dpone.testing.suite", "--connector", "sqlite")
     session.run("pytest", "-n", WORKERS, "-p", "no:cacheprovider", *suite, *session.posargs)
