@@ -6,8 +6,9 @@ import pytest
 
 from dpone.errors import UsageError
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX as MATRIX
+from dpone.shards import shard_of
 from dpone_certify.certification.document import Selection
-from dpone_certify.certification.selecting import refuse_unknown, selected, shard_of
+from dpone_certify.certification.selecting import refuse_unknown, selected
 
 
 @pytest.mark.parametrize(

@@ -36,5 +36,6 @@ connector = Connector(
         atomic="log",
         # a message is the whole value of its key, and the index keeps hashes: what is stored cannot be carried over
         keeps_partial=False,
+        stages_travel=False,  # rows wait in files of this machine for their transaction
     ),
 )

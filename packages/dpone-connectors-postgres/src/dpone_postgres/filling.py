@@ -54,7 +54,7 @@ def writing(
     options = f"FORMAT {_FORMATS[payload['format']]}"
     natives = [native for _, native in payload["columns"]]
     if stage is not None and stage.is_private:
-        with _null_keys_named(stage.spec.sealing.key), translated("sink", connections.label):
+        with _null_keys_named(payload["key"]), translated("sink", connections.label):
             _forget_earlier(stage, split)
             copy = CopyIn(stage.connection, f"COPY {table} ({columns}) FROM STDIN ({options}, FREEZE)")
             with _finished(copy, natives) as writer:
@@ -67,7 +67,7 @@ def writing(
         if earlier is not None:
             connection.execute(f"DELETE FROM {table} WHERE xmin = '{int(earlier)}'::xid".encode())
         copy = CopyIn(connection, f"COPY {table} ({columns}) FROM STDIN ({options})")
-        with _null_keys_named(stage.spec.sealing.key if stage else ()), _finished(copy, natives) as writer:
+        with _null_keys_named(payload["key"]), _finished(copy, natives) as writer:
             yield writer
         remember_split(connection, books, load_id, split)
         connection.execute("COMMIT")

@@ -82,6 +82,7 @@ class PostgresStage:
             "table": self.names[_RAW],
             "format": self.spec.format,
             "columns": [[f.name, POSTGRES.spell(f)] for f in incoming(self.spec)],
+            "key": list(self.spec.sealing.key),
         }
         return StageRef(self.names[_RAW], payload)
 

@@ -29,6 +29,8 @@ from dpone.observe.record import Recorder, RunReport, refuse_bad_run_id
 from dpone.plan import Plan
 from dpone.prepare import Prepared, prepare
 from dpone.runner import Run, execute
+from dpone.running import Elsewhere
+from dpone.shards import WHOLE, Shard
 from dpone.signals import Interrupted, Stop, interruptible
 
 if TYPE_CHECKING:
@@ -63,23 +65,53 @@ def run(
     select: Sequence[str] = (),
     run_id: str | None = None,
     runs: Path = RUNS,
+    shard: Shard = WHOLE,
+    executor: str = "threads",
     observers: Sequence[events.Observer] = (),
 ) -> RunReport:
-    """Every selected stream is carried out; one that fails does not stop the others, and the report says so."""
+    """Every selected stream is carried out; one that fails does not stop the others, and the report says so.
+
+    Of several processes that run the same manifest, each takes the streams of its `shard`. `executor` is `threads`, or
+    a cluster (`dask://host:port`) whose workers read and stage.
+    """
     found = loaded(manifest, select)
+    found = found.model_copy(update={"streams": tuple(s for s in found.streams if shard.takes(s.name))})
     run_id = run_id or new_run_id()
     refuse_bad_run_id(run_id)
     recorder = Recorder(runs, run_id, str(found.path or found.name), name=found.name, manifest_sha256=digest(found))
     status = "failed"
     try:
-        with listening(found, run_id, runs) as listeners, interruptible() as stop:
-            status = _run_all(found, run_id, (recorder, *listeners, *observers), stop)
+        with (
+            listening(found, run_id, runs) as listeners,
+            interruptible() as stop,
+            carriers(executor) as elsewhere,
+        ):
+            status = _run_all(found, run_id, (recorder, *listeners, *observers), stop, elsewhere)
     except Interrupted:
         status = "interrupted"
         raise
     finally:
         report = recorder.finish(status)
     return report
+
+
+Carriers = Callable[[Stream], Elsewhere | None]
+
+
+@contextmanager
+def carriers(executor: str) -> Iterator[Carriers]:
+    """Who copies the splits of each stream: None for threads of this process, or the workers of a cluster."""
+    if executor == "threads":
+        yield _here
+        return
+    from dpone.cluster import connected  # an extra
+
+    with connected(executor) as cluster:
+        yield cluster.carrying
+
+
+def _here(_stream: Stream) -> None:
+    return None
 
 
 def digest(manifest: Manifest) -> str | None:
@@ -90,11 +122,13 @@ def digest(manifest: Manifest) -> str | None:
         return None
 
 
-def _run_all(manifest: Manifest, run_id: str, observers: Sequence[events.Observer], stop: Stop) -> str:
+def _run_all(
+    manifest: Manifest, run_id: str, observers: Sequence[events.Observer], stop: Stop, elsewhere: Carriers
+) -> str:
     """The status of the whole: succeeded only when every stream did."""
 
     def one(stream: Stream) -> bool:
-        return run_stream(stream, run_id, observers, stop)
+        return run_stream(stream, run_id, observers, stop, elsewhere=elsewhere)
 
     workers = min(manifest.parallel, len(manifest.streams))
     if workers <= 1:
@@ -111,6 +145,8 @@ def run_stream(
     observers: Sequence[events.Observer],
     stop: Stop,
     carry_out: Callable[[Run], None] = execute,
+    *,
+    elsewhere: Carriers = _here,
 ) -> bool:
     """True when the stream was carried out; why not is told with the event that it finished."""
     begun = monotonic()
@@ -151,6 +187,7 @@ def run_stream(
                     notify=notify,
                     stop=stop,
                     deadline=None if limit is None else begun + limit.total_seconds(),
+                    elsewhere=elsewhere(stream),
                 )
             )
     except DponeError as error:

@@ -478,6 +478,8 @@ class SinkSpec(Generic[C]):
 
     A stage can be adopted for a program that is one of the operations `adopts`, or, where there is no target yet, for
     one made of the operations `adopts_first`. A ReplaceAll with a filter is never such a program.
+
+    `stages_travel` is false where a stage is on this machine, and a writer in another process may not reach it.
     """
 
     ops: frozenset[type[Op]]
@@ -489,6 +491,7 @@ class SinkSpec(Generic[C]):
     adopts: frozenset[type[Op]] = frozenset({Recreate})
     adopts_first: frozenset[type[Op]] = frozenset({Recreate})
     keeps_partial: bool = True
+    stages_travel: bool = True
     dialect: Callable[[], Any] | None = None
 
 

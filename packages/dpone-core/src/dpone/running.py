@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from time import monotonic
+from typing import Any, Protocol
 
 from dpone import events
-from dpone.connector import Connector, Layout, Sink, Source, Stored
+from dpone.connector import Connector, Layout, Sink, Source, Split, StageRef, Stored
+from dpone.copying import Sent
+from dpone.errors import DataError
 from dpone.plan import Plan
 from dpone.prepare import Prepared, prepare
 from dpone.signals import Stop
 from dpone.strategies import Load
+
+
+class Elsewhere(Protocol):
+    """Workers in other processes, which connect to both ends by themselves."""
+
+    def copy(self, run: Run, prepared: Prepared, splits: Sequence[Split], stage: StageRef) -> Sent: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,7 @@ class Run:
     """A plan with its two connected ends, and who is told what happens.
 
     With `keeps`, a validated stage outlives a failure where the sink can keep it, and `dpone resume` publishes it.
+    Splits are copied by threads of this process, or `elsewhere`.
     """
 
     id: str
@@ -31,7 +41,18 @@ class Run:
     stop: Stop
     deadline: float | None = None
     keeps: bool = True
+    elsewhere: Elsewhere | None = None
 
     def prepared(self, load: Load, current: Layout | None, stored: Stored | None) -> Prepared:
         """The load against the target as it is now, read from what is stored."""
         return prepare(self.plan, load, self.source_connector, self.sink_connector, current, stored)
+
+
+def refuse_overtime(run: Run) -> None:
+    """Raises when the run has used up its time."""
+    if run.deadline is not None and monotonic() > run.deadline:
+        raise DataError(
+            f"the run took longer than {run.plan.limits.run_timeout}",
+            code="limits.run_timeout",
+            hint="raise `limits: {run_timeout: ...}`; nothing of this load was published",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -23,17 +22,17 @@ from dpone.connector import (
     Measures,
     Position,
     Reading,
-    Split,
     Stage,
     Staged,
     Stored,
 )
-from dpone.errors import DataError, PlanError, StateError
+from dpone.copying import Sent, batches_of, copy_split, refuse_excess, total
+from dpone.errors import PlanError, StateError
 from dpone.failpoints import hit
 from dpone.keeping import Note, digest_of, note_of, read_note
 from dpone.prepare import Prepared
 from dpone.probes import Measurement, Probe
-from dpone.running import Run
+from dpone.running import Run, refuse_overtime
 from dpone.strategies import Load, Read, at_time
 from dpone.validation import refuse_shared, validate, validate_again
 
@@ -65,9 +64,16 @@ def stage_load(
         hit("after_open")
         run.notify(events.ReadingOpened(reading.schema, reading.upto, len(reading.splits)))
         sealing = replace(prepared.spec.sealing, changes=reading.changes)
-        prepared = replace(prepared, spec=replace(prepared.spec, sealing=sealing, writers=len(reading.splits)))
-        batches = {split.id: _batches(run, prepared, split) for split in reading.splits}
-        if _may_be_idle(run, prepared, reading, since):
+        may_be_idle = _may_be_idle(run, prepared, reading, since)
+        # a load that may turn out to be none is small, and is copied here
+        elsewhere = None if may_be_idle else run.elsewhere
+        writers = None if elsewhere else len(reading.splits)  # one of them may be tried again
+        prepared = replace(prepared, spec=replace(prepared.spec, sealing=sealing, writers=writers))
+        batches = {
+            split.id: batches_of(run.source, prepared.request, split, prepared.columns, prepared.core_where)
+            for split in reading.splits
+        }
+        if may_be_idle:
             (only,) = batches
             first = next(batches[only], None)
             if first is None:
@@ -75,7 +81,10 @@ def stage_load(
                 return None
             batches[only] = chain((first,), batches[only])
         stage = stack.enter_context(run.sink.stage(prepared.spec))
-        sent, nbytes = _copy(run, batches, stage)
+        if elsewhere is None:
+            sent, nbytes = _copy(run, batches, stage)
+        else:
+            sent, nbytes = elsewhere.copy(run, prepared, reading.splits, stage.ref)
         if probe := tuple(dict.fromkeys(m for c in run.plan.checks if isinstance(c, Checksum) for m in probe_of(c))):
             at_source = _measure_source(run, prepared, probe)
         upto = reading.upto
@@ -158,9 +167,6 @@ def _may_be_idle(run: Run, prepared: Prepared, reading: Reading, since: Stored |
             return reading.upto == since.position  # one that moved must be kept: the source waits for it
 
 
-Sent = tuple[int | None, int]  # rows, None where batches were not counted; and bytes
-
-
 def _copy(run: Run, batches: Mapping[str, Iterator[Batch]], stage: Stage) -> Sent:
     """Every split is written to the stage; what was sent."""
     failed = Flag()
@@ -170,10 +176,7 @@ def _copy(run: Run, batches: Mapping[str, Iterator[Batch]], stage: Stage) -> Sen
     with ThreadPoolExecutor(max(1, len(batches)), thread_name_prefix="dpone-split") as pool:
         futures = [pool.submit(_copy_split, run, split, each, stage, failed) for split, each in batches.items()]
         _wait(futures, failed)
-    sent = [future.result() for future in futures]
-    counts = [rows for rows, _ in sent]
-    rows = None if any(c is None for c in counts) else sum(c for c in counts if c is not None)
-    return rows, sum(nbytes for _, nbytes in sent)
+    return total(future.result() for future in futures)
 
 
 def _wait(futures: list[Future[Any]], failed: Flag) -> None:
@@ -195,55 +198,14 @@ class _Abandoned(Exception):
 
 
 def _copy_split(run: Run, split: str, batches: Iterator[Batch], stage: Stage, failed: Flag) -> Sent:
-    sent: int | None = 0
-    nbytes = 0
-    first = True
-    with run.sink.writer(stage.ref, split) as writer:
-        for batch in batches:
-            run.stop.check()
-            if failed.is_set():
-                raise _Abandoned
-            _refuse_excess(run)
-            writer.write(batch)
-            if first:
-                hit("after_first_batch")
-                first = False
-            sent = None if sent is None or batch.rows is None else sent + batch.rows
-            nbytes += batch.nbytes
-            run.notify(events.BatchStaged(split, batch.rows, batch.nbytes))
-    return sent, nbytes
+    def check() -> None:
+        run.stop.check()
+        if failed.is_set():
+            raise _Abandoned
+        refuse_overtime(run)
+        refuse_excess(run.plan.limits.memory_bytes)
 
+    def tell(batch: Batch) -> None:
+        run.notify(events.BatchStaged(split, batch.rows, batch.nbytes))
 
-def _batches(run: Run, prepared: Prepared, split: Split) -> Iterator[Batch]:
-    batches = run.source.read(prepared.request, split)
-    changed = any(c.change for c in prepared.columns)
-    if not changed and not prepared.core_where:
-        return batches
-    from dpone.transform import through_core
-
-    return through_core(batches, prepared.columns, prepared.core_where)
-
-
-def _refuse_excess(run: Run) -> None:
-    """Raises when the run has used up its time or its memory."""
-    if run.deadline is not None and monotonic() > run.deadline:
-        raise DataError(
-            f"the run took longer than {run.plan.limits.run_timeout}",
-            code="limits.run_timeout",
-            hint="raise `limits: {run_timeout: ...}`; nothing of this load was published",
-        )
-    limit = run.plan.limits.memory_bytes
-    if limit is not None and _resident() > limit:
-        raise DataError(
-            f"the process holds more than {limit >> 20} MiB",
-            code="limits.memory",
-            hint="raise `limits: {memory: ...}` or lower the number of splits; nothing of this load was published",
-        )
-
-
-def _resident() -> int:
-    """Bytes that the process holds now; zero where the platform does not say."""
-    if not sys.platform.startswith("linux"):
-        return 0
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 -- read for every batch; Path costs more than the read
-        return int(statm.read().split()[1]) * 4096
+    return copy_split(run.sink, stage.ref, split, batches, check=check, tell=tell)

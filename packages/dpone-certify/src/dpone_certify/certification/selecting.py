@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 
 from dpone.errors import UsageError
 from dpone.integration_matrix import Case, IntegrationMatrix
+from dpone.shards import shard_of
 from dpone_certify.certification.document import Selection
 
 
@@ -22,8 +22,8 @@ def selected(matrix: IntegrationMatrix, selection: Selection) -> tuple[Case, ...
         and _takes(wanted["strategy"], case.strategy)
         and _takes(wanted["case_id"], case.id)
     ]
-    part, parts = shard_of(selection.shard)
-    return tuple(cases[part - 1 :: parts])
+    shard = shard_of(selection.shard)
+    return tuple(cases[shard.part - 1 :: shard.parts])
 
 
 def refuse_unknown(matrix: IntegrationMatrix, selection: Selection) -> None:
@@ -44,19 +44,6 @@ def refuse_unknown(matrix: IntegrationMatrix, selection: Selection) -> None:
             code="certification.nothing_selected",
             hint="loosen --source, --sink, --strategy, --case-id or --shard; `*` takes everything",
         )
-
-
-def shard_of(text: str) -> tuple[int, int]:
-    """`2/3` as the second of three parts."""
-    found = re.fullmatch(r"([1-9][0-9]*)/([1-9][0-9]*)", text)
-    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not 1 <= part <= parts:
-        raise UsageError(
-            f"not a part of the matrix: {text!r}",
-            code="certification.invalid_shard",
-            hint="write --shard 1/4, --shard 2/4, ... for each part of four",
-        )
-    return part, parts
 
 
 def _names(given: str) -> frozenset[str] | None:

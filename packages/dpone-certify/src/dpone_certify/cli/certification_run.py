@@ -71,11 +71,12 @@ def certification_run(
 ) -> None:
     """Certify the matrix; exit 1 unless every selected case passed."""
     from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX
+    from dpone.shards import shard_of
     from dpone_certify.certification.artifact import write_artifact
     from dpone_certify.certification.document import Selection
     from dpone_certify.certification.report import markdown_of
     from dpone_certify.certification.run import Order, carry_out, cores
-    from dpone_certify.certification.selecting import refuse_unknown, selected, shard_of
+    from dpone_certify.certification.selecting import refuse_unknown, selected
     from dpone_certify.certification.volume import volume_of
     from dpone_certify.cli.answers import conclude
     from dpone_certify.cli.report_files import write_report

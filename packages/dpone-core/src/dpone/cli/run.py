@@ -17,6 +17,7 @@ from dpone.errors import DponeError
 from dpone.manifest.models import Manifest
 from dpone.observe.logs import LogLines
 from dpone.observe.record import RunReport, plain_report
+from dpone.shards import WHOLE, Shard, shard_of
 
 
 @click.command()
@@ -24,16 +25,35 @@ from dpone.observe.record import RunReport, plain_report
 @select_option
 @click.option("--run-id", metavar="ID", help="The id of this run; refused when it was used before.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, as `dpone plan` does.")
+@click.option(
+    "--shard", metavar="N/M", default="1/1", show_default=True, help="The N-th of M parts of the streams, by name."
+)
+@click.option(
+    "--executor",
+    metavar="NAME",
+    default="threads",
+    show_default=True,
+    help="Who reads and stages: threads of this process, or dask://HOST:PORT.",
+)
 @click.option("--quiet", is_flag=True, help="No progress and no log lines.")
 @output_format(markdown=True)
 def run(
-    *, manifest: Path, select: tuple[str, ...], run_id: str | None, dry_run: bool, quiet: bool, output_format: str
+    *,
+    manifest: Path,
+    select: tuple[str, ...],
+    run_id: str | None,
+    dry_run: bool,
+    shard: str,
+    executor: str,
+    quiet: bool,
+    output_format: str,
 ) -> None:
     """Run MANIFEST: every stream, or those that --select names. Records are kept under .dpone/runs."""
     if dry_run:
         plan_command.show(api.preview(manifest, select=select), "json" if output_format == "json" else "text")
         return
-    carry_out(manifest, select, run_id, quiet=quiet, output_format=output_format)
+    part = shard_of(shard)
+    carry_out(manifest, select, run_id, quiet=quiet, output_format=output_format, shard=part, executor=executor)
 
 
 class Failures:
@@ -48,7 +68,14 @@ class Failures:
 
 
 def carry_out(
-    manifest: Path | Manifest, select: Sequence[str], run_id: str | None, *, quiet: bool, output_format: str
+    manifest: Path | Manifest,
+    select: Sequence[str],
+    run_id: str | None,
+    *,
+    quiet: bool,
+    output_format: str,
+    shard: Shard = WHOLE,
+    executor: str = "threads",
 ) -> None:
     """The run, as a person or a machine wants to see it; ends the process with 1 when it failed.
 
@@ -59,7 +86,7 @@ def carry_out(
         observers: list[events.Observer] = [failures]
         if not quiet:
             observers.append(_watcher(stack))
-        report = api.run(manifest, select=select, run_id=run_id, observers=observers)
+        report = api.run(manifest, select=select, run_id=run_id, observers=observers, shard=shard, executor=executor)
     _print(report, output_format)
     if len(report.streams) == 1 and failures.errors:
         raise failures.errors[0]

@@ -88,6 +88,23 @@ class ConnectionRef(Generic[C]):
         named = f' "{self.name}"' if self.name else f" of {self.origin}"
         return f"{self.connector} connection{named}"
 
+    def sent(self) -> Sent:
+        """How a process elsewhere finds this connection: by its name there, or by what the manifest itself says.
+
+        No secret leaves this process: a connection without a name that holds one is refused.
+        """
+        if self.name:
+            return Sent(self.name, self.connector, str(self.base), None)
+        fields = self.fields.reveal()
+        for name, value in fields.items():
+            if is_secret(self.config, name) and not _refers(value):
+                raise UsageError(
+                    f"{self} holds a secret ({name}), which is not sent to another process",
+                    code="executor.literal_secret",
+                    hint="write ${env:NAME}, or give the connection a name that the workers know too",
+                )
+        return Sent("", self.connector, str(self.base), fields)
+
     def described(self) -> dict[str, str]:
         """The fields that may be shown, as they are written; what may be secret is `***`."""
         return {name: _shown(name, value, self.config) for name, value in self.fields.reveal().items()}
@@ -113,6 +130,30 @@ class ConnectionRef(Generic[C]):
             code=BAD_CONNECTION,
             hint=f"look at what its references stand for; it has {', '.join(self.config.model_fields)}",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A connection on its way to another process, where its references are resolved."""
+
+    name: str
+    connector: str
+    base: str
+    fields: Mapping[str, Json] | None = field(repr=False)
+
+    def found(self, connector: Connector[C]) -> ConnectionRef[C]:
+        """The connection, as this process finds it."""
+        base = Path(self.base)
+        if self.fields is None:
+            return Connections(base).ref(self.name, connector)
+        return ConnectionRef("", connector.name, "the manifest", connector.config, base, _Hidden(self.fields))
+
+
+def _refers(value: Json) -> bool:
+    """True when every text in a secret's value is a reference."""
+    if isinstance(value, dict):
+        return all(map(_refers, value.values()))
+    return value is None or (isinstance(value, str) and bool(secrets.references(value)))
 
 
 def _shown(name: str, value: Json, config: type[Config]) -> str:
