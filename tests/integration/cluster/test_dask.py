@@ -20,9 +20,14 @@ import pytest
 
 from dpone import api, events
 from dpone.errors import DponeError, MissingPackage
+from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX
 from dpone.manifest import from_url
+from dpone.observe.record import RunReport
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.services.postgres import EmbeddedPostgres
+from dpone_certify.certification.document import CertificationReport, Selection
+from dpone_certify.certification.run import Order, carry_out, refuse_unreachable
+from dpone_certify.certification.volume import volume_of
 from dpone_postgres import connector
 
 pytestmark = pytest.mark.integration_postgres
@@ -145,7 +150,9 @@ def manifest(db: Db, tmp_path: Path) -> Callable[..., Path]:
 
 
 FULL = "{mode: full_refresh, key: [id]}"
-CHUNKS = "{mode: backfill, column: day, bounds: {from: 2026-01-01, to: 2026-01-09}, chunk: 1 day, workers: 3, key: [id]}"
+CHUNKS = (
+    "{mode: backfill, column: day, bounds: {from: 2026-01-01, to: 2026-01-09}, chunk: 1 day, workers: 3, key: [id]}"
+)
 
 
 def same(db: Db, name: str = "tgt") -> bool:
@@ -163,15 +170,20 @@ def test_workers_land_what_threads_land(
     db: Db, ready: Cluster, manifest: Callable[..., Path], tmp_path: Path, strategy: str
 ) -> None:
     told: list[events.Event] = []
-    for _ in range(2):  # onto nothing, and onto what is there
-        report = api.run(
+
+    def run() -> RunReport:
+        return api.run(
             manifest(strategy),
             runs=tmp_path / "runs",
             executor=ready.address,
             observers=[lambda _, event: told.append(event)],
         )
-        assert report.succeeded, report
-        assert same(db)
+
+    assert run().succeeded
+    assert same(db)
+    report = run()  # onto what is there
+    assert report.succeeded
+    assert same(db)
     local = api.run(manifest(strategy, "here"), runs=tmp_path / "runs")
     assert local.succeeded
     assert same(db, "here")
@@ -281,3 +293,39 @@ def test_a_secret_in_the_command_is_not_sent() -> None:
     sent = from_url("postgres://me:${env:PW}@127.0.0.1/shop", connector).sent()
     assert "PW" not in repr(sent)
     assert sent.found(connector).described()["user"] == "me"
+
+
+@pytest.mark.parametrize(
+    "profile, cases",
+    [
+        ("mock_contract", "postgres_to_mssql__replace,clickhouse_to_kafka__snapshot_diff,rest_to_bigquery__scd2"),
+        ("mock_local", "postgres_to_postgres__incremental_merge"),
+    ],
+)
+def test_workers_certify_what_processes_certify(ready: Cluster, tmp_path: Path, profile: Any, cases: str) -> None:
+    def certified(executor: str) -> CertificationReport:
+        order = Order(
+            profile=profile,
+            selection=Selection(case_id=cases),
+            volume=volume_of(1_000, 0.02, 0.01, 1),
+            folder=tmp_path / executor.partition(":")[0],
+            workers=2,
+            executor=executor,
+            matrix=DEFAULT_INTEGRATION_MATRIX,
+        )
+        return carry_out(order, lambda _: None, lambda *_: None)
+
+    here, there = certified("processes"), certified(ready.address)
+    assert there.passed, there.blockers
+    assert there.case_count == len(cases.split(","))
+    assert {r.case_id: r.state for r in there.results} == {r.case_id: r.state for r in here.results}
+    assert {r.case_id: r.fidelity for r in there.results} == {r.case_id: r.fidelity for r in here.results}
+
+
+@pytest.mark.parametrize(
+    "profile, executor", [("vendor_live", "dask://127.0.0.1:8786"), ("mock_local", "dask://10.0.0.1:8786")]
+)
+def test_services_that_workers_should_not_reach_are_refused(profile: Any, executor: str) -> None:
+    with pytest.raises(DponeError) as caught:
+        refuse_unreachable(profile, executor)
+    assert caught.value.code == "executor.wrong_profile"

@@ -6,7 +6,6 @@ import pytest
 
 from dpone.errors import UsageError
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX as MATRIX
-from dpone.shards import shard_of
 from dpone_certify.certification.document import Selection
 from dpone_certify.certification.selecting import refuse_unknown, selected
 
@@ -37,9 +36,3 @@ def test_a_name_that_no_case_has_is_refused_with_its_neighbour() -> None:
         refuse_unknown(MATRIX, Selection(source="postgre"))
     with pytest.raises(UsageError, match="no case"):
         refuse_unknown(MATRIX, Selection(source="rest", strategy="cdc"))
-
-
-@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", ""])
-def test_a_part_is_one_of_several(text: str) -> None:
-    with pytest.raises(UsageError, match="not a part"):
-        shard_of(text)

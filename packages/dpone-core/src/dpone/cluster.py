@@ -156,6 +156,12 @@ def connected(address: str) -> Iterator[Cluster]:
         client.close(timeout=5)
 
 
+def is_local(address: str) -> bool:
+    """True when the scheduler at this address is on this machine."""
+    found = _ADDRESS.fullmatch(address)
+    return found is not None and is_loopback(found["host"].strip("[]"))
+
+
 def _secured(address: str) -> tuple[str, Any]:
     """The address as Dask writes it, and how it is secured: by TLS, or by being this machine."""
     found = _ADDRESS.fullmatch(address)
@@ -169,7 +175,7 @@ def _secured(address: str) -> tuple[str, Any]:
     security = _distributed().Security()
     if security.tls_ca_file:
         return f"tls://{place}", security
-    if not is_loopback(found["host"].strip("[]")):
+    if not is_local(address):
         raise UsageError(
             f"{address} is another machine, and Dask is not set up for TLS here",
             code="executor.not_secure",

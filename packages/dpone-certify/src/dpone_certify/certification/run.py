@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
-from uuid import uuid4
 
 from dpone import registry
+from dpone.cluster import connected, is_local
+from dpone.errors import UsageError
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case, IntegrationMatrix
 from dpone_certify.certification import serving, tasks
 from dpone_certify.certification.document import (
@@ -51,6 +52,7 @@ class Order:
     folder: Path
     services: str = "auto"
     workers: int = 1
+    executor: str = "processes"
     resume: bool = False
     faults: bool = False
     matrix: IntegrationMatrix = DEFAULT_INTEGRATION_MATRIX
@@ -135,6 +137,9 @@ def _carried_out(
         sinks=tuple(c.name for c in order.matrix.connectors if c.ops and c.name in registry.installed()),
     )
     todo = [*_groups(order, executed, live), *_chunks(order, [c for c in cases if c not in executed], live)]
+    if order.executor != "processes":
+        yield from _on_cluster(order, todo, told)
+        return
     if order.workers <= 1 or len(todo) <= 1:
         for task in todo:
             yield from tasks.carried_out(task, told, served)
@@ -148,6 +153,37 @@ def _carried_out(
                 yield from future.result()
 
 
+def _on_cluster(order: Order, todo: Sequence[Task], told: Told) -> Iterator[Outcome]:
+    """The same by workers of a cluster; what a lost worker had begun is done again from the start by another one."""
+    with connected(order.executor) as cluster, cluster.executor() as workers:
+        waiting = {workers.submit(tasks.carry_out_apart, task): task for task in todo}
+        for future in as_completed(waiting):
+            try:
+                outcomes = future.result()
+            except Exception as error:  # noqa: BLE001 -- a cluster that gives up says so by errors of many kinds
+                outcomes = tasks.given_up(waiting[future], error)
+            for outcome in outcomes:
+                told(outcome.case.id, "done")
+                yield outcome
+
+
+def refuse_unreachable(profile: Profile, executor: str) -> None:
+    """Raises when the workers of a cluster could not, or should not, reach the services of the profile."""
+    if executor == "processes" or profile == "mock_contract":
+        return
+    if profile == "vendor_live":
+        why = "the passwords of live endpoints are not sent to workers"
+    elif is_local(executor):
+        return
+    else:
+        why = "the services of this machine answer this machine alone"
+    raise UsageError(
+        f"--executor {executor}: {why}",
+        code="executor.wrong_profile",
+        hint="leave --executor away, and divide the cases among machines by --shard",
+    )
+
+
 def _groups(order: Order, cases: Sequence[Case], live: tasks.Live) -> Iterator[Task]:
     """The executed cases of each source together; in parts where there are fewer sources than processes."""
     by_source: dict[str, list[Case]] = defaultdict(list)
@@ -157,8 +193,7 @@ def _groups(order: Order, cases: Sequence[Case], live: tasks.Live) -> Iterator[T
     for source, found in sorted(by_source.items(), key=lambda item: -len(item[1])):
         for n in range(parts):
             if part := tuple(found[n::parts]):
-                token = uuid4().hex[:6]
-                yield Task(source, part, order.volume, replace(live, token=token))
+                yield Task(source, part, order.volume, live)
 
 
 def _chunks(order: Order, cases: Sequence[Case], live: tasks.Live) -> Iterator[Task]:

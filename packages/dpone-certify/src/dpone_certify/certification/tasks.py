@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from dpone import registry
 from dpone.integration_matrix import Case
@@ -31,7 +32,6 @@ class Live:
     runs: str
     faults: bool
     sinks: tuple[str, ...]
-    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def carry_out(task: Task, told: Told, served: Mapping[str, Served]) -> list[Outc
         source=served[task.source],
         sinks={case.sink: served[case.sink] for case in task.cases},
         volume=task.volume,
-        token=task.live.token,
+        token=uuid4().hex[:6],  # of this attempt, whose tables are its own
         runs=Path(task.live.runs),
         kept_by=[registry.load(name) for name in task.live.sinks],
         faults=task.live.faults,
@@ -73,10 +73,15 @@ def carried_out(task: Task, told: Told, served: Mapping[str, Served]) -> list[Ou
     try:
         return carry_out(task, told, served)
     except Exception as error:  # noqa: BLE001 -- what a service's driver raises is of any kind, and may not be pickled
-        outcomes = [Outcome(case) for case in task.cases]
-        for outcome in outcomes:
-            outcome.broke("second_load" if task.live.services else "three_computations", error)
-        return outcomes
+        return given_up(task, error)
+
+
+def given_up(task: Task, error: Exception) -> list[Outcome]:
+    """The cases of a task that came to nothing."""
+    outcomes = [Outcome(case) for case in task.cases]
+    for outcome in outcomes:
+        outcome.broke("second_load" if task.live.services else "three_computations", error)
+    return outcomes
 
 
 @lru_cache(1)

@@ -56,6 +56,13 @@ PROFILES = ("mock_contract", "mock_local", "vendor_live")
 )
 @click.option("--seed", type=int, default=SEED, show_default=True, help="Which values the wide columns hold.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: the cores of this machine]")
+@click.option(
+    "--executor",
+    default="processes",
+    show_default=True,
+    metavar="NAME",
+    help="Who carries out the cases: processes of this machine, or dask://HOST:PORT.",
+)
 @click.option("--shard", default="1/1", show_default=True, metavar="N/M", help="The N-th of M parts of the cases.")
 @click.option("--resume", is_flag=True, help="Leave out the cases that are proven for this very subject.")
 @click.option("--faults", is_flag=True, help="Also kill each load, and cut it off, at each failpoint.")
@@ -75,7 +82,7 @@ def certification_run(
     from dpone_certify.certification.artifact import write_artifact
     from dpone_certify.certification.document import Selection
     from dpone_certify.certification.report import markdown_of
-    from dpone_certify.certification.run import Order, carry_out, cores
+    from dpone_certify.certification.run import Order, carry_out, cores, refuse_unreachable
     from dpone_certify.certification.selecting import refuse_unknown, selected
     from dpone_certify.certification.volume import volume_of
     from dpone_certify.cli.answers import conclude
@@ -83,6 +90,7 @@ def certification_run(
     from dpone_certify.cli.steps import counting
 
     shard_of(asked["shard"])
+    refuse_unreachable(profile, asked["executor"])
     chosen = Selection.model_validate({name: asked[name] for name in Selection.model_fields})
     matrix = DEFAULT_INTEGRATION_MATRIX
     refuse_unknown(matrix, chosen)
@@ -93,6 +101,7 @@ def certification_run(
         folder=artifact_dir,
         services=asked["services"],
         workers=asked["workers"] or cores(),
+        executor=asked["executor"],
         resume=asked["resume"],
         faults=asked["faults"],
         matrix=matrix,
