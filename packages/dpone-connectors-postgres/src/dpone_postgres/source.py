@@ -28,6 +28,7 @@ from dpone_postgres.session import Connection
 # Bytes of a batch that nobody decodes: a larger one is memory that the system maps anew each time, which costs the
 # client 0.9 s of CPU per million rows at 1 MiB instead of 0.46 s.
 _PIECE = 64 << 10
+_ARROW_TIMES = 4  # a batch of Arrow costs something for each of its columns: 1M × 13 take 2.5 s CPU instead of 3.3
 
 
 @contextmanager
@@ -115,7 +116,7 @@ class PostgresSource:
 def _batches(connection: Connection, request: ReadRequest, split: Split) -> Iterator[Batch]:
     """The rows as the server sends them, and at the end the proof that they are as many as it says."""
     fields = [Field(name, parse_type(of)) for name, of in split.payload["fields"]]
-    size = request.batch_bytes if request.format == ARROW else min(request.batch_bytes, _PIECE)
+    size = request.batch_bytes * _ARROW_TIMES if request.format == ARROW else min(request.batch_bytes, _PIECE)
     counted = _Counted(copy_out(connection, str(split.payload["copy"]), size))
     sent = 0
     previous: tuple[bytes, int] | None = None
