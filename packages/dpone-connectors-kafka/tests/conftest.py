@@ -1,4 +1,7 @@
-"""A broker and a registry of our own for the tests of this package, and topics that no other test has."""
+"""A broker and a registry for the tests of this package, and topics that no other test has.
+
+Ours, unless `--provider embedded` asks for Apache's: what is pinned here is pinned of both.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,27 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from dpone.testing.services.endpoint import Endpoint
-from dpone_kafka.emulator.service import EmulatedKafka
-from dpone_kafka.testkit import close_readers
+from dpone.testing.services.endpoint import Endpoint, Provider
+from dpone.testing.suite.rig import SinkRig
+from dpone_kafka.testkit import testkit
 
 
 @pytest.fixture(scope="session")
-def service() -> Iterator[EmulatedKafka]:
-    found = EmulatedKafka()
-    with found as endpoint:
+def provider(request: pytest.FixtureRequest) -> Provider:
+    return Provider(request.config.getoption("provider") or Provider.EMULATED)
+
+
+@pytest.fixture(scope="session")
+def endpoint(provider: Provider) -> Iterator[Endpoint]:
+    with testkit.service(provider) as found:
         yield found
-        close_readers(endpoint)
 
 
-@pytest.fixture(scope="session")
-def endpoint(service: EmulatedKafka) -> Endpoint:
-    return service.endpoint
+@pytest.fixture(scope="module")
+def own(provider: Provider) -> Iterator[SinkRig]:
+    """A broker that tests may kill."""
+    with testkit.service(provider) as found:
+        yield SinkRig("kafka", testkit, found)
 
 
 @pytest.fixture(scope="session")

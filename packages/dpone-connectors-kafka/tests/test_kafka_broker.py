@@ -1,13 +1,14 @@
-"""The broker of our own, through the client libraries that people use: what the other tests rely on holds."""
+"""The broker, ours or Apache's, through the client libraries that people use: what the other tests rely on holds."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import aiokafka
 import kafka
@@ -23,7 +24,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from dpone_kafka.emulator.service import EmulatedKafka
+from dpone.testing.suite.rig import SinkRig
+from dpone_kafka.testkit import testkit
 
 NewTopic = Callable[..., str]
 Pairs = list[tuple[bytes | None, bytes | None]]
@@ -269,50 +271,45 @@ def test_offsets_are_committed_with_a_transaction_or_not_at_all(brokers: str, ne
 # ------------------------------------------------------------------------------ crashes
 
 
-@pytest.fixture
-def own() -> Iterator[EmulatedKafka]:
-    """A broker that this test may kill."""
-    found = EmulatedKafka()
-    with found:
-        yield found
+def _address(own: SinkRig) -> str:
+    return f"{own.endpoint.host}:{own.endpoint.port}"
 
 
-def _address(service: EmulatedKafka) -> str:
-    return f"{service.endpoint.host}:{service.endpoint.port}"
+def _crash(own: SinkRig) -> None:
+    testkit.crash(own.endpoint)
 
 
-def _topic(address: str, name: str) -> str:
+def _topic(address: str) -> str:
+    name = f"own_{uuid4().hex[:8]}"
     admin = kafka.admin.KafkaAdminClient(bootstrap_servers=address)
     admin.create_topics([kafka.admin.NewTopic(name, 1, 1)])
     admin.close()
     return name
 
 
-def test_what_was_acknowledged_survives_sigkill_and_an_open_transaction_goes_on(own: EmulatedKafka) -> None:
+def test_what_was_acknowledged_survives_sigkill_and_an_open_transaction_goes_on(own: SinkRig) -> None:
     address = _address(own)
-    topic = _topic(address, "crash")
-    producer = transactional(address, "crash")
+    topic = _topic(address)
+    producer = transactional(address, topic)
     producer.begin_transaction()
     producer.produce(topic, b"before")
     assert producer.flush(20) == 0
-    own.kill()
-    own.start()
+    _crash(own)
     assert consume(address, topic) == []
     producer.produce(topic, b"after")
     producer.commit_transaction(30)
     assert consume(address, topic) == [(None, b"before"), (None, b"after")]
 
 
-def test_a_transaction_left_open_by_a_dead_producer_is_undone_by_the_next(own: EmulatedKafka) -> None:
+def test_a_transaction_left_open_by_a_dead_producer_is_undone_by_the_next(own: SinkRig) -> None:
     address = _address(own)
-    topic = _topic(address, "crash")
-    producer = transactional(address, "crash")
+    topic = _topic(address)
+    producer = transactional(address, topic)
     producer.begin_transaction()
     producer.produce(topic, b"lost")
     assert producer.flush(20) == 0
-    own.kill()
-    own.start()
-    again = transactional(address, "crash")
+    _crash(own)
+    again = transactional(address, topic)
     again.begin_transaction()
     again.produce(topic, b"kept")
     again.commit_transaction(20)
@@ -390,15 +387,14 @@ def test_a_topic_is_not_made_by_writing_to_it(brokers: str, admin: AdminClient) 
     assert "never_made" not in admin.list_topics(timeout=10).topics
 
 
-def test_deleted_records_are_gone_and_stay_gone(own: EmulatedKafka) -> None:
+def test_deleted_records_are_gone_and_stay_gone(own: SinkRig) -> None:
     address = _address(own)
-    topic = _topic(address, "deleted")
+    topic = _topic(address)
     produce(address, topic, [(None, str(n).encode()) for n in range(5)], **{"batch.num.messages": 1})
     admin = AdminClient({"bootstrap.servers": address})
     (done,) = admin.delete_records([TopicPartition(topic, 0, 3)]).values()
     assert done.result(10).low_watermark == 3
-    own.kill()
-    own.start()
+    _crash(own)
     consumer = kafka.KafkaConsumer(bootstrap_servers=address)
     assert consumer.beginning_offsets([kafka.TopicPartition(topic, 0)]) == {kafka.TopicPartition(topic, 0): 3}
     consumer.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import kafka
@@ -12,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from dpone.connector import Target
 from dpone.errors import DponeError
 from dpone.ops import Append, Recreate, Upsert
-from dpone.testing.services.endpoint import Endpoint, Provider
+from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.suite.jobs import Job, deliver, job, programmed, stored_of
 from dpone.testing.suite.places import at
 from dpone.testing.suite.rig import SinkRig
@@ -21,13 +20,6 @@ from dpone_kafka.publication import BEGIN, COMMITTED, STATED, WRITTEN
 from dpone_kafka.testkit import testkit
 
 Sent = list[tuple[bytes, bool, dict[str, bytes]]]
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[SinkRig]:
-    """A broker that tests of this file may kill."""
-    with testkit.service(Provider.EMULATED) as endpoint:
-        yield SinkRig("kafka", testkit, endpoint)
 
 
 @pytest.fixture

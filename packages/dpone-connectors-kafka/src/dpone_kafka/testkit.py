@@ -95,7 +95,10 @@ class KafkaTestkit:
     def providers(self) -> Sequence[Provider]:
         from importlib.util import find_spec
 
+        from dpone_kafka.apache import jars
+
         found = [Provider.EMULATED] if find_spec("avro") else []
+        found += [] if jars.why_unavailable() else [Provider.EMBEDDED]
         if find_spec("docker"):
             from dpone.testing.services.docker import why_unavailable
 
@@ -119,9 +122,10 @@ class KafkaTestkit:
     def identify(self, endpoint: Endpoint) -> Identity:
         admin = _admin(endpoint)
         cluster = admin.list_topics(timeout=20).cluster_id
-        genuine = endpoint.provider in {Provider.DOCKER, Provider.GIVEN}
+        genuine = endpoint.provider is not Provider.EMULATED  # embedded it is of Apache's own jars
         product = "Apache Kafka" if genuine else "dpone's own broker"
-        return Identity(product, f"cluster {cluster}", genuine, f"had as {endpoint.provider}")
+        version = endpoint.extra.get("version", f"cluster {cluster}")
+        return Identity(product, version, genuine, f"had as {endpoint.provider}, cluster {cluster}")
 
     def connection(self, endpoint: Endpoint) -> Mapping[str, Json]:
         if endpoint.provider is Provider.GIVEN:
@@ -217,6 +221,10 @@ def _service(provider: Provider) -> Service:
         from dpone_kafka.emulator.service import EmulatedKafka
 
         return EmulatedKafka()
+    if provider is Provider.EMBEDDED:
+        from dpone_kafka.apache.service import ApacheKafka
+
+        return ApacheKafka()
     from dpone.testing.services.docker import ComposeService, Composition
 
     ports = {"broker": "DPONE_KAFKA_PORT", "registry": "DPONE_SCHEMA_REGISTRY_PORT"}

@@ -1,9 +1,11 @@
-"""The registry over HTTP."""
+"""The registry over HTTP; `python -m dpone_kafka.emulator.http FILE PORT` serves it alone until it is ended."""
 
 from __future__ import annotations
 
 import json
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from dpone_kafka.emulator.registry import Registry
 
@@ -33,3 +35,9 @@ def serving(registry: Registry, port: int = 0) -> ThreadingHTTPServer:
             """Nothing is logged of what is asked."""
 
     return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+
+
+if __name__ == "__main__":
+    server = serving(Registry(Path(sys.argv[1])), int(sys.argv[2]))
+    print(f"serving {server.server_port}", flush=True)  # noqa: T201 - what the launcher waits for
+    server.serve_forever()
