@@ -23,6 +23,7 @@ _QUICK = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",  # 10 s by default
+    "log.flush.start.offset.checkpoint.interval.ms": "200",  # 60 s by default
     "log.cleaner.backoff.ms": "200",  # 15 s by default
     "log.retention.check.interval.ms": "500",  # 5 min by default
     "log.initial.task.delay.ms": "500",  # 30 s by default

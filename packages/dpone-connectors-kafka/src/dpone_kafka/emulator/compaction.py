@@ -70,18 +70,29 @@ def compact(partition: Partition, how: Compacting, now: float) -> None:
             out += batch
             continue
         head = partition.heads[index]
-        forgotten = now * 1000 - head.newest > how.tombstones_ms
         kept = [
             record
             for record in records
             if record.key is None
-            or (latest[record.key] == head.base + record.delta and not (record.is_tombstone and forgotten))
+            or (
+                latest[record.key] == head.base + record.delta
+                and not (record.is_tombstone and _is_forgotten(partition, head.base + record.delta, how, now))
+            )
         ]
         if len(kept) == head.records:
             out += batch
         elif kept:
             out += with_records(batch, kept)
     partition.replace(bytes(out))
+
+
+def _is_forgotten(partition: Partition, offset: int, how: Compacting, now: float) -> bool:
+    """Whether a tombstone's time is over, which begins with the compaction that meets it first."""
+    first = partition.tombstones.setdefault(offset, now)
+    forgotten = first < now and (now - first) * 1000 >= how.tombstones_ms
+    if forgotten:
+        del partition.tombstones[offset]
+    return forgotten
 
 
 def _is_aborted(partition: Partition, index: int) -> bool:

@@ -41,6 +41,7 @@ class Partition:
         self.path = path
         self._files = files
         self.start = start
+        self.tombstones: dict[int, float] = {}  # by offset: when a compaction met it first
         self.recover()
 
     def recover(self) -> None:
