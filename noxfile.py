@@ -164,6 +164,15 @@ def integration(session: nox.Session, service: str) -> None:
     pytest(session, *selection, env=variables)
 
 
+@nox.session(name="kafka-real")
+def kafka_real(session: nox.Session) -> None:
+    """Run all of Kafka's tests on Apache's own broker, and compare the answers of ours; needs Java and Maven."""
+    apache = ("--provider", "embedded")
+    pytest(session, "packages/dpone-connectors-kafka/tests", *apache)
+    pytest(session, "tests/integration/kafka", *apache, env=ON)
+    pytest(session, "-n", WORKERS, "--pyargs", "dpone.testing.suite", "--connector", "kafka", *apache)
+
+
 @nox.session(venv_backend="uv")
 @nox.parametrize("version", [nox.param(version, id=version) for version in ("1.11", "1.7")])
 def dbt(session: nox.Session, version: str) -> None:

@@ -23,6 +23,7 @@ from confluent_kafka.admin import (
     OffsetSpec,
     ResourceType,
 )
+from confluent_kafka.admin import NewTopic as NewTopicOf
 
 from dpone.testing.suite.rig import SinkRig
 from dpone_kafka.testkit import testkit
@@ -171,7 +172,7 @@ def test_a_message_that_is_too_large_is_refused_and_a_larger_limit_takes_it(brok
 
 
 def test_records_are_found_by_their_time(brokers: str, admin: AdminClient, new_topic: NewTopic) -> None:
-    topic = new_topic()
+    topic = new_topic(retention_ms="-1")
     producer = Producer({"bootstrap.servers": brokers, "linger.ms": 0})
     for at in (1_000, 2_000, 3_000):
         producer.produce(topic, b"v", timestamp=at)
@@ -182,7 +183,7 @@ def test_records_are_found_by_their_time(brokers: str, admin: AdminClient, new_t
 
 
 def test_headers_and_timestamps_go_round(brokers: str, new_topic: NewTopic) -> None:
-    topic = new_topic()
+    topic = new_topic(retention_ms="-1")
     producer = Producer({"bootstrap.servers": brokers})
     producer.produce(topic, b"v", headers=[("a", b"1"), ("a", None)], timestamp=1234)
     producer.flush(20)
@@ -400,6 +401,54 @@ def test_deleted_records_are_gone_and_stay_gone(own: SinkRig) -> None:
     assert consumer.beginning_offsets([kafka.TopicPartition(topic, 0)]) == {kafka.TopicPartition(topic, 0): 3}
     consumer.close()
     assert by_kafka_python(address, topic) == [(None, b"3"), (None, b"4")]
+
+
+def test_a_topic_is_refused_settings_that_it_cannot_have(admin: AdminClient, new_topic: NewTopic) -> None:
+    for name, value in (("no.such.key", "1"), ("retention.ms", "soon"), ("cleanup.policy", "shred")):
+        (made,) = admin.create_topics([NewTopicOf("refused", 1, 1, config={name: value})]).values()
+        with pytest.raises(KafkaException) as refused:
+            made.result(10)
+        assert refused.value.args[0].code() == KafkaError.INVALID_CONFIG
+
+
+def test_what_is_compacted_must_have_a_key(brokers: str, new_topic: NewTopic) -> None:
+    topic = new_topic(cleanup_policy="compact")
+    said: list[KafkaError | None] = []
+    producer = Producer({"bootstrap.servers": brokers})
+    producer.produce(topic, b"v", on_delivery=lambda error, _: said.append(error))
+    producer.flush(20)
+    assert [e and e.code() for e in said] == [KafkaError.INVALID_RECORD]
+
+
+def test_a_topic_may_have_the_broker_s_own_time(brokers: str, new_topic: NewTopic) -> None:
+    topic = new_topic(message_timestamp_type="LogAppendTime")
+    producer = Producer({"bootstrap.servers": brokers})
+    producer.produce(topic, b"v", timestamp=1_000)
+    producer.flush(20)
+    consumer = kafka.KafkaConsumer(bootstrap_servers=brokers, check_crcs=True)
+    at = kafka.TopicPartition(topic, 0)
+    consumer.assign([at])
+    consumer.seek_to_beginning(at)
+    (record,) = [r for records in consumer.poll(timeout_ms=5000).values() for r in records]
+    assert consumer.offsets_for_times({at: 2_000})[at].offset == 0
+    consumer.close()
+    assert record.timestamp_type == 1
+    assert abs(record.timestamp / 1000 - time.time()) < 60
+
+
+def test_what_is_older_than_a_topic_keeps_is_gone(brokers: str, new_topic: NewTopic) -> None:
+    topic = new_topic(retention_ms="60000")
+    producer = Producer({"bootstrap.servers": brokers})
+    producer.produce(topic, b"old", timestamp=int(time.time() * 1000) - 600_000)
+    assert producer.flush(20) == 0
+    until = time.monotonic() + 20
+    while by_kafka_python(brokers, topic):
+        assert time.monotonic() < until, "it is still there"
+        time.sleep(0.2)
+    producer.produce(topic, b"new")
+    assert producer.flush(20) == 0
+    time.sleep(1.5)
+    assert by_kafka_python(brokers, topic) == [(None, b"new")]
 
 
 # --------------------------------------------------------------------------- compaction

@@ -92,7 +92,7 @@ def test_partitions_that_come_later_are_read_from_their_beginning(
 def test_a_key_that_moved_when_the_topic_grew_has_its_last_value(
     brokers: str, endpoint: Endpoint, new_topic: NewTopic
 ) -> None:
-    topic = new_topic(2)
+    topic = new_topic(2, retention_ms="-1")
     producer = Producer({"bootstrap.servers": brokers})
     for partition, name, at in ((1, "old", 1_000), (0, "new", 2_000)):
         producer.produce(topic, json.dumps({"id": 1, "name": name}), '{"id": 1}', partition, timestamp=at)
@@ -155,7 +155,7 @@ def test_a_load_takes_at_most_so_many_messages_and_the_next_one_the_rest(
 
 
 def test_windows_are_bounded_by_time(brokers: str, endpoint: Endpoint, new_topic: NewTopic) -> None:
-    topic = new_topic()
+    topic = new_topic(retention_ms="-1")
     producer = Producer({"bootstrap.servers": brokers, "batch.num.messages": 1})
     for number in range(4):
         producer.produce(topic, json.dumps({"id": number}), str(number), timestamp=1_000_000 * (number + 1))
@@ -182,7 +182,7 @@ def test_a_group_follows_what_was_committed(
 
 
 def test_a_log_gives_every_message_with_its_place(brokers: str, endpoint: Endpoint, new_topic: NewTopic) -> None:
-    topic = new_topic()
+    topic = new_topic(retention_ms="-1")
     producer = Producer({"bootstrap.servers": brokers})
     producer.produce(topic, b'{"id": 1}', b"k", headers=[("h", b"\x00"), ("h", None)], timestamp=1_234)
     producer.produce(topic, None, b"k")

@@ -23,6 +23,7 @@ from dpone.names import print_name
 from dpone.schema import INT64, STRING, Field, Schema, decimal, timestamptz
 from dpone.strategies import STRATEGIES as RULES
 from dpone.strategies import Read
+from dpone.testing.services.endpoint import Provider
 from dpone.testing.testkit import Delete, Insert, SeedTable, Update
 from dpone_certify.postconditions.judge import violations
 from dpone_certify.postconditions.options import Options
@@ -95,14 +96,16 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Any]:
+def services(request: pytest.FixtureRequest) -> Iterator[Any]:
+    asked = request.config.getoption("provider")  # of Kafka alone: `--provider embedded` is Apache's own
     running: dict[str, Any] = {}
     with ExitStack() as stack:
 
         def endpoint(name: str) -> Any:
             if name not in running:
                 kit = KITS[name]
-                running[name] = stack.enter_context(kit.service(kit.providers()[0]))
+                provider = Provider(asked) if asked and name == "kafka" else kit.providers()[0]
+                running[name] = stack.enter_context(kit.service(provider))
             return running[name]
 
         yield endpoint

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import bisect
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpone_kafka.emulator.codes import Code
 from dpone_kafka.emulator.files import Files
-from dpone_kafka.emulator.records import HEAD, MAGIC, Head, commits, control_batch, head_of, place, records_of
+from dpone_kafka.emulator.records import (
+    HEAD,
+    MAGIC,
+    Head,
+    commits,
+    control_batch,
+    head_of,
+    lacks_key,
+    place,
+    records_of,
+    stamped,
+)
+from dpone_kafka.emulator.rules import Rules
 
 _REMEMBERED = 5  # batches of a producer, as many as it may have on the way at once
 _SEQUENCES = 1 << 31
@@ -101,7 +114,7 @@ class Partition:
 
     # ------------------------------------------------------------------- writing
 
-    def append(self, data: memoryview, permitted: Permission, largest: int) -> tuple[Code, int]:
+    def append(self, data: memoryview, permitted: Permission, rules: Rules) -> tuple[Code, int]:
         """The batches are in the log, or none of them is: the answer, and the offset of the first."""
         out = bytearray(data)
         at, offset = 0, self.end
@@ -112,11 +125,15 @@ class Partition:
             head = head_of(out, at)
             if head.magic != MAGIC:
                 return Code.UNSUPPORTED_FOR_MESSAGE_FORMAT, -1
-            if head.length > largest:
+            if head.length > rules.largest:
                 return Code.MESSAGE_TOO_LARGE, -1
+            if rules.is_keyed and lacks_key(out[at : at + head.length]):
+                return Code.INVALID_RECORD, -1
             code, known = self._sequence(head, permitted)
             if code is not Code.OK or known is not None:
                 return code, -1 if known is None else known
+            if rules.is_stamped:
+                out[at : at + head.length] = stamped(out[at : at + head.length], int(time.time() * 1000))
             place(out, at, offset)
             heads.append(head_of(out, at))
             offset += head.last_delta + 1
@@ -173,6 +190,11 @@ class Partition:
     def aborted_between(self, low: int, high: int) -> list[Aborted]:
         return [a for a in self.aborted if a.marker >= low and a.first < high]
 
+    def first_since(self, timestamp: int) -> int:
+        """Where the first batch begins that is not older as a whole, but not behind what readers may come to."""
+        index = bisect.bisect_left(self._newest, timestamp)
+        return min(self.heads[index].base if index < len(self.heads) else self.end, self.stable_end)
+
     def offset_at(self, timestamp: int) -> tuple[int, int]:
         """The time and the offset of the first record that is not older; (-1, -1) when all are."""
         index = bisect.bisect_left(self._newest, timestamp)
@@ -182,9 +204,9 @@ class Partition:
             return -1, -1
         head = self.heads[index]
         for record in records_of(self.batch(index)) or ():
-            time, offset = head.first_timestamp + record.timestamp_delta, head.base + record.delta
-            if time >= timestamp and offset >= self.start:
-                return time, offset
+            at, offset = head.first_timestamp + record.timestamp_delta, head.base + record.delta
+            if (head.newest if head.is_stamped else at) >= timestamp and offset >= self.start:
+                return at, offset
         return head.first_timestamp, max(head.base, self.start)  # of a batch that cannot be looked into
 
     # ------------------------------------------------------------------ rewriting

@@ -17,7 +17,8 @@ EPOCH = 0  # of the one leader that there ever is
 HEAD = struct.Struct(">qiibIhiqqqhii")
 _BEHIND_LENGTH = 12  # bytes of the base offset and the length itself
 _ATTRIBUTES = 21  # where the part begins that the checksum covers
-_COMPRESSION, _TRANSACTIONAL, _CONTROL = 0x7, 0x10, 0x20
+_COMPRESSION, _STAMPED, _TRANSACTIONAL, _CONTROL = 0x7, 0x08, 0x10, 0x20
+_TIMES = 35  # where the newest time stands
 _GZIP = 1
 _MORE = 0x80
 
@@ -51,6 +52,11 @@ class Head:
         return bool(self.attributes & _CONTROL)
 
     @property
+    def is_stamped(self) -> bool:
+        """Whether `newest` is the time of all its records."""
+        return bool(self.attributes & _STAMPED)
+
+    @property
     def compression(self) -> int:
         return self.attributes & _COMPRESSION
 
@@ -68,6 +74,26 @@ def place(data: bytearray, at: int, base: int) -> None:
     """The batch stands at this offset."""
     struct.pack_into(">q", data, at, base)
     struct.pack_into(">i", data, at + _BEHIND_LENGTH, EPOCH)
+
+
+def stamped(batch: bytearray, now: int) -> bytes:
+    """The batch with the broker's time, which is then that of all its records."""
+    struct.pack_into(">h", batch, _ATTRIBUTES, head_of(batch).attributes | _STAMPED)
+    struct.pack_into(">q", batch, _TIMES, now)
+    struct.pack_into(">I", batch, _ATTRIBUTES - 4, crc32c(bytes(batch[_ATTRIBUTES:])))
+    return bytes(batch)
+
+
+def lacks_key(batch: bytearray) -> bool:
+    """Whether the first record has no key. To look at every one would cost too much."""
+    head = head_of(batch)
+    if head.is_control or not head.records or head.compression:
+        return False
+    body = bytes(batch[HEAD.size : HEAD.size + 64])
+    _, at = _varint(body, 0)
+    _, at = _varint(body, at + 1)
+    _, at = _varint(body, at)
+    return _varint(body, at)[0] < 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,22 +12,10 @@ from uuid import uuid4
 from dpone_kafka.emulator.compaction import Compacting, compact, is_due
 from dpone_kafka.emulator.files import Files, Journal
 from dpone_kafka.emulator.partition import Partition
+from dpone_kafka.emulator.rules import DEFAULTS
 
 NODE = 1
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-DEFAULTS: Mapping[str, str] = {
-    "cleanup.policy": "delete",
-    "compression.type": "producer",
-    "delete.retention.ms": "86400000",
-    "max.message.bytes": "1048588",
-    "message.timestamp.type": "CreateTime",
-    "min.cleanable.dirty.ratio": "0.5",
-    "min.insync.replicas": "1",
-    "retention.bytes": "-1",
-    "retention.ms": "-1",
-    "segment.bytes": "1073741824",
-    "segment.ms": "604800000",
-}
 
 
 class Store:
@@ -109,10 +97,15 @@ class Store:
         self._meta.put(f"start {topic} {index}", partition.start)
 
     def clean(self) -> None:
-        """Compacted topics that are due are compacted."""
+        """Compacted topics that are due are compacted, and of others what is too old is gone."""
         now = time.time()
         for topic, partitions in self.topics.items():
-            how = Compacting.of(self.config(topic))
+            config = self.config(topic)
+            if "delete" in config["cleanup.policy"].split(",") and (kept := int(config["retention.ms"])) >= 0:
+                for index, partition in enumerate(partitions):
+                    if (young := partition.first_since(int(now * 1000) - kept)) > partition.start:
+                        self.delete_before(topic, index, young)
+            how = Compacting.of(config)
             if how is None:
                 continue
             for partition in partitions:

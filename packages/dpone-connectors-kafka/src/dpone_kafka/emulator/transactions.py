@@ -16,6 +16,8 @@ from dpone_kafka.emulator.codes import Code
 from dpone_kafka.emulator.files import Journal
 from dpone_kafka.emulator.store import Store
 
+LONGEST = 900_000  # milliseconds that a transaction may ask to have, as Kafka's own default is
+
 
 @dataclass(slots=True)
 class Transaction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dpone_kafka.emulator.broker import Api, Broker, Request
 from dpone_kafka.emulator.codes import Code
+from dpone_kafka.emulator.rules import refused_settings
 
 _TOPIC = 2
 _OWN, _DEFAULT = 1, 5  # where a value comes from
@@ -51,7 +52,10 @@ def _alter(broker: Broker, request: Request, *, whole: bool) -> None:
 
     def one(kind: int, name: str, changes: list[tuple[str, int, str | None]]) -> None:
         known = kind == _TOPIC and name in broker.store.topics
-        if known and not only_asks:
+        code = Code.OK if known else Code.UNKNOWN_TOPIC_OR_PARTITION
+        if known and refused_settings({key: value for key, how, value in changes if how == _SET}):
+            code = Code.INVALID_CONFIG
+        if code is Code.OK and not only_asks:
             config = {} if whole else broker.store.own_config(name)
             for key, how, value in changes:
                 if how == _DELETE or value is None:
@@ -59,7 +63,7 @@ def _alter(broker: Broker, request: Request, *, whole: bool) -> None:
                 else:
                     config[key] = value
             broker.store.configure(name, config)
-        w.int16(Code.OK if known else Code.UNKNOWN_TOPIC_OR_PARTITION).text(None).int8(kind).text(name)
+        w.int16(code).text(None).int8(kind).text(name)
 
     w.int32(0).array(asked, lambda item: one(*item))
 

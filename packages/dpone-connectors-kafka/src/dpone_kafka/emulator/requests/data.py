@@ -9,6 +9,7 @@ from dpone_kafka.emulator.broker import Api, Broker, Request
 from dpone_kafka.emulator.codes import Code
 from dpone_kafka.emulator.partition import Partition
 from dpone_kafka.emulator.records import EPOCH
+from dpone_kafka.emulator.rules import Rules
 from dpone_kafka.emulator.store import NODE, TOPIC
 
 _NO_OPERATIONS = -2147483648
@@ -66,19 +67,20 @@ def produce(broker: Broker, request: Request) -> bool:
     r, w, v = request.body, request.answer, request.version
     name = r.text_or_none()
     acks, _ = r.int16(), r.int32()
-    done: list[tuple[str, list[tuple[int, Code, int, int]]]] = []
+    done: list[tuple[str, list[tuple[int, Code, int, int, int]]]] = []
 
     def permitted(producer: int, epoch: int, is_transactional: bool) -> Code:  # noqa: FBT001 - what a batch says
         return broker.transactions.permission(name, producer, epoch, is_transactional)
 
-    def partition(topic: str) -> tuple[int, Code, int, int]:
+    def partition(topic: str) -> tuple[int, Code, int, int, int]:
         index, data = r.int32(), r.view()
         found = broker.store.partition(topic, index)
         if found is None:
-            return index, Code.UNKNOWN_TOPIC_OR_PARTITION, -1, -1
-        largest = int(broker.store.config(topic)["max.message.bytes"])
-        code, offset = found.append(data, permitted, largest)
-        return index, code, offset, found.start
+            return index, Code.UNKNOWN_TOPIC_OR_PARTITION, -1, -1, -1
+        rules = Rules.of(broker.store.config(topic))
+        code, offset = found.append(data, permitted, rules)
+        stamped = int(time.time() * 1000) if rules.is_stamped and code is Code.OK else -1
+        return index, code, offset, found.start, stamped
 
     def topic() -> None:
         of = r.text()
@@ -87,9 +89,9 @@ def produce(broker: Broker, request: Request) -> bool:
     r.array(topic)
     broker.store.wake()
 
-    def said(answer: tuple[int, Code, int, int]) -> None:
-        index, code, offset, start = answer
-        w.int32(index).int16(code).int64(offset).int64(-1)
+    def said(answer: tuple[int, Code, int, int, int]) -> None:
+        index, code, offset, start, stamped = answer
+        w.int32(index).int16(code).int64(offset).int64(stamped)
         if v >= 5:  # noqa: PLR2004 - a version
             w.int64(start)
         if v >= 8:  # noqa: PLR2004 - a version

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dpone_kafka.emulator.broker import Api, Broker, Request
 from dpone_kafka.emulator.codes import Code
-from dpone_kafka.emulator.transactions import Transaction
+from dpone_kafka.emulator.transactions import LONGEST, Transaction
 
 
 def init_producer(broker: Broker, request: Request) -> None:
     r, w = request.body, request.answer
     name, timeout = r.text_or_none(), r.int32()
+    if name is not None and timeout > LONGEST:
+        w.int32(0).int16(Code.INVALID_TRANSACTION_TIMEOUT).int64(-1).int16(-1)
+        return
     producer, epoch = (broker.store.new_producer(), 0) if name is None else broker.transactions.begin(name, timeout)
     w.int32(0).int16(Code.OK).int64(producer).int16(epoch)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dpone_kafka.emulator.broker import Api, Broker, Request
 from dpone_kafka.emulator.codes import Code
+from dpone_kafka.emulator.rules import refused_settings
 from dpone_kafka.emulator.store import TOPIC
 
 
@@ -53,6 +54,8 @@ def _refusal(broker: Broker, topic: _Wanted) -> tuple[Code, str | None]:
         return Code.INVALID_REPLICATION_FACTOR, "there is one broker"
     if topic.partitions == 0:
         return Code.INVALID_PARTITIONS, "a topic has one partition at least"
+    if refused := refused_settings(topic.config):
+        return Code.INVALID_CONFIG, f"not as a topic is told: {', '.join(refused)}"
     return Code.OK, None
 
 
