@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpone import events
 from dpone.compile import compile_plan
-from dpone.connector import Dataset, Discovers, Explains, KeepsRecords, Layout, Sink, Source
+from dpone.connector import Dataset, Discovers, Explains, KeepsRecords, Layout, Remarks, Sink, Source
 from dpone.errors import DponeError, PlanError
 from dpone.keeping import label_of
 from dpone.manifest import Manifest, SourceEnd, Stream
@@ -210,6 +210,7 @@ class Preview:
     prepared: Prepared
     current: Layout | None
     statements: tuple[str, ...]
+    remarks: tuple[str, ...] = ()  # of the source, on how it would read
 
 
 def preview(manifest: str | Path | Manifest, *, select: Sequence[str] = ()) -> tuple[Preview, ...]:
@@ -226,7 +227,8 @@ def _preview(stream: Stream) -> Preview:
         statements: Sequence[str] = ()
         if isinstance(sink, Explains):
             statements = sink.explain(prepared.spec, prepared.changes)
-        return Preview(compiled, prepared, current, tuple(statements))
+        remarks = source.remarks(prepared.request) if isinstance(source, Remarks) else ()
+        return Preview(compiled, prepared, current, tuple(statements), tuple(remarks))
 
 
 def resync(

@@ -344,6 +344,13 @@ class Explains(Protocol):
 
 
 @runtime_checkable
+class Remarks(Protocol):
+    """A source that chooses among ways to read, and says which one a request would go by and why."""
+
+    def remarks(self, request: ReadRequest) -> Sequence[str]: ...
+
+
+@runtime_checkable
 class Measures(Protocol):
     """A source that can answer a probe about what a request would read."""
 

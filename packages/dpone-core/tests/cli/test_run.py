@@ -12,6 +12,8 @@ import pytest
 
 import dpone as api
 from dpone import failpoints
+from dpone.connector import ReadRequest
+from dpone.testing.memory.source import MemorySource
 from dpone.testing.shop import AT, MANIFEST, Dpone, Shop
 from dpone.testing.testkit import Delete, Insert, Update
 
@@ -82,6 +84,18 @@ def test_a_dry_run_and_a_plan_say_the_same_and_touch_nothing(shop: Shop, dpone: 
     (as_json,) = json.loads(dpone("plan", "orders.yaml", "--format", "json").out)
     assert as_json["format"] == "rows"
     assert as_json["target_exists"] is False
+
+
+def test_a_plan_says_how_a_source_would_read_that_chooses(
+    shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remarks(_: MemorySource, request: ReadRequest) -> list[str]:
+        return [f"{request.read.value} by the second of two ways: the first is not there"]
+
+    monkeypatch.setattr(MemorySource, "remarks", remarks, raising=False)
+    assert "  reading   since by the second of two ways: the first is not there" in dpone("plan", "orders.yaml").out
+    (as_json,) = json.loads(dpone("plan", "orders.yaml", "--format", "json").out)
+    assert as_json["remarks"] == ["since by the second of two ways: the first is not there"]
 
 
 def test_a_run_id_names_the_record_and_is_used_once(shop: Shop, dpone: Dpone) -> None:

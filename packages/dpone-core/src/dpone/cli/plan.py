@@ -41,6 +41,7 @@ def as_json(preview: api.Preview) -> dict[str, Any]:
         "target_exists": preview.current is not None,
         "changes": [plain(change) for change in prepared.changes],
         "statements": list(preview.statements),
+        "remarks": list(preview.remarks),
     }
 
 
@@ -52,6 +53,7 @@ def as_text(preview: api.Preview) -> str:
         f"  program   {'; '.join(print_op(op) for op in prepared.program)}",
         f"  format    {prepared.choice.format}",
         *(f"            not {r.format}: {r.reason}" for r in prepared.choice.refused),
+        *(f"  reading   {remark}" for remark in preview.remarks),
         f"  stage     {prepared.spec.fate.value}",
         f"  target    {'exists' if preview.current else 'is created'}",
         *(f"            {_change(change)}" for change in prepared.changes),
