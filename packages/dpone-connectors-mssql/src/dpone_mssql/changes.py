@@ -1,25 +1,39 @@
-"""Reading changes: a snapshot first, then every change since the position that was taken before it.
+"""Reading changes: a snapshot first, then what changed since the position that was taken before it.
 
-A change that lies between the two is read again, and the programs that take changes are idempotent by key. An update
-is read as the old row and the new one, so that one of the key takes the old key away.
+A change that lies between the two is read again, and the programs that take changes are idempotent by key. SQL Server
+keeps changes in two ways: CDC has each change with its old and new values, Change Tracking only the keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 from uuid import uuid4
 
-from dpone.connector import ReadRequest, Split
+from dpone.connector import Position, ReadRequest, Split
 from dpone.errors import PlanError
 from dpone.schema import Schema
-from dpone_mssql.captures import beginning, captures, changes_query, chosen, greatest_lsn, windows
+from dpone_mssql import captures, tracking
+from dpone_mssql.captures import Capture
 from dpone_mssql.catalog import Relation
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.reading import Held, OpenReading, begin_snapshot, kept_key, subject_of
-from dpone_mssql.selecting import select, selected
-from dpone_mssql.session import Connections
+from dpone_mssql.selecting import Subject, select, selected
+from dpone_mssql.session import Connection, Connections
 from dpone_mssql.staging import CHANGE_COLUMNS
+
+_NAMES = {"cdc": "CDC", "change_tracking": "Change Tracking"}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """By what the changes are read, and why by that; the capture instances of the table, the newest first."""
+
+    name: Literal["cdc", "change_tracking"]
+    why: str
+    known: Sequence[Capture] = ()
 
 
 @contextmanager
@@ -34,25 +48,10 @@ def open_changes(connections: Connections, request: ReadRequest, held: Held) -> 
     with connections.session(timeout=request.timeout) as connection:
         subject = subject_of(connection, request)
         relation = subject.table("cdc")
-        if request.dataset.options.get("changes") == "change_tracking":
-            raise PlanError(
-                "Change Tracking is not read by this version",
-                code="source.no_capture",
-                hint="enable CDC for the table: EXEC sys.sp_cdc_enable_table ...",
-            )
-        _refuse_computed(relation, request)
-        known = captures(connection, relation.id)
-        capture = chosen(known, request, ".".join(relation.name))
+        way = _way(connection, request, relation)
         fields = selected(subject, request.columns)
-        greatest = greatest_lsn(connection)
-        if request.since is None:
-            begin_snapshot(connection, str(request.dataset.options.get("isolation") or "auto"))
-            connection.rows(f"SELECT TOP (1) 1 AS one FROM {subject.source}")  # noqa: S608 - quoted; the snapshot is taken now
-            query, upto = select(subject, request, [], _as_upserts()), beginning(capture, greatest)
-        else:
-            parts, upto = windows(known, capture, request.since, greatest)
-            nothing = select(subject, request, ["1 = 0"], _as_upserts())
-            query = changes_query(subject, request, parts) if parts else nothing
+        opened = _captured if way.name == "cdc" else _tracked
+        query, upto = opened(connection, request, subject, relation, way)
         number = uuid4().hex
         columns = [[f.name, str(f.type), f.native or ""] for f in (*fields, *CHANGE_COLUMNS)]
         split = Split("0", {"session": number, "alone": True, "query": query, "fields": columns})
@@ -61,6 +60,81 @@ def open_changes(connections: Connections, request: ReadRequest, held: Held) -> 
             yield OpenReading(Schema(fields, kept_key(subject, request)), upto, (split,), changes=True)
         finally:
             held.sessions.pop(number, None)
+
+
+def remarks(connection: Connection, request: ReadRequest) -> list[str]:
+    """Which of the two a reading would go by, and why."""
+    subject = subject_of(connection, request)
+    relation = subject.table("cdc")
+    way = _way(connection, request, relation)
+    said = f"changes by {_NAMES[way.name]}: {way.why}"
+    if way.name == "cdc":
+        return [f"{said}; capture instance {captures.chosen(way.known, request, '.'.join(relation.name)).name}"]
+    tracking.refuse_other_key(relation, request)
+    return [f"{said}; the rows are read as they are, under isolation {tracking.isolation_of(request)}"]
+
+
+def _way(connection: Connection, request: ReadRequest, relation: Relation) -> Way:
+    """What the manifest says, what the stored position is of, or what is enabled for the table: CDC before tracking."""
+    known = captures.captures(connection, relation.id)
+    is_tracked = tracking.is_tracked(connection, relation.id)
+    asked = request.dataset.options.get("changes") or "auto"
+    stored = None if request.since is None else "change_tracking" if "version" in request.since.token else "cdc"
+    if stored is not None and asked not in {"auto", stored}:
+        raise PlanError(
+            f"the stored position is one of {_NAMES[stored]}, and the manifest asks for {_NAMES[str(asked)]}",
+            code="source.other_changes",
+            hint=f"`dpone resync` begins again by the other way; `changes: {stored}` goes on",
+        )
+    why = "the manifest says so" if asked != "auto" else "the stored position is one of it" if stored else None
+    wanted = str(asked) if asked != "auto" else stored
+    if wanted == "cdc" or (wanted is None and known):
+        return Way("cdc", why or "it is enabled for the table", known)
+    if wanted == "change_tracking" and not is_tracked:
+        raise _nothing(relation, "Change Tracking is not")
+    if is_tracked:
+        return Way("change_tracking", why or "it is enabled for the table, and CDC is not")
+    raise _nothing(relation, "neither CDC nor Change Tracking is")
+
+
+def _nothing(relation: Relation, what: str) -> PlanError:
+    return PlanError(
+        f"{what} enabled for {'.'.join(relation.name)}",
+        code="source.no_capture",
+        hint="EXEC sys.sp_cdc_enable_table for it, or ALTER TABLE ... ENABLE CHANGE_TRACKING, each after the like for "
+        "the database; then a first load",
+    )
+
+
+def _captured(
+    connection: Connection, request: ReadRequest, subject: Subject, relation: Relation, way: Way
+) -> tuple[str, Position]:
+    _refuse_computed(relation, request)
+    capture = captures.chosen(way.known, request, ".".join(relation.name))
+    greatest = captures.greatest_lsn(connection)
+    if request.since is None:
+        _begin(connection, subject, str(request.dataset.options.get("isolation") or "auto"))
+        return select(subject, request, [], _as_upserts()), captures.beginning(capture, greatest)
+    parts, upto = captures.windows(way.known, capture, request.since, greatest)
+    if not parts:
+        return select(subject, request, ["1 = 0"], _as_upserts()), upto
+    return captures.changes_query(subject, request, parts), upto
+
+
+def _tracked(
+    connection: Connection, request: ReadRequest, subject: Subject, relation: Relation, _: Way
+) -> tuple[str, Position]:
+    tracking.refuse_other_key(relation, request)
+    begin_snapshot(connection, tracking.isolation_of(request))
+    version = tracking.version_after(connection, relation, request.since)
+    if request.since is None:
+        return select(subject, request, [], _as_upserts()), tracking.position(version)
+    return tracking.tracked_query(subject, relation, request, request.since), tracking.position(version)
+
+
+def _begin(connection: Connection, subject: Subject, isolation: str) -> None:
+    begin_snapshot(connection, isolation)
+    connection.rows(f"SELECT TOP (1) 1 AS one FROM {subject.source}")  # noqa: S608 - quoted; the snapshot is taken now
 
 
 def _refuse_computed(relation: Relation, request: ReadRequest) -> None:

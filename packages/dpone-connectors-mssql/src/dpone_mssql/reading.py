@@ -63,7 +63,7 @@ def begin_snapshot(connection: Connection, asked: str) -> None:
             raise PlanError(
                 "the database does not allow snapshot isolation",
                 code="source.no_snapshot",
-                hint="ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON, or set `isolation: auto`",
+                hint="ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON, or set `isolation: read_committed`",
             )
     connection.run("BEGIN TRANSACTION")
 

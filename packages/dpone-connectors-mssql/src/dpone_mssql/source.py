@@ -77,6 +77,15 @@ class MssqlSource:
         connection, query, schema = found
         return read_probe(probe, connection.one(render_probe(probe, f"({query})", schema.fields, MSSQL)))
 
+    def remarks(self, request: ReadRequest) -> Sequence[str]:
+        """For changes, by which of the two logs they are read, and why."""
+        if request.read is not Read.CHANGES:
+            return []
+        from dpone_mssql.changes import remarks
+
+        with self._connections.session() as connection:
+            return remarks(connection, request)
+
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with self._connections.session() as connection:
             return [Dataset(name) for name in find_tables(connection, pattern)]

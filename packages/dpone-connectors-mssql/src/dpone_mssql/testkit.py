@@ -97,6 +97,7 @@ class MssqlTestkit:
     samples: Sequence[Sample] = SAMPLES
     finite_floats: bool = True
     control: PyodbcControl = PYODBC
+    tracks: bool = False  # Change Tracking in place of CDC, where changes are to be read
 
     # ------------------------------------------------------------------- service
 
@@ -153,13 +154,15 @@ class MssqlTestkit:
         if table.schema.key:
             parts.append(f"PRIMARY KEY ({', '.join(map(_quoted, table.schema.key))})")
         with _connected(endpoint) as run:
-            if Read.CHANGES in table.reads:
+            if Read.CHANGES in table.reads and not self.tracks:
                 _stop_capture(run, table.label)
             run(f"DROP TABLE IF EXISTS {name}")
             run(f"CREATE TABLE {name} ({', '.join(parts)})")
             for at in range(0, len(table.rows), _ROWS_AT_ONCE):
                 _insert(run, table, table.rows[at : at + _ROWS_AT_ONCE])
-            if Read.CHANGES in table.reads:
+            if Read.CHANGES in table.reads and self.tracks:
+                run(f"ALTER TABLE {name} ENABLE CHANGE_TRACKING")
+            elif Read.CHANGES in table.reads:
                 _capture(run, table.label)
 
     def change(self, endpoint: Endpoint, table: SeedTable, mutations: Sequence[Mutation]) -> None:
@@ -192,7 +195,7 @@ class MssqlTestkit:
                 assert_never(alteration)
         with _connected(endpoint) as run:
             run(f"ALTER TABLE {_quoted(_SCHEMA, table.label)} {action}")
-            if Read.CHANGES in table.reads and isinstance(alteration, AddColumn):
+            if Read.CHANGES in table.reads and isinstance(alteration, AddColumn) and not self.tracks:
                 _capture_anew(run, table.label)
 
     # ---------------------------------------------------------------------- sink
@@ -534,3 +537,4 @@ def _moments(values: list[str | None], *, zoned: bool) -> Any:
 
 
 testkit = MssqlTestkit()
+tracking = MssqlTestkit(tracks=True)

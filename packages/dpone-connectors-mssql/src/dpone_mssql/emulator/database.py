@@ -37,7 +37,7 @@ def fill(url: str) -> None:
         own.joinpath("functions.sql").read_text(encoding="utf-8"),
         "; ".join(text_readers()),
     ]
-    texts += [own.joinpath(name).read_text(encoding="utf-8") for name in ("catalog.sql", "changes.sql")]
+    texts += [own.joinpath(name).read_text(encoding="utf-8") for name in ("catalog.sql", "changes.sql", "tracking.sql")]
     with psycopg.connect(url, dbname=TEMPLATE, autocommit=True) as connection:
         connection.execute("SET search_path = pg_catalog, tsql")
         for text in texts:

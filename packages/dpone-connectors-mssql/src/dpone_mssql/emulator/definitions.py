@@ -267,6 +267,9 @@ class _Maker:
             return self._altered(table)
         if cursor.accept("REBUILD"):
             return []
+        if cursor.word() in {"ENABLE", "DISABLE"} and cursor.word(1) == "CHANGE_TRACKING":
+            name = "enable_tracking" if cursor.word() == "ENABLE" else "disable_tracking"
+            return [f"SELECT tsql.{name}(CAST(CAST({_literal(table)} AS regclass) AS oid))"]
         message = f"the emulator does not carry out ALTER TABLE ... {cursor.word()}"
         raise Refused(message)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ _BULK_PRELUDE = re.compile(
 )
 _CAPTURED = re.compile(
     r"cdc\.\[fn_cdc_get_all_changes_(?P<name>(?:[^\]]|\]\])+)\]\((?P<low>[^,]+), (?P<high>[^,]+), N'all update old'\)"
+)
+_TRACKED = re.compile(
+    r"CHANGETABLE\(CHANGES \[(?P<schema>(?:[^\]]|\]\])+)\]\.\[(?P<name>(?:[^\]]|\]\])+)\], (?P<since>-?\d+)\)"
 )
 
 
@@ -77,7 +81,7 @@ class Session:
 
     def batch(self, text: str, scope: Scope) -> None:
         """The statements of the batch, in order; the first that fails ends it."""
-        for node in _parsed(_plainly(text)):
+        for node in _parsed(_plainly(text, self.backend.names.short)):
             self._carry_out(node, scope)
 
     def _carry_out(self, node: Node, scope: Scope) -> None:
@@ -408,12 +412,25 @@ def _translated(text: str, types: tuple[tuple[str, str], ...], short: Callable[[
     return translate(text, dict(types), short)
 
 
-def _plainly(text: str) -> str:
-    """Without EXEC of a text, and with the functions of change data capture as what they answer."""
+def _plainly(text: str, short: Callable[[str], str]) -> str:
+    """Without EXEC of a text, and with CDC's functions and CHANGETABLE as what they answer."""
     if "@Column_Names" in text and (found := _BULK_PRELUDE.fullmatch(text)):
         table = found["table"].replace("''", "'")
         return f"{found['before']} SET FMTONLY ON; SELECT * FROM {table}; {found['after']}"
+    if "CHANGETABLE" in text:
+        text = _TRACKED.sub(lambda call: _tracked(call, short), text)
     return _CAPTURED.sub(_changes, text) if "fn_cdc_get_all_changes" in text else text
+
+
+def _tracked(call: re.Match[str], short: Callable[[str], str]) -> str:
+    """The last change of each key since a version."""
+    schema, name = (short(call[part].replace("]]", "]")) for part in ("schema", "name"))
+    store = hashlib.md5(f"{schema}.{name}".encode(), usedforsecurity=False).hexdigest()
+    kind = f"CASE WHEN z.[~gone] = 1 THEN N'D' WHEN z.[~created] > {call['since']} THEN N'I' ELSE N'U' END"
+    return (
+        f"(SELECT z.*, {kind} AS [SYS_CHANGE_OPERATION] FROM cdc.[tracked_{store}] AS z "
+        f"WHERE z.[SYS_CHANGE_VERSION] > {call['since']})"
+    )
 
 
 def _changes(call: re.Match[str]) -> str:
