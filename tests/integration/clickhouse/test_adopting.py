@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from dpone.batch import PG_TEXT, Batch
+from dpone.batch import CH_NATIVE, PG_TEXT, Batch
 from dpone.connector import Target
 from dpone.errors import DponeError
 from dpone.failpoints import arm
@@ -33,15 +33,19 @@ def rig() -> Iterator[SinkRig]:
 
 
 def ask(endpoint: Endpoint, statement: str) -> str:
+    return fetch(endpoint, statement).decode().strip()
+
+
+def fetch(endpoint: Endpoint, statement: str) -> bytes:
     connection = HTTPConnection(endpoint.host, endpoint.ports["http"])
     assert endpoint.password is not None
     login = {"X-ClickHouse-User": endpoint.user or "", "X-ClickHouse-Key": endpoint.password.reveal()}
     connection.request("POST", f"/?database={endpoint.database}", body=statement.encode(), headers=login)
     answer = connection.getresponse()
-    body = answer.read().decode()
+    body = answer.read()
     connection.close()
     assert answer.status == 200, body
-    return body.strip()
+    return body
 
 
 def target(rig: SinkRig, options: Mapping[str, object] | None = None) -> Target:
@@ -153,4 +157,22 @@ def test_a_null_for_a_required_column_is_refused_and_not_made_empty(
         ):
             writer.write(Batch(PG_TEXT, b"7\tfine\n" + data, 2, len(data) + 7))
     assert found.value.code == code
+    assert testkit.leftovers(rig.endpoint, made.target) == []
+
+
+@pytest.mark.parametrize("wide", ["Nullable(String)", "LowCardinality(Nullable(String))"])
+def test_a_null_in_a_block_of_the_server_itself_is_refused_as_well(rig: SinkRig, wide: str) -> None:
+    made = replace(job(rig, "full_refresh", STRICT, target=target(rig), guard=FREE), format=CH_NATIVE)
+    columns = [(f.name, f.nullable) for f in STRICT]
+    values = ", ".join(f"CAST(7 AS Int64) AS {n}" if n == "id" else f"CAST(NULL AS {wide}) AS {n}" for n, _ in columns)
+    block = fetch(rig.endpoint, f"SELECT {values} FORMAT Native")
+    with rig.sink() as sink, sink.lease(made.target, made.pipeline) as lease:
+        attempt = Attempt.begin(rig, made, sink, lease)
+        with (
+            sink.stage(attempt.spec) as stage,
+            pytest.raises(DponeError) as found,
+            sink.writer(stage.ref, "0") as writer,
+        ):
+            writer.write(Batch(CH_NATIVE, block, 1, len(block)))
+    assert found.value.code == "sink.rejected_rows"
     assert testkit.leftovers(rig.endpoint, made.target) == []

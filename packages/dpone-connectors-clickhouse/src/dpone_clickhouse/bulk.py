@@ -141,9 +141,8 @@ class BulkInsert:
             return
         with translated("sink", self._label):
             try:
-                self._connection.send(b"%x\r\n" % len(data))
-                self._connection.send(data)
-                self._connection.send(b"\r\n")
+                # one system call and one wake-up of the server instead of three
+                self._connection.send(b"%x\r\n%b\r\n" % (len(data), data))
             except (BrokenPipeError, ConnectionResetError):
                 # the server stopped reading, perhaps because it said why
                 _refuse(self._connection.getresponse(), "sink", self._label)

@@ -440,18 +440,20 @@ def writing(config: ClickHouseConfig, ref: StageRef, split: str) -> Iterator[Cli
 def _insertion(table: str, ref: StageRef) -> str:
     """The INSERT that a writer feeds.
 
-    Into the next target it goes through columns that hold NULL: the server would take a NULL of TabSeparated for an
-    empty text where the column holds none, and refuses it here.
+    Into the next target TabSeparated goes through columns that hold NULL: the server would take a NULL of it for an
+    empty text where the column holds none, and refuses it here. Blocks of Native bring their own types, so that the
+    server sees such a NULL by itself.
     """
     wire, stamps = _FORMATS[ref.payload["format"]], ref.payload["stamps"]
     names = [str(name) for name, _ in ref.payload["columns"]]
     columns = CLICKHOUSE.names(names)
-    if stamps is None:
+    required = [f"isNull({CLICKHOUSE.quote(str(name))})" for name in ref.payload["required"]]
+    if stamps is None or (ref.payload["format"] == CH_NATIVE and not stamps and not required):
         return f"INSERT INTO {table} ({columns}) FORMAT {wire}"
     listed = CLICKHOUSE.names([*names, *(name for name, _ in stamps)])
     values = ", ".join([columns, *(literal for _, literal in stamps)])
     incoming = ", ".join(f"{CLICKHOUSE.quote(name)} {native}" for name, native in ref.payload["columns"])
     rows = f"SELECT {values} FROM input({CLICKHOUSE.text(incoming)})"
-    if required := [f"isNull({CLICKHOUSE.quote(str(name))})" for name in ref.payload["required"]]:
+    if required:
         rows += f" WHERE throwIf({' OR '.join(required)}) = 0"
     return f"INSERT INTO {table} ({listed}) {rows} FORMAT {wire}"
