@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from dpone.records import dataclass
 
 _WITH_ZONE = re.compile(r"(time|timestamp)(?:\((\d+)\))? (with|without) time zone")
 _PLAIN = re.compile(r"(?P<base>[^()]+?)(?:\((?P<mods>-?\d+(?:,\s*-?\d+)*)\))?")

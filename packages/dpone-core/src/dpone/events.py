@@ -6,13 +6,13 @@ The runner formats no string; an observer is any callable that takes an event.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from dpone.batch import Choice
 from dpone.connector import Layout, Position, SchemaChange, Staged
 from dpone.errors import DponeError
 from dpone.ops import Op
 from dpone.oracle import Counts
+from dpone.records import dataclass
 from dpone.schema import Schema
 
 

@@ -95,7 +95,7 @@ Described = Annotated[InstanceOf[ConnectionRef[Any]], PlainSerializer(lambda c: 
 
 
 class _End(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     connector: InstanceOf[Connector[Any]] = Field(exclude=True, repr=False)
     connection: Described
@@ -133,7 +133,7 @@ class Manifest(BaseModel):
     A stream whose source is a wildcard is in `wildcards` until `dpone.manifest.expand` has asked what there is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     name: str
     streams: tuple[Stream, ...]

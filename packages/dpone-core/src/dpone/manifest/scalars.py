@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,13 +21,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from dpone.errors import UsageError
+from dpone.records import dataclass
 from dpone.schema import parse_type
 
 
 class Model(BaseModel):
     """A part of a manifest: unknown keys are refused, and it never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def refused(message: str, hint: str = "", *, at: str = "") -> PydanticCustomError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dpone.connector import CHANGE_FIELDS
+from dpone.records import dataclass
 from dpone.schema import Field, Type
 
 KEPT = CHANGE_FIELDS[2]
