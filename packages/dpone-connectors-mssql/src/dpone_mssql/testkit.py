@@ -57,35 +57,13 @@ _ROWS_AT_ONCE = 200
 _NANOSECONDS_REACH = 92_000_000_000_000_000  # of 100 ns, on either side of 1970
 _BINARY = "COLLATE Latin1_General_100_BIN2"
 
-_NAN_TESTS = (
-    "test_upsert::test_upsert_sees_the_smallest_change[null_to_nan]",
-    "test_upsert::test_upsert_sees_the_smallest_change[nan_to_number]",
-    "test_upsert::test_upsert_leaves_equal_rows_untouched",
-    "test_upsert::test_upsert_with_newer_holds_nan_newer_than_null_alone",
-    "test_fates::test_a_stage_of_each_fate_lands[Fate.SCRATCH]",
-    "test_history::test_versions_are_closed_and_opened[Absent.EXPIRE]",
-    "test_history::test_versions_are_closed_and_opened[Absent.KEEP]",
-    *(f"test_limits::test_a_comparison_of_order_is_not_true_of_nan[Compare.{op}]" for op in ("GE", "GT", "LE", "LT")),
-)
-DEVIATIONS = tuple(
-    Deviation(
-        test,
-        fidelity,
-        "no type of SQL Server holds NaN, so a row with one is refused",
-        "https://learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql",
-        "sink.rejected_rows",
-    )
-    for test in _NAN_TESTS
-    for fidelity in (Fidelity.EMULATED, Fidelity.REAL, Fidelity.VENDOR)
-)
-
 _services: dict[int, EmulatedMssql] = {}  # by port, so that a crash finds its service
 
 
 @dataclass(frozen=True)
 class MssqlTestkit:
     connector: Connector[Any] = declared
-    deviations: Sequence[Deviation] = DEVIATIONS
+    deviations: Sequence[Deviation] = ()
     tables: Names = _NAMES
     columns: Names = _NAMES
     cursors: frozenset[Kind] = _CURSORS

@@ -270,9 +270,8 @@ class HoldsSnapshots(Protocol):
 
 @runtime_checkable
 class HoldsFiniteFloats(Protocol):
-    """The engine's floats are numbers alone: what is random in the suite is then finite, too.
-
-    Tests that are about NaN itself stay as they are, and are deviations.
+    """The engine's floats are numbers alone: rows of the suite are then finite, and one with NaN or an infinity must be
+    refused by name, and nothing of its load be seen.
     """
 
     finite_floats: bool

@@ -9,7 +9,7 @@ import pytest
 from dpone.connector import Fate
 from dpone.ops import Append, Program, Recreate
 from dpone.testing.suite.rig import SinkRig
-from dpone.testing.suite.shapes import FREE, MIXED, row, rows
+from dpone.testing.suite.shapes import FREE, MIXED, holdable, row, rows
 from dpone.testing.suite.streams import Stream, stream_of
 
 PROGRAMS: dict[Fate, Program] = {
@@ -30,7 +30,7 @@ def _stream(sink: SinkRig, fate: Fate) -> Stream:
 @pytest.mark.parametrize("fate", Fate)
 def test_a_stage_of_each_fate_lands(sink: SinkRig, fate: Fate) -> None:
     s = _stream(sink, fate)
-    s.load([row(1, region=None, amount=None, score=float("nan")), row(2)])
+    s.load(holdable(sink.kit, [row(1, region=None, amount=None, score=float("nan")), row(2)]))
     if fate is Fate.DIRECT:
         s.job = replace(s.job, program=lambda _: (Append("two"),))
     s.load(rows(2, 3, 4))

@@ -18,6 +18,7 @@ from dpone.testing.suite.rig import SinkRig
 from dpone.testing.suite.shapes import (
     FREE,
     MIXED,
+    holdable,
     row,
     rows,
 )
@@ -29,8 +30,8 @@ def test_versions_are_closed_and_opened(sink: SinkRig, absent: Absent) -> None:
     s = stream(sink, "scd2", MIXED, absent=absent, guard=FREE)
     s.load(rows(1, 2, 3))
     s.load([row(1), row(2, region="moved"), row(4)])
-    s.load([row(1, score=float("nan")), row(2, region="moved"), row(3)])
-    s.load([row(1, score=float("nan")), row(2, region=None), row(3), row(4)])
+    s.load(holdable(sink.kit, [row(1, score=float("nan")), row(2, region="moved"), row(3)]))
+    s.load(holdable(sink.kit, [row(1, score=float("nan")), row(2, region=None), row(3), row(4)]))
     s.load([])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dpone.errors import DataError
 from dpone.ops import (
     Append,
     DeleteAbsent,
@@ -25,8 +26,9 @@ from dpone.stage import Change
 from dpone.testing.suite.jobs import deliver, next_instant
 from dpone.testing.suite.refusals import refused
 from dpone.testing.suite.rig import SinkRig
-from dpone.testing.suite.shapes import DAY_ZERO, FREE, MIXED, NORTH, changed, gone, row, rows
+from dpone.testing.suite.shapes import DAY_ZERO, FREE, MIXED, NORTH, changed, gone, nan_of, row, rows
 from dpone.testing.suite.streams import Stream, stream, stream_of, tagged
+from dpone.testing.testkit import HoldsFiniteFloats
 from dpone.where import ORDERED, Compare, Condition
 
 NULLABLE = Schema(MIXED.fields)
@@ -146,9 +148,22 @@ def test_a_guard_of_an_empty_target_lets_an_empty_load_pass(sink: SinkRig) -> No
 @pytest.mark.parametrize("sign", sorted(ORDERED, key=str))
 def test_a_comparison_of_order_is_not_true_of_nan(sink: SinkRig, sign: Compare) -> None:
     sink.require(ReplaceAll)
+    nan = nan_of(sink.kit)
     s = stream_of(sink, (ReplaceAll((), FREE),), NULLABLE)
-    s.load([row(1, score=float("nan")), row(2, score=1.5), row(3, score=None), row(4, score=-2.5), row(5, score=0.5)])
+    s.load([row(1, score=nan), row(2, score=1.5), row(3, score=None), row(4, score=-2.5), row(5, score=0.5)])
     where = (Condition("score", sign, 0.5),)
     s.job = stream_of(sink, (ReplaceAll(where, FREE),), NULLABLE, target=s.job.target).job
     s.load([])
-    _refuse(s, (ReplaceAll(where, FREE),), [row(6, score=float("nan"))], "stage.outside_where")
+    _refuse(s, (ReplaceAll(where, FREE),), [row(6, score=nan)], "stage.outside_where")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")], ids=str)
+def test_a_float_that_the_engine_has_no_room_for_is_refused_by_name(sink: SinkRig, value: float) -> None:
+    if not (isinstance(sink.kit, HoldsFiniteFloats) and sink.kit.finite_floats):
+        pytest.skip(f"{sink.connector.name} holds every float")
+    s = _filled(sink, range(1, 3))
+    with pytest.raises(DataError) as caught:
+        deliver(sink, s.job, [row(3), row(4, score=value)])
+    assert caught.value.code.startswith("sink.")
+    assert caught.value.hint
+    s.check("target after a refused load")
