@@ -271,7 +271,7 @@ class Client:
             self._registry = None
 
     def _connected_registry(self) -> SchemaRegistryClient:
-        from confluent_kafka.schema_registry import SchemaRegistryClient
+        from dpone_kafka.proto_text import CompilingRegistry
 
         config = self.config
         settings: dict[str, Any] = {"url": config.registry, "timeout": config.request_timeout}
@@ -280,7 +280,7 @@ class Client:
             settings["basic.auth.user.info"] = f"{config.registry_user}:{secret}"
         if config.ca_file is not None:
             settings["ssl.ca.location"] = str(config.ca_file)
-        return SchemaRegistryClient(settings)
+        return CompilingRegistry(settings)
 
 
 def plain(value: object) -> str:

@@ -1,19 +1,17 @@
 """Protobuf's messages and core's types: what a column of a topic is, and the messages that a target gets.
 
-Schemas are taken as descriptors, which is how confluent's Python client registers them and what a registry gives of
+Schemas come as descriptors, which is how confluent's Python client registers them; `proto_text` makes descriptors of
 those that were registered as text.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
-from google.protobuf.message import DecodeError
 
 from dpone.errors import PlanError
 from dpone.schema import (
@@ -35,6 +33,7 @@ from dpone.schema import (
 )
 from dpone_kafka.avro_types import legal_name
 from dpone_kafka.json_text import plain_value
+from dpone_kafka.proto_text import FORMAT
 
 FieldProto = descriptor_pb2.FieldDescriptorProto
 _UINT32, _UINT64 = parse_type("uint32"), parse_type("uint64")
@@ -52,26 +51,61 @@ _WRAPPERS = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def message_class(registry: Any, schema: Any) -> Any:
-    """The class of the first message of a registered schema."""
+def message_class(registry: Any, schema: Any, name: str | None = None) -> Any:
+    """The class of a registered schema's message of this full name; of its first message where there is none such."""
     pool = descriptor_pool.DescriptorPool()
     proto = _add(registry, schema, "main.proto", pool)
-    name = f"{proto.package}.{proto.message_type[0].name}".lstrip(".")
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    try:
+        found = pool.FindMessageTypeByName(name or "")
+    except KeyError:
+        found = pool.FindMessageTypeByName(name_at(proto, (0,)))
+    return message_factory.GetMessageClass(found)
+
+
+def name_at(proto: Any, indexes: Sequence[int]) -> str:
+    """The full name of the message that stands there in a file, each index within the message before it."""
+    names, within = [proto.package], proto.message_type
+    for index in indexes:
+        names.append(within[index].name)
+        within = within[index].nested_type
+    return ".".join(names).lstrip(".")
+
+
+def indexes_of(data: bytes) -> tuple[tuple[int, ...], int]:
+    """Which message of its schema a value is, as it says behind the schema's number, and where its content begins."""
+    count, at = _varint(data, 0)
+    if not count:
+        return (0,), at
+    found = []
+    for _ in range(count):
+        index, at = _varint(data, at)
+        found.append(index)
+    return tuple(found), at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        at += 1
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number
+            return (value >> 1) ^ -(value & 1), at
 
 
 def _add(registry: Any, schema: Any, name: str, pool: Any) -> Any:
     """The schema and what it refers to are in the pool."""
-    proto = _descriptor(schema)
+    proto = descriptor_of(schema)
     known = {reference.name: reference for reference in schema.references or ()}
     for dependency in proto.dependency:
         if dependency in known:
             reference = known[dependency]
-            version = registry.get_version(reference.subject, reference.version)
+            version = registry.get_version(reference.subject, reference.version, fmt=FORMAT)
             _add(registry, version.schema, dependency, pool)
         else:
             _add_known(dependency, pool)
-    proto.name = proto.name or name
+    proto.name = name
     pool.Add(proto)
     return proto
 
@@ -100,15 +134,8 @@ def _add_known(name: str, pool: Any) -> None:
     )
 
 
-def _descriptor(schema: Any) -> Any:
-    try:
-        return descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(schema.schema_str or "", validate=True))
-    except (binascii.Error, ValueError, DecodeError):
-        raise PlanError(
-            "the registry holds the Protobuf schema as text, and not as a descriptor",
-            code="source.schema_unreadable",
-            hint="register it from a compiled message, or declare `columns` and read another format",
-        ) from None
+def descriptor_of(schema: Any) -> Any:
+    return descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(schema.schema_str or ""))
 
 
 def fields_of(descriptor: Any) -> tuple[tuple[str, Type, bool], ...]:

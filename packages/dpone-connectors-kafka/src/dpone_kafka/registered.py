@@ -18,13 +18,14 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 
 from dpone.connector import Layout
-from dpone.errors import PlanError, RemoteError, UsageError
+from dpone.errors import MissingPackage, PlanError, RemoteError, UsageError
 from dpone.schema import Field, Kind, Type
 from dpone_kafka.client import plain
 from dpone_kafka.encoding import ROW, text_of
 from dpone_kafka.json_rows import UnfitError, column_of, json_text
 from dpone_kafka.json_text import plain_value
 from dpone_kafka.layouts import columns_of
+from dpone_kafka.proto_text import FORMAT
 from dpone_kafka.typemap import ENGINE
 from dpone_kafka.values import python_rows
 
@@ -43,6 +44,7 @@ _STRATEGIES = {
 }
 _MISSING = 404
 _HEAD = 5  # a zero, and the number of the schema
+_FORMATS = {"protobuf": FORMAT}  # what the registry is asked for: a descriptor, though it may have been text
 _KINDS = {"avro": "AVRO", "json_schema": "JSON", "protobuf": "PROTOBUF"}
 
 
@@ -73,7 +75,7 @@ class RegisteredCodec:
     def _row(self, value: bytes) -> Mapping[str, Any]:
         try:
             found = self._read(value)
-        except RemoteError:
+        except (RemoteError, MissingPackage, UnfitError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a decoder says of bytes, they are bad
             raise UnfitError(f"it does not follow its schema ({type(error).__name__})") from None
@@ -145,9 +147,36 @@ def _reader(client: Client, topic: str, form: str, part: MessageField) -> tuple[
             from dpone_kafka.protobuf_types import fields_of as members_of
             from dpone_kafka.protobuf_types import message_class, row_of
 
-            kind = message_class(registry, schema)
+            names = MessageNames(registry)
+            newest = _newest(client, topic, part)
+            kind = message_class(registry, schema, None if newest is None else names.of(newest))
             protobuf = ProtobufDeserializer(kind, {"use.deprecated.format": False}, registry)
-            return _native(members_of(kind.DESCRIPTOR)), lambda value: row_of(protobuf(value, context))
+
+            def of_one_kind(value: bytes) -> Mapping[str, Any] | None:
+                if (name := names.of(value)) != kind.DESCRIPTOR.full_name:
+                    raise UnfitError(f"it is a {name}, and the topic is read as {kind.DESCRIPTOR.full_name}")
+                return row_of(protobuf(value, context))
+
+            return _native(members_of(kind.DESCRIPTOR)), of_one_kind
+
+
+class MessageNames:
+    """Which message of its schema each value is: the deserializer itself takes it for the one that it is given."""
+
+    def __init__(self, registry: Any) -> None:
+        self._registry = registry
+        self._known: dict[tuple[bytes, tuple[int, ...]], str] = {}
+
+    def of(self, value: bytes) -> str:
+        """The full name of the message that the value says it is."""
+        from dpone_kafka.protobuf_types import descriptor_of, indexes_of, name_at
+
+        head = bytes(value[:_HEAD])
+        indexes, _ = indexes_of(bytes(value[_HEAD : _HEAD + 64]))
+        if (head, indexes) not in self._known:
+            schema = self._registry.get_schema(int.from_bytes(head[1:], "big"), fmt=FORMAT)
+            self._known[head, indexes] = name_at(descriptor_of(schema), indexes)
+        return self._known[head, indexes]
 
 
 def _native(found: Sequence[tuple[str, Type, bool]]) -> tuple[Field, ...]:
@@ -168,12 +197,12 @@ def _latest(client: Client, topic: str, form: str, part: str) -> Schema:
     """The newest schema of the topic's subject, or the one that the newest message names."""
     registry = _registry(client)
     try:
-        found: RegisteredSchema = registry.get_latest_version(f"{topic}-{part}")
+        found: RegisteredSchema = registry.get_latest_version(f"{topic}-{part}", fmt=_FORMATS.get(form))
         schema = found.schema
     except SchemaRegistryError as error:
         if error.http_status_code != _MISSING:
             raise _silent(client) from None
-        schema = _named_by_a_message(client, topic, part)
+        schema = _named_by_a_message(client, topic, form, part)
     if schema.schema_type != _KINDS[form]:
         raise PlanError(
             f"the {part}s of {topic} are {schema.schema_type}, and the manifest says {form}",
@@ -183,7 +212,8 @@ def _latest(client: Client, topic: str, form: str, part: str) -> Schema:
     return schema
 
 
-def _named_by_a_message(client: Client, topic: str, part: str) -> Schema:
+def _newest(client: Client, topic: str, part: str) -> bytes | None:
+    """A value among the last ones of a partition that names its schema."""
     from dpone_kafka.consuming import messages
 
     for found in client.ranges(topic, range(client.partitions(topic) or 0)).values():
@@ -192,8 +222,16 @@ def _named_by_a_message(client: Client, topic: str, part: str) -> Schema:
             for message in batch:
                 data = message.value() if part == MessageField.VALUE else message.key()
                 if data is not None and len(data) > _HEAD and data[:1] == b"\0":
-                    schema: Schema = _registry(client).get_schema(int.from_bytes(bytes(data[1:_HEAD]), "big"))
-                    return schema
+                    return bytes(data)
+    return None
+
+
+def _named_by_a_message(client: Client, topic: str, form: str, part: str) -> Schema:
+    data = _newest(client, topic, part)
+    if data is not None:
+        number = int.from_bytes(data[1:_HEAD], "big")
+        schema: Schema = _registry(client).get_schema(number, fmt=_FORMATS.get(form))
+        return schema
     raise PlanError(
         f"the registry knows no schema of {topic}, and no message of it names one",
         code="source.no_columns",

@@ -1,7 +1,8 @@
 """A schema registry: subjects and their versions, references, configuration, compatibility of Avro schemas.
 
-Its state is one file. Avro's rules are asked of the package `avro`; JSON Schema and Protobuf schemas are taken as they
-are, since no package judges them.
+Its state is one file. Avro's rules are asked of the package `avro`, Protobuf's text is compiled by Protobuf's own
+compiler and given as a descriptor to who asks for `format=serialized`; whether JSON Schema and Protobuf schemas are
+compatible with those before is not judged, since no package does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from dpone.errors import PlanError
+from dpone_kafka.proto_text import FORMAT, compiled, encoded, is_descriptor
 
 Json = Any  # what json.loads returns
 Query = Mapping[str, list[str]]
@@ -67,14 +71,40 @@ class Registry:
             raise RefusalError(_UNPROCESSABLE, 42201, f"Invalid schema: {error}") from None
         if kind == "AVRO" and not given.get("references"):
             _parse_avro(text)
+        if kind == "PROTOBUF":
+            self._descriptor(text, given.get("references") or [])
         key = [kind, canonical, given.get("references") or []]
         known = (i for i, schema in enumerate(self._state["schemas"], 1) if schema["key"] == key)
         return next(known, None), key
 
-    def _schema(self, number: str) -> Json:
+    def _schema(self, query: Query, number: str) -> Json:
         if not 1 <= int(number) <= len(self._state["schemas"]):
             raise RefusalError(_MISSING, 40403, f"Schema {number} not found")
-        return _shown(self._state["schemas"][int(number) - 1])
+        return self._shown(self._state["schemas"][int(number) - 1], query)
+
+    def _descriptor(self, text: str, references: list[Json]) -> str:
+        """A Protobuf schema as a file's descriptor in base64, whichever of the two it is."""
+        if is_descriptor(text):
+            return text
+        imports: dict[str, str] = {}
+        self._gather(references, imports)
+        try:
+            return encoded(compiled(text, imports))
+        except PlanError as error:
+            raise RefusalError(_UNPROCESSABLE, 42201, f"Invalid schema: {error}") from None
+
+    def _gather(self, references: list[Json], imports: dict[str, str]) -> None:
+        for reference in references:
+            found = self._version(reference["subject"], str(reference["version"]))
+            schema = self._state["schemas"][found["id"] - 1]
+            imports[reference["name"]] = schema["schema"]
+            self._gather(schema["references"], imports)
+
+    def _shown(self, schema: Json, query: Query) -> dict[str, Any]:
+        shown = _shown(schema)
+        if schema["type"] == "PROTOBUF" and query.get("format") == [FORMAT]:
+            shown["schema"] = self._descriptor(schema["schema"], schema["references"])
+        return shown
 
     def _register(self, subject: str, given: Json) -> Json:
         number, key = self._find(given)
@@ -94,12 +124,12 @@ class Registry:
         self._save()
         return {"id": number}
 
-    def _look_up(self, subject: str, given: Json) -> Json:
+    def _look_up(self, query: Query, subject: str, given: Json) -> Json:
         live = self._live(subject)
         number, _ = self._find(given)
         for version in live:
             if version["id"] == number:
-                return self._described(subject, version)
+                return self._described(query, subject, version)
         raise RefusalError(_MISSING, 40403, "Schema not found")
 
     # ------------------------------------------------------------------ subjects
@@ -124,9 +154,9 @@ class Registry:
                 return found
         raise RefusalError(_MISSING, 40402, f"Version {version} not found.")
 
-    def _described(self, subject: str, version: Json) -> Json:
-        schema = self._state["schemas"][version["id"] - 1]
-        return {"subject": subject, "version": version["version"], "id": version["id"], **_shown(schema)}
+    def _described(self, query: Query, subject: str, version: Json) -> Json:
+        shown = self._shown(self._state["schemas"][version["id"] - 1], query)
+        return {"subject": subject, "version": version["version"], "id": version["id"], **shown}
 
     def _delete(self, subject: str, *, for_good: bool) -> list[int]:
         versions = self._state["subjects"].get(subject, [])
@@ -237,11 +267,11 @@ _ROUTES = (
     _route("GET", "/schemas/types", lambda _r, _q, _b: ["JSON", "PROTOBUF", "AVRO"]),
     _route("POST", f"{_SUBJECT}/versions", lambda r, _q, b, s: r._register(s, b)),
     _route("GET", f"{_SUBJECT}/versions", lambda r, _q, _b, s: [v["version"] for v in r._live(s)]),
-    _route("GET", _SUBJECT + _VERSION, lambda r, _q, _b, s, v: r._described(s, r._version(s, v))),
-    _route("POST", _SUBJECT, lambda r, _q, b, s: r._look_up(s, b)),
+    _route("GET", _SUBJECT + _VERSION, lambda r, q, _b, s, v: r._described(q, s, r._version(s, v))),
+    _route("POST", _SUBJECT, lambda r, q, b, s: r._look_up(q, s, b)),
     _route("DELETE", _SUBJECT, lambda r, q, _b, s: r._delete(s, for_good="permanent" in q)),
     _route("DELETE", _SUBJECT + _VERSION, lambda r, _q, _b, s, v: r._delete_version(s, v)),
-    _route("GET", r"/schemas/ids/(\d+)", lambda r, _q, _b, n: r._schema(n)),
+    _route("GET", r"/schemas/ids/(\d+)", lambda r, q, _b, n: r._schema(q, n)),
     _route("GET", r"/schemas/ids/(\d+)/versions", lambda r, _q, _b, n: r._uses(n)),
     _route("GET", "/config", lambda r, _q, _b: {"compatibilityLevel": r._level("")}),
     _route("PUT", "/config", lambda r, _q, b: r._set_level("", b)),
