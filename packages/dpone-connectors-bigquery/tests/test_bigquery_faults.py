@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials
@@ -123,6 +125,31 @@ def test_workload_identity_is_read_from_a_file_and_from_text(tmp_path: Path) -> 
     for given in ({"credentials_file": file}, {"credentials": json.dumps(WORKLOAD)}):
         found = credentials_of(config(auth="key", **given), SCOPES)
         assert type(found).__module__ == "google.auth.identity_pool"
+
+
+def test_a_service_accounts_key_is_read_from_a_file_and_from_text(tmp_path: Path) -> None:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = "loader@my-project.iam.gserviceaccount.com"
+    key = {"type": "service_account", "client_email": account, "private_key": pem, "token_uri": WORKLOAD["token_url"]}
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(key))
+    for given in ({"credentials_file": file}, {"credentials": json.dumps(key)}):
+        found = credentials_of(config(auth="key", **given), SCOPES)
+        assert (found.service_account_email, tuple(found.scopes)) == (account, SCOPES)
+        assert pem.split("\n")[1] not in repr(found)
+
+
+def test_workload_identity_of_another_cloud_is_read() -> None:
+    source = {
+        "environment_id": "aws1",
+        "region_url": "http://169.254.169.254/latest/meta-data/placement/availability-zone",
+        "url": "http://169.254.169.254/latest/meta-data/iam/security-credentials",
+        "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity",
+    }
+    aws = {**WORKLOAD, "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request", "credential_source": source}
+    found = credentials_of(config(auth="key", credentials=json.dumps(aws)), SCOPES)
+    assert type(found).__module__ == "google.auth.aws"
 
 
 def test_one_may_act_as_another_account_and_on_another_quota() -> None:

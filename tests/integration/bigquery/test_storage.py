@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from requests import PreparedRequest, Response, Session
 
 from dpone.connector import Explains, Target
 from dpone.errors import PlanError
@@ -19,8 +21,11 @@ from dpone.testing.suite.jobs import Attempt, deliver, programmed
 from dpone.testing.suite.rig import SinkRig, rigged
 from dpone.testing.suite.shapes import FREE, MIXED, row, rows
 from dpone.testing.suite.streams import Stream, stream
-from dpone_bigquery import BigQuerySink
+from dpone_bigquery import BigQueryConfig, BigQuerySink
 from dpone_bigquery.layouts import MARKER
+from dpone_bigquery.naming import Name
+from dpone_bigquery.warehouse import connected
+from tests.integration.bigquery.traffic import recording
 
 KEY = "projects/p/locations/eu/keyRings/r/cryptoKeys/k"
 STORED = {
@@ -145,20 +150,59 @@ def test_what_a_new_table_would_lose_is_refused(sink: SinkRig, more: dict[str, A
     assert refused.value.code == "sink.dependent_objects"
 
 
-def test_a_plan_shows_the_statements_and_what_they_read(sink: SinkRig, tmp_path: Path) -> None:
-    del tmp_path
+def test_a_plan_shows_the_statements_and_what_they_read(sink: SinkRig) -> None:
     s = merging(sink, target(sink))
-    first, second = _explained(sink, s), None
+    first = _explained(sink, s)
     assert first[-1].startswith("CREATE TABLE ")
     assert " COPY " in first[-1]
     s.load(rows(1))
     s.job = replace(s.job, schema=Schema((*MIXED.fields, Field("more", STRING)), MIXED.key))
-    second = _explained(sink, s)
-    assert "bytes" in second[0]
+    with priced("12345") as asked_for:
+        second = _explained(sink, s)
+    assert len(asked_for) == 1, "one dry run"
+    assert "12345 bytes" in second[0]
     assert any("ADD COLUMN IF NOT EXISTS `more`" in line for line in second)
     assert [line for line in second if "TRANSACTION" in line] == ["BEGIN TRANSACTION", "COMMIT TRANSACTION"]
     s.job = replace(s.job, schema=MIXED)
     s.check("target of a plan, which changes nothing")
+
+
+@contextmanager
+def priced(size: str) -> Iterator[list[str]]:
+    """Every dry run is answered by this number of bytes; the emulator knows none."""
+    found: list[str] = []
+    send = Session.send
+
+    def answered(self: Session, request: PreparedRequest, **more: Any) -> Response:
+        answer = send(self, request, **more)
+        body = (
+            json.loads(request.body)
+            if isinstance(request.body, (str, bytes)) and request.body[:1] in {"{", b"{"}
+            else {}
+        )
+        if body.get("configuration", {}).get("dryRun") is True:
+            found.append(body["configuration"]["query"]["query"])
+            said = answer.content.replace(b'"totalBytesProcessed": "0"', f'"totalBytesProcessed": "{size}"'.encode())
+            answer._content = said
+        return answer
+
+    with patch.object(Session, "send", answered):
+        yield found
+
+
+def test_jobs_run_where_the_connection_says_and_within_its_limit(sink: SinkRig) -> None:
+    config = sink.config
+    assert isinstance(config, BigQueryConfig)
+    bound = config.model_copy(update={"location": "europe-west3", "maximum_bytes_billed": 10**9})
+    into = target(sink).name
+    at = Name(sink.endpoint.host, *into)
+    with recording() as made, connected(bound) as warehouse:
+        warehouse.run("SELECT 1", at)
+        warehouse.bytes_of("SELECT 1", at)
+        warehouse.burn("burnt-here", at)
+    jobs = [one.body for one in made.requests if one.method == "POST"]
+    assert [job["jobReference"]["location"] for job in jobs] == ["europe-west3"] * 3
+    assert jobs[0]["configuration"]["query"]["maximumBytesBilled"] == str(10**9)
 
 
 def _explained(sink: SinkRig, s: Stream) -> list[str]:

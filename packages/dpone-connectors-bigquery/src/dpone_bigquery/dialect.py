@@ -38,7 +38,7 @@ _TRUNC = {Kind.DATE: "DATE_TRUNC", Kind.TIMESTAMP: "DATETIME_TRUNC", Kind.TIMEST
 
 
 class BigQueryDialect(Dialect):
-    """GoogleSQL. All of a program runs as one script, in one transaction."""
+    """GoogleSQL. All of a program runs in one transaction of a session."""
 
     name: ClassVar[str] = ENGINE
     max_identifier: ClassVar[int] = 300
