@@ -89,7 +89,7 @@ def renamed(text: str, pick: random.Random) -> bytes:
 
 def doubled(text: str, pick: random.Random) -> bytes:
     """A key stands twice, and readers differ on which of them counts."""
-    name = pick.choice([*json.loads(text)])
+    name: str = pick.choice([*json.loads(text)])
     return ('{"' + name + '": true, ' + text.lstrip()[1:]).encode()
 
 
@@ -97,7 +97,8 @@ def no_number(text: str, pick: random.Random) -> bytes:
     document = json.loads(text)
     *above, last = pick.choice([p for p in places(document) if p])
     inside(document, tuple(above))[last] = "@@"
-    return json.dumps(document).replace('"@@"', pick.choice(["NaN", "-Infinity", "1e999", "01", "0x1f"])).encode()
+    changed: str = json.dumps(document)
+    return changed.replace('"@@"', pick.choice(["NaN", "-Infinity", "1e999", "01", "0x1f"])).encode()
 
 
 def cut(text: str, pick: random.Random) -> bytes:
