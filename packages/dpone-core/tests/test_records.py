@@ -163,8 +163,17 @@ def test_other_dataclasses_are_the_librarys() -> None:
 
 
 def test_a_field_that_cannot_be_given_is_refused() -> None:
-    with pytest.raises(TypeError, match="has a field that is not given by place"):
+    with pytest.raises(TypeError, match="is not given by place"):
 
         @records.dataclass(frozen=True, slots=True)
         class Late:
             n: int = field(init=False)
+
+
+@pytest.mark.parametrize("dataclass", [records.dataclass, dataclasses.dataclass], ids=["ours", "theirs"])
+def test_a_default_that_can_change_is_refused(dataclass: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="use default_factory"):
+
+        @dataclass(frozen=True, slots=True)
+        class Shared:
+            names: list[str] = []  # noqa: RUF012 -- it is what is refused

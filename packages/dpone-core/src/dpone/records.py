@@ -8,7 +8,9 @@ Every other dataclass is the standard library's, and `fields`, `replace` and `as
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
@@ -28,10 +30,15 @@ else:
 
 @dataclasses.dataclass(frozen=True)
 class _Frozen:
-    """Its parameters are those of every frozen class."""
+    """What the library notes of it, it notes of every frozen class with ordinary fields."""
+
+    field: None = None
 
 
 _PARAMETERS = vars(_Frozen)["__dataclass_params__"]
+_ORDINARY = dataclasses.fields(_Frozen)[0]
+_OF_THE_CLASS = ("ClassVar", "typing.ClassVar")  # such annotations are text in every module of ours
+_SAID = ("default", "default_factory", "repr", "hash", "compare", "metadata")
 _set = object.__setattr__
 
 
@@ -66,19 +73,30 @@ def _declared(cls: Any) -> Any:
     return made[0]
 
 
-def _fields(cls: Any) -> dict[str, dataclasses.Field[Any]]:
-    """Those of the bases, then its own; as the standard library makes them of a class that has no bases."""
-    found: dict[str, dataclasses.Field[Any]] = {}
+def _fields(cls: Any) -> dict[str, Any]:
+    """Those of the bases, then its own, as the standard library describes them."""
+    found: dict[str, Any] = {}
     for base in cls.__mro__[:0:-1]:
         if "__dataclass_fields__" in vars(base):
             found |= {f.name: f for f in dataclasses.fields(base)}
-    kept = {"__module__", "__annotations__", "__annotate_func__", *vars(cls).get("__annotations__", ())}
-    plain = type(cls.__name__, (), {"__doc__": "given", **{name: v for name, v in vars(cls).items() if name in kept}})
-    bare: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(plain)
-    found |= {f.name: f for f in dataclasses.fields(bare)}
-    if any(f.kw_only or not f.init for f in found.values()):
-        raise TypeError(f"{cls.__name__} has a field that is not given by place: it takes the library's own dataclass")
+    for name, annotation in inspect.get_annotations(cls).items():
+        if not str(annotation).startswith(_OF_THE_CLASS):
+            found[name] = _field(cls, name, annotation)
     return found
+
+
+def _field(cls: Any, name: str, annotation: object) -> Any:
+    given = vars(cls).get(name, dataclasses.MISSING)
+    said = given if isinstance(given, dataclasses.Field) else dataclasses.field(default=given)
+    if not said.init or said.kw_only is True:
+        raise TypeError(f"{cls.__name__}.{name} is not given by place: the class takes the library's own dataclass")
+    if said.default.__class__.__hash__ is None:
+        raise ValueError(f"the default of {cls.__name__}.{name} can be changed: use default_factory")
+    field: Any = copy(_ORDINARY)
+    field.name, field.type = name, annotation
+    for attribute in _SAID:
+        setattr(field, attribute, getattr(said, attribute))
+    return field
 
 
 def _slots(base: type) -> Iterable[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from typing import Any
 
 from dpone.connector import API, Connector
@@ -32,7 +32,7 @@ def _installed(*, testing: bool) -> dict[str, EntryPoint]:
 
 def load(name: str) -> Connector[Any]:
     """The connector registered as `name`."""
-    point = installed().get(name)
+    point = _ours(name) or installed().get(name)
     if point is None:
         raise _unknown(name)
     connector = point.load()
@@ -49,6 +49,18 @@ def load(name: str) -> Connector[Any]:
             hint=f"pip install --upgrade dpone-core {connector.distribution}",
         )
     return connector
+
+
+@cache
+def _ours(name: str) -> EntryPoint | None:
+    """The entry point of the distribution that is called after its connector: no other is opened to find it."""
+    if name not in {c.name for c in SPECIFIED}:
+        return None
+    try:
+        points = distribution(f"dpone-connectors-{name}").entry_points
+    except PackageNotFoundError:
+        return None
+    return next((point for point in points if point.group == GROUP and point.name == name), None)
 
 
 def by_scheme(scheme: str) -> Connector[Any]:

@@ -104,6 +104,7 @@ def test_a_connector_of_ours_that_is_not_installed_says_how_to_get_it(
     shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dpone.registry._installed", lambda *, testing: {})  # noqa: ARG005 -- the real one's signature
+    monkeypatch.setattr("dpone.registry._ours", lambda _: None)
     answer = dpone("types", "postgres", "mssql")
     assert answer.code == 2
     assert "pip install dpone-connectors-postgres" in answer.err
