@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
 from dpone.errors import RemoteError
 from dpone_kafka.config import KafkaConfig
-from dpone_kafka.faults import MISSING, Side, from_kafka, translated
+from dpone_kafka.faults import LOGIN, MISSING, TLS, UNHEARD, Side, from_kafka, translated
 
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -29,6 +30,7 @@ _MECHANISMS = {
 }
 _QUIET = 20  # milliseconds that a fetch waits when there is nothing, since an end is only said by an empty answer
 _FETCH = 8 << 20
+_FIRST_LOOK = 0.5  # seconds; each further one is twice as long
 
 
 def settings_of(config: KafkaConfig) -> dict[str, Any]:
@@ -39,7 +41,6 @@ def settings_of(config: KafkaConfig) -> dict[str, Any]:
         "socket.timeout.ms": config.request_timeout * 1000,
         "security.protocol": _protocol(config),
         "log_level": 2,  # what matters comes as an error
-        "error_cb": _ignored,
     }
     if config.tls_mode != "off":
         found["enable.ssl.certificate.verification"] = config.tls_mode == "verify"
@@ -56,10 +57,6 @@ def settings_of(config: KafkaConfig) -> dict[str, Any]:
         found["sasl.mechanism"] = _MECHANISMS[config.mechanism]
         found |= _login(config)
     return found
-
-
-def _ignored(_: object) -> None:
-    """Errors of single connections are mended by librdkafka; what it cannot mend comes with an answer."""
 
 
 def _protocol(config: KafkaConfig) -> str:
@@ -106,7 +103,8 @@ class Client:
     def __init__(self, config: KafkaConfig, side: Side) -> None:
         self.config = config
         self.side = side
-        self._settings = settings_of(config)
+        self._settings = {**settings_of(config), "error_cb": self._notice}
+        self._refusal: KafkaError | None = None
         self._admin: AdminClient | None = None
         self._registry: SchemaRegistryClient | None = None
         self.patience = float(config.request_timeout)
@@ -135,26 +133,49 @@ class Client:
         return RemoteError(
             f"{self.label} did not answer within {self.config.request_timeout} s",
             code=f"{self.side}.unreachable",
-            hint="check the address and that the brokers run; `request_timeout` says how long to wait",
+            hint="check the address, that the brokers run, and whether they expect `tls` or `sasl`; "
+            "`request_timeout` says how long to wait",
             retryable=True,
         )
+
+    def _notice(self, error: KafkaError) -> None:
+        """Of errors of single connections a refused login is kept: librdkafka tries again for as long as it is let."""
+        if error.code() in {*LOGIN, TLS}:
+            self._refusal = error
+
+    def _metadata(self, topic: str | None = None) -> Any:
+        """What the brokers say of themselves and their topics. A refused login is said at once, not as a silence."""
+        until = monotonic() + self.patience
+        patience = _FIRST_LOOK
+        with translated(self.side, self.label):
+            while True:
+                left = until - monotonic()
+                asked = {} if topic is None else {"topic": topic}
+                try:
+                    return self.admin.list_topics(**asked, timeout=max(0.1, min(patience, left)))
+                except KafkaException as error:
+                    self.admin.poll(0)  # what was noticed is told
+                    if self._refusal is not None:
+                        raise from_kafka(self._refusal, self.side, self.label) from None
+                    if error.args[0].code() not in UNHEARD:
+                        raise
+                if monotonic() >= until:
+                    raise self.silent()
+                sleep(min(0.05, patience))
+                patience *= 2
 
     # -------------------------------------------------------------------- topics
 
     def topics(self) -> Mapping[str, int]:
         """All topics that are seen, with the numbers of their partitions."""
-        with translated(self.side, self.label):
-            found = self.admin.list_topics(timeout=self.patience)
-        return {name: len(topic.partitions) for name, topic in found.topics.items()}
+        return {name: len(topic.partitions) for name, topic in self._metadata().topics.items()}
 
     def cluster(self) -> str:
-        with translated(self.side, self.label):
-            return str(self.admin.list_topics(timeout=self.patience).cluster_id)
+        return str(self._metadata().cluster_id)
 
     def partitions(self, topic: str) -> int | None:
         """How many partitions the topic has; None when there is no such topic."""
-        with translated(self.side, self.label):
-            found = self.admin.list_topics(topic, timeout=self.patience).topics[topic]
+        found = self._metadata(topic).topics[topic]
         if found.error is not None:
             if found.error.code() in MISSING:
                 return None
@@ -172,8 +193,6 @@ class Client:
 
     def _await(self, topic: str) -> None:
         """Brokers answer for a new topic a moment after they made it."""
-        from time import monotonic, sleep
-
         until = monotonic() + self.patience
         while self.partitions(topic) is None:
             if monotonic() > until:
@@ -244,8 +263,6 @@ class Client:
 
     def read_all(self, topic: str, partition: int = 0) -> list[Message]:
         """The committed messages of a partition to its very end; what is still open must end first."""
-        from time import monotonic, sleep
-
         until = monotonic() + self.patience
         while True:
             committed = self.ranges(topic, [partition])[partition]

@@ -50,7 +50,7 @@ class KafkaConfig(Config):
     registry_user: Text | None = Field(default=None, description="the user at the registry")
     registry_password: SecretStr | None = Field(default=None, description="the password at the registry")
     client_id: Text = Field(default="dpone", description="the name under which brokers list the client")
-    request_timeout: int = Field(default=30, ge=1, description="seconds to wait for an answer")
+    request_timeout: int = Field(default=30, ge=1, le=300, description="seconds to wait for an answer")
     transaction_timeout: int = Field(
         default=900,
         ge=1,

@@ -23,12 +23,19 @@ FENCED = frozenset(
         KafkaError.INVALID_TXN_STATE,
     }
 )
-_LOGIN = frozenset(
+UNHEARD = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001 - likewise
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - likewise
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - likewise
+    }
+)
+TLS = KafkaError._SSL  # noqa: SLF001 - likewise
+LOGIN = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001 - likewise
         KafkaError.SASL_AUTHENTICATION_FAILED,
         KafkaError.UNSUPPORTED_SASL_MECHANISM,
-        KafkaError._SSL,  # noqa: SLF001 - likewise
     }
 )
 _NOT_ALLOWED = frozenset(
@@ -66,7 +73,13 @@ def from_kafka(error: object, side: Side, label: str) -> DponeError:
     if not isinstance(error, KafkaError):
         return RemoteError(f"{label} did not do as asked", code=f"{side}.failed", retryable=False)
     code, name = error.code(), error.name()
-    if code in _LOGIN:
+    if code == TLS:
+        return RemoteError(
+            f"there is no trusted way to {label} over TLS ({name})",
+            code=f"{side}.not_trusted",
+            hint="check `ca_file`, `cert_file` and `tls` of the connection, and that the certificate names this host",
+        )
+    if code in LOGIN:
         return RemoteError(
             f"{label} refuses the login ({name})",
             code=f"{side}.login_refused",
