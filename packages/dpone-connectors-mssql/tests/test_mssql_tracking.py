@@ -17,7 +17,7 @@ from dpone_mssql.selecting import Subject
 from dpone_mssql.session import Connection
 from dpone_mssql.tracking import is_tracked, isolation_of, position, refuse_other_key, tracked_query, version_after
 
-ORDERS = Relation(7, ("dbo", "or]ders"), "U", (), ("id", "line"), "PK", 1)
+ORDERS = Relation(7, ("dbo", "or]ders"), "U", (), ("id", "line"), "PK")
 
 
 class Answers:

@@ -38,7 +38,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table or a view. `pages` is its size on disk, of 8 KiB each."""
+    """A table or a view."""
 
     id: int
     name: tuple[str, str]
@@ -46,7 +46,6 @@ class Relation:
     attributes: tuple[Attribute, ...]
     key: tuple[str, ...]
     key_name: str | None
-    pages: int
 
     @property
     def schema(self) -> Schema:
@@ -58,16 +57,18 @@ class Relation:
         return next((a.field.name for a in self.attributes if a.is_identity), None)
 
 
+# An alias is told by the type behind it. Of a type that the login may not see there is no row, yet its column is there.
 _COLUMNS = (
-    "SELECT c.name, y.name AS type_name, c.max_length, c.precision, c.scale, c.collation_name, c.is_nullable, "
-    "c.is_identity, c.is_computed, c.default_object_id FROM sys.columns AS c "
-    "JOIN sys.types AS y ON y.user_type_id = c.user_type_id WHERE c.object_id = {0} ORDER BY c.column_id"
+    "SELECT c.name, COALESCE(CASE WHEN y.is_user_defined = 0 THEN y.name END, b.name, y.name) AS type_name, "
+    "c.max_length, c.precision, c.scale, c.collation_name, c.is_nullable, c.is_identity, c.is_computed, "
+    "c.default_object_id FROM sys.columns AS c LEFT JOIN sys.types AS y ON y.user_type_id = c.user_type_id "
+    "LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id WHERE c.object_id = {0} ORDER BY c.column_id"
 )
+# The index of a key bears the key's name.
 _KEY = (
-    "SELECT c.name, k.name AS key_name FROM sys.indexes AS i "
+    "SELECT c.name, i.name AS key_name FROM sys.indexes AS i "
     "JOIN sys.index_columns AS x ON x.object_id = i.object_id AND x.index_id = i.index_id "
     "JOIN sys.columns AS c ON c.object_id = x.object_id AND c.column_id = x.column_id "
-    "JOIN sys.key_constraints AS k ON k.parent_object_id = i.object_id AND k.unique_index_id = i.index_id "
     "WHERE i.object_id = {0} AND i.is_primary_key = 1 AND x.key_ordinal > 0 ORDER BY x.key_ordinal"
 )
 
@@ -76,14 +77,13 @@ def find_relation(connection: Connection, name: Sequence[str]) -> Relation | Non
     """The table or view of that name, or None."""
     schema, table = name
     found = connection.row(
-        "SELECT o.object_id, o.type, (SELECT COALESCE(SUM(s.used_page_count), 0) FROM sys.dm_db_partition_stats AS s "
-        "WHERE s.object_id = o.object_id AND s.index_id < 2) AS pages FROM sys.objects AS o "
+        "SELECT o.object_id, o.type FROM sys.objects AS o "
         f"WHERE o.schema_id = SCHEMA_ID({MSSQL.text(schema)}) AND o.name = {MSSQL.text(table)} "
         "AND o.type IN (N'U', N'V')"
     )
     if found is None:
         return None
-    number, kind, pages = found
+    number, kind = found
     attributes = tuple(map(_attribute, connection.rows(_COLUMNS.format(number))))
     key = connection.rows(_KEY.format(number))
     return Relation(
@@ -93,7 +93,6 @@ def find_relation(connection: Connection, name: Sequence[str]) -> Relation | Non
         attributes,
         tuple(column for column, _ in key),
         key[0][1] if key else None,
-        int(pages),
     )
 
 
@@ -111,6 +110,12 @@ def readable_relation(connection: Connection, name: Sequence[str]) -> Relation:
 
 def _attribute(row: tuple[Any, ...]) -> Attribute:
     name, of, length, precision, scale, collation, nullable, identity, computed, default = row
+    if of is None:
+        raise PlanError(
+            f"the server does not tell the type of column {name}",
+            code="plan.unknown_type",
+            hint="let the connection's user see the type's definition, or read the table by a query without the column",
+        )
     native = native_type(of, length, precision, scale)
     if collation is not None and of in {"varchar", "char"} and not _is_western(collation):
         native += f" collate {collation}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -29,6 +29,7 @@ from dpone.testing.testkit import (
     DropColumn,
     Identity,
     Insert,
+    Lacking,
     Mutation,
     Names,
     Native,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 GIVEN = "DPONE_CONN_MSSQL_LIVE"  # a URL
+_CDC, _TRACKING = "change data capture", "Change Tracking"
 _SCHEMA = "dbo"
 _NAMES = Names(longest="n" * 128, too_long="n" * 129)
 _CURSORS = frozenset({Kind.INT, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
@@ -127,6 +129,8 @@ class MssqlTestkit:
         return Dataset((_SCHEMA, table.label), options={"timezone": "UTC"})
 
     def seed(self, endpoint: Endpoint, table: SeedTable) -> None:
+        if Read.CHANGES in table.reads:
+            _require(endpoint, _CDC)
         name = _quoted(_SCHEMA, table.label)
         parts = [_definition(f, in_key=f.name in table.schema.key) for f in table.schema]
         if table.schema.key:
@@ -196,6 +200,8 @@ class MssqlTestkit:
     # --------------------------------------------------------------- what goes wrong
 
     def crash(self, endpoint: Endpoint) -> None:
+        if endpoint.port not in _services:
+            raise Lacking("it is not ours to kill")
         service = _services[endpoint.port]
         service.kill()
         service.start()
@@ -270,21 +276,49 @@ def _server(provider: Provider) -> Iterator[Endpoint]:
         yield endpoint
 
 
+_ABILITIES = {
+    "snapshots": "ALTER DATABASE {0} SET ALLOW_SNAPSHOT_ISOLATION ON",
+    "read committed snapshots": "ALTER DATABASE {0} SET READ_COMMITTED_SNAPSHOT ON",
+    _TRACKING: "ALTER DATABASE {0} SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS, AUTO_CLEANUP = ON)",
+    _CDC: "EXEC sys.sp_cdc_enable_db",
+}
+
+
 @contextmanager
 def _own_database(server: Endpoint) -> Iterator[Endpoint]:
-    """A database of our own, ready for snapshots and change data capture; it is gone afterwards."""
+    """A database of our own, ready for snapshots, change data capture and Change Tracking; it is gone afterwards.
+
+    A server that was given may lack some of that: then its tests are skipped with what it answered.
+    """
     own = f"dpone_test_{uuid4().hex[:12]}"
     endpoint = replace(server, database=own)
     _ask(server, f"CREATE DATABASE {own}")
+    lacking: dict[str, str] = {}
     try:
-        _ask(server, f"ALTER DATABASE {own} SET ALLOW_SNAPSHOT_ISOLATION ON")
-        _ask(server, f"ALTER DATABASE {own} SET READ_COMMITTED_SNAPSHOT ON")
-        _ask(server, f"ALTER DATABASE {own} SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS, AUTO_CLEANUP = ON)")
-        _ask(endpoint, "EXEC sys.sp_cdc_enable_db")
-        yield endpoint
+        for ability, statement in _ABILITIES.items():
+            try:
+                _ask(endpoint, statement.format(own))
+            except _server_error() as error:
+                if server.provider is not Provider.GIVEN:
+                    raise
+                lacking[f"lacks {ability}"] = str(error)
+        yield replace(endpoint, extra={**endpoint.extra, **lacking})
     finally:
-        _ask(server, f"ALTER DATABASE {own} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
+        with suppress(_server_error()):  # which some look-alikes do not know, nor need
+            _ask(server, f"ALTER DATABASE {own} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
         _ask(server, f"DROP DATABASE {own}")
+
+
+def _server_error() -> type[Exception]:
+    import mssql_python
+
+    return mssql_python.Error
+
+
+def _require(endpoint: Endpoint, ability: str) -> None:
+    """Raises when the server was given and said no to it."""
+    if (said := endpoint.extra.get(f"lacks {ability}")) is not None:
+        raise Lacking(f"{ability} cannot be had there: {said}")
 
 
 # ------------------------------------------------------------------------------ wire

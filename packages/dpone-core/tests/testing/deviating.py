@@ -11,8 +11,8 @@ from dpone.connector import Connector
 from dpone.errors import RemoteError
 from dpone.testing.memory import connector, sink
 from dpone.testing.memory.testkit import MemoryTestkit
-from dpone.testing.services.endpoint import Fidelity
-from dpone.testing.testkit import Deviation
+from dpone.testing.services.endpoint import Fidelity, Provider
+from dpone.testing.testkit import Deviation, Lacking
 
 GENERATIONS = Deviation(
     "test_state::test_each_commit_raises_the_generation_by_one",
@@ -96,3 +96,21 @@ class _Picky(sink.MemorySink):
 of_one_case = _kit(
     _Picky, replace(GENERATIONS, test="test_state::test_a_position_is_found_as_it_was_saved[Read.SINCE-empty]")
 )
+
+
+class _LackingKit(MemoryTestkit):
+    """A testkit whose server, given by somebody, says that it cannot show rows; others have no such excuse."""
+
+    def rows(self, endpoint: Any, target: Any) -> Any:
+        raise Lacking("rows cannot be shown")
+
+
+class _GivenKit(_LackingKit):
+    @contextmanager
+    def service(self, provider: Any) -> Iterator[Any]:
+        with super().service(provider) as endpoint:
+            yield replace(endpoint, provider=Provider.GIVEN)
+
+
+lacking_here = _LackingKit(connector, ())
+lacking_there = _GivenKit(connector, ())

@@ -14,6 +14,16 @@ SuiteRun = Callable[..., tuple[int, str]]
 CHOSEN = ("--pyargs", "dpone.testing.suite.test_state", "-k", "test_a_new_target_has_no_state or test_each_commit")
 
 
+def test_only_a_server_that_was_given_may_lack_something(run_suite: SuiteRun) -> None:
+    args = ("--pyargs", "dpone.testing.suite.test_upsert", "-k", "test_upsert_leaves_equal_rows_untouched", "-rs")
+    code, said = run_suite("deviating:lacking_there", *args)
+    assert code == ExitCode.OK, said
+    assert "the server that was given: rows cannot be shown" in said
+    code, said = run_suite("deviating:lacking_here", *args)
+    assert code == ExitCode.TESTS_FAILED, said
+    assert "Lacking" in said
+
+
 def test_a_deviation_that_fails_by_its_code_is_expected(run_suite: SuiteRun) -> None:
     code, said = run_suite("deviating:as_declared", *CHOSEN)
     assert code == ExitCode.OK, said

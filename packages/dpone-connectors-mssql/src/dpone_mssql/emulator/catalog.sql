@@ -31,7 +31,7 @@ CREATE VIEW sys.tables AS SELECT o.*, CAST('0' AS tsql.bit) AS is_memory_optimiz
     CAST(CASE WHEN EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = o.object_id::oid AND g.tgname = '~cdc') THEN '1' ELSE '0' END AS tsql.bit) AS is_tracked_by_cdc
     FROM sys.objects o WHERE o.type = CAST('U' AS tsql.char);
 CREATE VIEW sys.views AS SELECT o.* FROM sys.objects o WHERE o.type = CAST('V' AS tsql.char);
-CREATE VIEW sys.types AS SELECT CAST(v.name AS tsql.sysname) AS name, v.id AS user_type_id, v.id AS system_type_id FROM (VALUES
+CREATE VIEW sys.types AS SELECT CAST(v.name AS tsql.sysname) AS name, v.id AS user_type_id, v.id AS system_type_id, CAST('0' AS tsql.bit) AS is_user_defined FROM (VALUES
     ('image', 34), ('text', 35), ('uniqueidentifier', 36), ('date', 40), ('time', 41), ('datetime2', 42), ('datetimeoffset', 43),
     ('tinyint', 48), ('smallint', 52), ('int', 56), ('smalldatetime', 58), ('real', 59), ('money', 60), ('datetime', 61), ('float', 62),
     ('sql_variant', 98), ('ntext', 99), ('bit', 104), ('decimal', 106), ('numeric', 108), ('smallmoney', 122), ('bigint', 127),
@@ -90,9 +90,6 @@ CREATE VIEW sys.database_permissions AS
 CREATE VIEW sys.extended_properties AS
     SELECT d.objoid::int4 AS major_id, CAST('dpone' AS tsql.sysname) AS name, CAST(d.description AS tsql.nvarchar) AS value, d.objsubid AS minor_id,
         CAST('1' AS tsql.tinyint) AS class FROM pg_description d WHERE d.classoid = 'pg_class'::regclass;
-CREATE VIEW sys.dm_db_partition_stats AS
-    SELECT c.oid::int4 AS object_id, 1 AS index_id, greatest(c.reltuples, 0)::int8 AS row_count, (pg_relation_size(c.oid) / 8192)::int8 AS used_page_count
-    FROM pg_class c WHERE c.relkind = 'r';
 CREATE VIEW sys.databases AS
     SELECT CAST(CAST(d.datname AS text) AS tsql.sysname) AS name, CAST('1' AS tsql.tinyint) AS snapshot_isolation_state, CAST('1' AS tsql.bit) AS is_read_committed_snapshot_on,
         CAST('1' AS tsql.bit) AS is_cdc_enabled, CAST('160' AS tsql.tinyint) AS compatibility_level, d.oid::int4 AS database_id, CAST('0' AS tsql.bit) AS is_read_only FROM pg_database d WHERE d.datname = current_database();

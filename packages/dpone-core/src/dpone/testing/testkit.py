@@ -130,6 +130,13 @@ class Deviation:
     code: str
 
 
+class Lacking(Exception):
+    """A server that somebody gave cannot do what a test is about; its testkit raises this with the reason.
+
+    The suite then skips the test, loudly. Services that are had in any other way have no such excuse.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """The limits of an engine's names: `longest` just fits, `too_long` must be refused and never cut.
