@@ -35,6 +35,8 @@ def _conformed(column: Any, field: Field, wanted: Any) -> Any:
             return column
         if pa.types.is_timestamp(wanted) and not pa.types.is_timestamp(column.type):
             return _moments(column, wanted)
+        if pa.types.is_time(wanted) and pa.types.is_integer(column.type):
+            column = column.cast(pa.int64()).cast(pa.time64("ns"))  # as pyodbc's converter has it
         if field.type.kind is Kind.UUID:
             return pc.utf8_lower(column.cast(pa.string()))
         return column.cast(wanted, safe=True)

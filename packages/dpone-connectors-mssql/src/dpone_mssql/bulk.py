@@ -1,4 +1,4 @@
-"""Rows on their way into a table: bulk copy over TDS, or parameters of an INSERT where a connection asks for that."""
+"""Rows on their way into a table: bulk copy over TDS, or parameters of an INSERT where a manifest asks for that."""
 # ruff: noqa: S608 - all text here is made of quoted identifiers
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from dpone.errors import DponeError, RemoteError
+from dpone_mssql.arrow_text import spelled
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.drivers import connection_string
 from dpone_mssql.faults import number_of, rejected, translate
@@ -131,7 +132,13 @@ class _Inserted:
         self._cursor.fast_executemany = True
 
     def send(self, batch: Any) -> None:
-        rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        try:
+            rows = list(zip(*map(spelled, batch.columns), strict=True))
+        except ValueError as error:
+            raise rejected("sink", self._connection.label, error) from None
+        sizes = self._connection.driver.sizes
+        if sizes is not None:
+            self._cursor.setinputsizes(sizes(["binary" in str(column.type) for column in batch.columns]))
         try:
             self._cursor.executemany(self._statement, rows)
         except self._connection.driver.error as error:

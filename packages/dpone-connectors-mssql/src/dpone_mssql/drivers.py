@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -37,6 +37,7 @@ class Driver:
     open: Callable[[str, int], Any]
     error: type[Exception]
     keyword: str = ""  # that the connection string must have in front
+    sizes: Callable[[Sequence[bool]], list[Any]] | None = None  # of parameters, told which are bytes and which are text
 
 
 def driver_for(config: MssqlConfig, side: Side = "sink") -> Driver:
@@ -80,7 +81,11 @@ def _pyodbc(driver: str, why: str) -> Driver:
         raw.add_output_converter(_SS_TIMESTAMPOFFSET, _moment)
         return raw
 
-    return Driver("pyodbc with ODBC Driver 18", why, connect, pyodbc.Error, f"Driver={{{driver}}};")
+    def sizes(are_bytes: Sequence[bool]) -> list[Any]:
+        """Said beforehand: what a driver takes for granted of a parameter is not always the column's own type."""
+        return [(pyodbc.SQL_VARBINARY if is_bytes else pyodbc.SQL_WVARCHAR, 0, 0) for is_bytes in are_bytes]
+
+    return Driver("pyodbc with ODBC Driver 18", why, connect, pyodbc.Error, f"Driver={{{driver}}};", sizes)
 
 
 def _time(raw: bytes) -> int:

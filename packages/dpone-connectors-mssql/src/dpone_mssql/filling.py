@@ -1,22 +1,27 @@
-"""Writers: one split on its way into a stage, by bulk copy on a connection of its own."""
+"""Writers: one split on its way into a stage, by bulk copy unless the manifest asks for another way."""
 # ruff: noqa: S608 - all text here is made of quoted identifiers and numbers
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from dpone.batch import Batch
 from dpone.connector import StageRef, Target
 from dpone.schema import Field, parse_type
 from dpone_mssql.arrow_write import fitted
+from dpone_mssql.bcp import bcp_copy
 from dpone_mssql.bulk import BulkCopy, bulk_copy, bulk_insert
 from dpone_mssql.dialect import MSSQL
-from dpone_mssql.session import Connections
+from dpone_mssql.session import Connection, Connections
 from dpone_mssql.staging import SPLIT
 from dpone_mssql.state import books_of
+
+_Way = Callable[[Connection, str, Sequence[str]], AbstractContextManager[BulkCopy]]
+# measured: see docs/decisions/0008-how-rows-get-into-sql-server.md
+_WAYS: dict[str, _Way] = {"auto": bulk_copy, "bulk_copy": bulk_copy, "bcp": bcp_copy, "executemany": bulk_insert}
 
 
 class MssqlWriter:
@@ -51,9 +56,8 @@ def writing(connections: Connections, ref: StageRef, split: str) -> Iterator[Mss
     with connections.session() as connection:
         connection.run(f"DELETE FROM {table} WHERE {SPLIT} = {number}")
         names = [*(f.name for f, _ in columns), SPLIT]
-        floor = target.options.get("bulk") == "executemany"
-        opened = bulk_insert(connection, table, names) if floor else bulk_copy(connection, table, names)
-        with opened as copy:
+        opened = _WAYS[str(target.options.get("bulk") or "auto")]
+        with opened(connection, table, names) as copy:
             yield MssqlWriter(copy, columns, number)
 
 

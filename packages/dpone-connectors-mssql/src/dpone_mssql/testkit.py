@@ -78,6 +78,8 @@ class MssqlTestkit:
     finite_floats: bool = True
     control: PyodbcControl = PYODBC
     tracks: bool = False  # Change Tracking in place of CDC, where changes are to be read
+    driver: str = "auto"
+    bulk: str = "auto"
 
     # ------------------------------------------------------------------- service
 
@@ -120,6 +122,7 @@ class MssqlTestkit:
             "user": endpoint.user,
             "password": endpoint.password.reveal() if endpoint.password else None,
             "database": endpoint.database,
+            "driver": self.driver,
         }
 
     # -------------------------------------------------------------------- source
@@ -184,7 +187,7 @@ class MssqlTestkit:
 
     def target(self, endpoint: Endpoint, label: str) -> Target:
         del endpoint
-        return Target((_SCHEMA, label))
+        return Target((_SCHEMA, label), {} if self.bulk == "auto" else {"bulk": self.bulk})
 
     def rows(self, endpoint: Endpoint, target: Target) -> pa.Table:
         with _connected(endpoint) as run:
@@ -550,3 +553,4 @@ def _moments(values: list[str | None], *, zoned: bool) -> Any:
 
 testkit = MssqlTestkit()
 tracking = MssqlTestkit(tracks=True)
+odbc = MssqlTestkit(driver="odbc", bulk="executemany")  # both ends by pyodbc, and no bulk copy

@@ -232,6 +232,7 @@ _PROCEDURES: dict[str, Procedure] = {
     "sp_addextendedproperty": _property,
     "sp_updateextendedproperty": _property,
     "sp_reset_connection": _nothing,
+    "sp_tableoption": _nothing,
     "sp_cdc_enable_db": _nothing,
     "sp_cdc_enable_table": _enable_capture,
     "sp_cdc_disable_table": _disable_capture,
