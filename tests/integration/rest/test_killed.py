@@ -1,7 +1,6 @@
 """A run that reads an API and is killed, or whose API goes away: run again, the target is right and nothing is doubled.
 
-Pages are not kept over a crash, since the stage that held them is gone and another day's page need not continue them;
-what goes on is a backfill, chunk by chunk.
+It goes on after the last page that was safe, and a backfill after its last published chunk.
 """
 
 from __future__ import annotations
@@ -108,6 +107,51 @@ def test_an_api_that_fails_between_pages_changes_nothing(wrong: Wrong, strategy:
     api.plan.clear()
     assert dpone.run("orders.yaml").succeeded
     assert ids(place) == list(range(450))
+
+
+PAGING: dict[str, dict[str, Any]] = {
+    "page": {"pagination": {"type": "page", "size_param": "per_page", "size": 50, "total": "pages"}},
+    "offset": {"pagination": {"type": "offset", "size": 50, "total": "total"}},
+    "cursor": {},
+    "link": {"pagination": {"type": "link", "path": "links.next"}, "params": {"limit": 50}},
+    "header": {"pagination": {"type": "header"}, "params": {"limit": 50}, "records": None},
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("pages", [1, 4, 8])
+@pytest.mark.parametrize("way", PAGING)
+def test_a_run_that_is_killed_at_a_page_goes_on_after_it(
+    way: str, pages: int, strategy: str, place: str, api: MockApi
+) -> None:
+    manifest({"mode": strategy, **STRATEGIES[strategy]}, path=f"{way}/orders", **PAGING[way])
+    killed = run(f"rest.page:{pages}")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert ids(place) == []
+    api.asked.clear()
+    report = dpone.run("orders.yaml")
+    assert report.succeeded
+    assert ids(place) == list(range(400))
+    (stream,) = report.streams
+    assert stream.continued is not None
+    assert stream.continued["parts"] == pages
+    describes = 1
+    assert len(api.pages()) <= describes + min(pages, 2) + 8 - pages
+    api.asked.clear()
+    assert dpone.run("orders.yaml").streams[0].continued is None
+    assert ids(place) == list(range(400))
+
+
+def test_a_run_that_is_killed_at_each_page_comes_to_its_end(place: str, api: MockApi) -> None:
+    manifest({"mode": "full_refresh", "key": ["id"]})
+    for _ in range(8):
+        assert run("rest.page").returncode == -signal.SIGKILL  # each process keeps one page more
+    api.asked.clear()
+    (stream,) = dpone.run("orders.yaml").streams
+    assert stream.continued is not None
+    assert stream.continued["parts"] == 8
+    assert ids(place) == list(range(400))
+    assert len(api.pages()) == 3  # it is described, and the first and the last page are compared
 
 
 def test_a_killed_backfill_goes_on_after_its_last_chunk(place: str, api: MockApi) -> None:

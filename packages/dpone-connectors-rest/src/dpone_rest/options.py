@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,7 +20,7 @@ from pydantic import (
 
 from dpone.connector import Dataset, SourceOptions
 from dpone.manifest.options import Pattern
-from dpone.manifest.scalars import Model, Name, Names, PositiveInt, TypeText, refused
+from dpone.manifest.scalars import Duration, Model, Name, Names, PositiveInt, TypeText, refused
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 # below the connection's address: no other host can be named by it
@@ -156,6 +157,11 @@ class RestSource(SourceOptions):
     since: SincePlace | None = Field(
         default=None, description="how a request is narrowed; all is asked for unless given"
     )
+    checkpoint: Literal[False] | Duration = Field(
+        default=timedelta(hours=1),
+        description="how long after its last page the next run goes on with a reading that was cut off, a day at most; "
+        "false: every run begins at the first page",
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -178,6 +184,13 @@ class RestSource(SourceOptions):
             except (ValueError, OSError, ZoneInfoNotFoundError):
                 raise refused(f"{name} is no time zone: write one like UTC or Europe/Berlin") from None
         return name
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _is_soon(cls, value: timedelta | Literal[False]) -> timedelta | Literal[False]:
+        if value and value > timedelta(days=1):
+            raise refused("a reading that is gone on with after more than a day is one of two collections")
+        return value
 
     def dataset(self) -> Dataset:
         return Dataset((self.path,), None, self.model_dump(mode="json", exclude={"path"}, exclude_none=True))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, Protocol
 
 from requests.utils import parse_header_links
 
@@ -49,25 +50,47 @@ def pages(
     return _pages(client, options, narrowing, lambda ask: lambda: client.get(ask.url, ask.params, within=within))
 
 
+class Keeper(Protocol):
+    """What has answers of pages from before, and keeps those that come; pages are numbered from zero on."""
+
+    def known(self, number: int, ask: Ask) -> Answer | None: ...
+    def keep(self, number: int, ask: Ask, answer: Answer) -> None: ...
+
+
 def pages_ahead(
-    client: Client, options: RestSource, narrowing: Mapping[str, str], *, within: float | None = None
+    client: Client,
+    options: RestSource,
+    narrowing: Mapping[str, str],
+    *,
+    within: float | None = None,
+    keeper: Keeper | None = None,
 ) -> Iterator[Page]:
     """Every page of the collection, of which the next one is on its way while one is looked at."""
     ahead: Ahead[Answer] = Ahead()
+    numbers = count()
+
+    def begin(ask: Ask) -> Callable[[], Answer]:
+        found = None if keeper is None else keeper.known(next(numbers), ask)
+        if found is not None:
+            return lambda: found
+        return ahead.begin(lambda: client.get(ask.url, ask.params, within=within))
+
     try:
-        yield from _pages(
-            client, options, narrowing, lambda ask: ahead.begin(lambda: client.get(ask.url, ask.params, within=within))
-        )
+        yield from _pages(client, options, narrowing, begin, keeper)
     finally:
         ahead.close()
 
 
 def _pages(
-    client: Client, options: RestSource, narrowing: Mapping[str, str], begin: Callable[[Ask], Callable[[], Answer]]
+    client: Client,
+    options: RestSource,
+    narrowing: Mapping[str, str],
+    begin: Callable[[Ask], Callable[[], Answer]],
+    keeper: Keeper | None = None,
 ) -> Iterator[Page]:
     params = {name: value_text(value) for name, value in options.params.items()} | dict(narrowing)
     url = client.address(options.path)
-    records, count = place_at("records", options.records), place_at("count", options.count)
+    records, counted = place_at("records", options.records), place_at("count", options.count)
     ask, following = _begin(client, options, url, params)
     tokens, bodies = {ask.token}, set[int]()
     number = seen = 0
@@ -85,7 +108,7 @@ def _pages(
         bodies.add(body)
         previous = page.records
         seen += len(page.records)
-        told = told if count is None else number_at(answer, document, count)
+        told = told if counted is None else number_at(answer, document, counted)
         if (follower := following(ask, page)) is not None:
             if follower.token in tokens:
                 raise faults.cycle(url, number)
@@ -95,6 +118,8 @@ def _pages(
             wait = begin(follower)
         elif told is not None and told != seen:
             raise faults.records_differ(url, told, seen)
+        if keeper is not None:
+            keeper.keep(number - 1, ask, answer)
         yield page
 
 

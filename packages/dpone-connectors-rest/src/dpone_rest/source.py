@@ -7,7 +7,7 @@ by its records: they wait in a spool meanwhile, and only those of its window lea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,12 +19,14 @@ import pyarrow.compute as pc
 
 from dpone.arrow import arrow_schema
 from dpone.batch import Batch
-from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
+from dpone.connector import Continued, Dataset, Finding, Position, ReadRequest, Split
 from dpone.errors import DponeError
 from dpone.schema import Field, Kind, Schema
 from dpone.strategies import Read
 from dpone_rest import faults
+from dpone_rest.answers import document_of, place_at, records_of
 from dpone_rest.batching import sized
+from dpone_rest.checkpoint import Checkpoint, checkpoint
 from dpone_rest.client import Client
 from dpone_rest.config import RestConfig
 from dpone_rest.filtering import matching
@@ -54,6 +56,7 @@ class OpenReading:
     upto: Position | None
     splits: tuple[Split, ...]
     changes: bool = False
+    continued: Continued | None = None
 
 
 class ApiSource:
@@ -64,6 +67,7 @@ class ApiSource:
         self._config = config
         self._shapes: dict[str, Shape] = {}  # what was inferred holds for the whole run
         self._spools: dict[str, Spool] = {}
+        self._kept: dict[str, Checkpoint] = {}
         self._numbers = count(1)
 
     def describe(self, dataset: Dataset) -> Schema:
@@ -88,9 +92,42 @@ class ApiSource:
 
     @contextmanager
     def _open_whole(self, request: ReadRequest) -> Iterator[OpenReading]:
-        whole = self._shape(request.dataset, options_of(request.dataset))
+        options = options_of(request.dataset)
+        whole = self._shape(request.dataset, options)
         shape = whole.only(_wanted(request))
-        yield OpenReading(_promised(request, whole), None, (Split("0", {"shape": shape.plain()}),))
+        name = str(next(self._numbers))
+        with self._checkpoint(request, options, shape) as kept:
+            payload = {"shape": shape.plain()}
+            if kept is not None:
+                payload["kept"] = name
+                self._kept[name] = kept
+            try:
+                yield OpenReading(_promised(request, whole), None, (Split("0", payload),), continued=_continued(kept))
+            finally:
+                self._kept.pop(name, None)
+
+    @contextmanager
+    def _checkpoint(self, request: ReadRequest, options: RestSource, shape: Shape) -> Iterator[Checkpoint | None]:
+        """The pages that an earlier process had of this very reading, and room for more; None where none are kept."""
+        if not request.pipeline or not options.checkpoint:
+            yield None
+            return
+        seconds = _seconds(request)
+        place = place_at("records", options.records)
+        with checkpoint(self._identity(request, shape), options.checkpoint) as kept:
+            if kept is not None:
+                kept.go_on(
+                    lambda ask: self._client.get(ask.url, ask.params, within=seconds),
+                    lambda answer: records_of(answer, document_of(answer, place), place),
+                )
+            yield kept
+
+    def _identity(self, request: ReadRequest, shape: Shape) -> str:
+        """All by which pages of one reading differ from those of another; no secret."""
+        config, options = self._config, {n: v for n, v in request.dataset.options.items() if n != "checkpoint"}
+        who = (config.url, config.scheme, config.user, config.client_id, sorted(config.headers))
+        what = (request.dataset.name, sorted(options.items(), key=lambda item: item[0]), request.columns, request.where)
+        return repr((request.pipeline, who, what, request.read, request.cursor, request.since, shape.plain()))
 
     @contextmanager
     def _open_window(self, request: ReadRequest) -> Iterator[OpenReading]:
@@ -98,10 +135,15 @@ class ApiSource:
         whole = self._shape(request.dataset, options)
         course = course_of(request, whole.schema)
         shape = whole.only(_wanted(request))
+        if course.when(datetime.now(UTC), options.timezone) is None:
+            # without a clock nobody knows what of later pages was there when the first ones were read
+            options = options.model_copy(update={"checkpoint": False})
         spool = Spool(arrow_schema(shape.schema))
         name = str(next(self._numbers))
-        try:
-            window = self._fill(spool, request, options, shape, course)
+        with ExitStack() as stack:
+            stack.callback(spool.close)
+            kept = stack.enter_context(self._checkpoint(request, options, shape))
+            window = self._fill(spool, request, options, shape, course, kept)
             payload = {
                 "shape": shape.plain(),
                 "spool": name,
@@ -110,19 +152,32 @@ class ApiSource:
                 "closed": window.closed,
             }
             self._spools[name] = spool
-            yield OpenReading(_promised(request, whole), course.position(window), (Split("0", payload),))
-        finally:
-            self._spools.pop(name, None)
-            spool.close()
+            stack.callback(self._spools.pop, name, None)
+            splits = (Split("0", payload),)
+            yield OpenReading(_promised(request, whole), course.position(window), splits, continued=_continued(kept))
 
-    def _fill(self, spool: Spool, request: ReadRequest, options: RestSource, shape: Shape, course: Course) -> Window:
-        """All records from the course's beginning on are in the spool; the window that they make."""
-        clock = course.by_clock(now := datetime.now(UTC), options.timezone)
+    def _fill(
+        self,
+        spool: Spool,
+        request: ReadRequest,
+        options: RestSource,
+        shape: Shape,
+        course: Course,
+        kept: Checkpoint | None,
+    ) -> Window:
+        """All records from the course's beginning on are in the spool; the window that they make.
+
+        One that goes on after an earlier process ends where that one began: a record that changed since then may have
+        been on a page that is not read again, and would be missed for ever by a position that is later.
+        """
+        now = datetime.now(UTC) if kept is None else kept.begun
+        clock = course.by_clock(now, options.timezone)
         begun = Window(course.lo)
         greatest: Mark | None = None
-        for page in self._pages(request, options, shape.schema, course, clock):
-            if page.number == 1 and clock is not None and (theirs := page.answer.clock) is not None and theirs < now:
-                clock = course.by_clock(theirs, options.timezone)
+        for page in self._pages(request, options, shape.schema, course, clock, kept):
+            if page.number == 1 and (theirs := page.answer.clock) is not None and theirs < now:
+                now = theirs
+                clock = course.by_clock(now, options.timezone)
             batch = matching(shape.batch(page.records), request.where, shape.schema)
             batch, numbers = _inside(batch, course, begun)
             most = pc.max(numbers).as_py()
@@ -130,24 +185,34 @@ class ApiSource:
             if batch.num_rows:
                 spool.write(batch)
         spool.seal()
-        return course.end(greatest, clock)
+        window = course.end(greatest, clock)
+        if kept is not None and kept.pages and (moment := course.when(now, options.timezone)) is not None:
+            return course.no_later(window, moment)
+        return window
 
     def _pages(
-        self, request: ReadRequest, options: RestSource, schema: Schema, course: Course | None, hi: Mark | None
+        self,
+        request: ReadRequest,
+        options: RestSource,
+        schema: Schema,
+        course: Course | None,
+        hi: Mark | None,
+        kept: Checkpoint | None = None,
     ) -> Iterator[Page]:
-        seconds = None if request.timeout is None else request.timeout.total_seconds()
-        return pages_ahead(self._client, options, narrowing(request, options, schema, course, hi), within=seconds)
+        narrowed = narrowing(request, options, schema, course, hi)
+        return pages_ahead(self._client, options, narrowed, within=_seconds(request), keeper=kept)
 
     # -------------------------------------------------------------------- reading
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         """The rows of a reading: of its spool, or asked for again where another connection opened it."""
         shape = shape_of(split.payload["shape"])
-        rows = self._windowed(request, split, shape) if "spool" in split.payload else self._whole(request, shape)
+        rows = self._windowed(request, split, shape) if "spool" in split.payload else self._whole(request, split, shape)
         return sized((_selected(batch, request) for batch in rows), request.batch_bytes)
 
-    def _whole(self, request: ReadRequest, shape: Shape) -> Iterator[pa.RecordBatch]:
-        for page in self._pages(request, options_of(request.dataset), shape.schema, None, None):
+    def _whole(self, request: ReadRequest, split: Split, shape: Shape) -> Iterator[pa.RecordBatch]:
+        kept = self._kept.get(str(split.payload.get("kept")))
+        for page in self._pages(request, options_of(request.dataset), shape.schema, None, None, kept):
             yield matching(shape.batch(page.records), request.where, shape.schema)
 
     def _windowed(self, request: ReadRequest, split: Split, shape: Shape) -> Iterator[pa.RecordBatch]:
@@ -188,6 +253,14 @@ class ApiSource:
         else:
             findings.append(Finding("answer", ok=True, found="the API answers"))
         return findings
+
+
+def _seconds(request: ReadRequest) -> float | None:
+    return None if request.timeout is None else request.timeout.total_seconds()
+
+
+def _continued(kept: Checkpoint | None) -> Continued | None:
+    return Continued(kept.pages, kept.begun) if kept is not None and kept.pages else None
 
 
 def _name(dataset: Dataset) -> str:

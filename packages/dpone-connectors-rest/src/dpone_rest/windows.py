@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -133,6 +133,11 @@ class Course:
             return None
         return self.scale.at(now, zone) - self.lag
 
+    def when(self, moment: datetime, zone: str | None) -> Mark | None:
+        """The moment as a value of the cursor; None where the cursor is no clock, or one of an unknown zone."""
+        is_known = self.scale.is_clock and (zone is not None or self.scale.field.type.kind is not Kind.TIMESTAMP)
+        return self.scale.at(moment, zone) if is_known else None
+
     def end(self, greatest: Mark | None, clock: Mark | None) -> Window:
         """The whole window, once the greatest value is known."""
         if not self.holds_back:
@@ -143,6 +148,12 @@ class Course:
             bound = greatest + 1 - self.lag  # numbers have no clock: what lies within the lag may still come
         known = [mark for mark in (bound, self.stored) if mark is not None]
         return Window(self.lo, max(known, default=None))
+
+    def no_later(self, window: Window, begun: Mark) -> Window:
+        """The window as far as all of it was there at a moment: what changed since then is the next reading's."""
+        if window.hi is None or window.hi <= begun:
+            return window
+        return replace(window, hi=max(mark for mark in (begun, self.stored) if mark is not None))
 
     def position(self, window: Window) -> Position:
         value = None if window.hi is None else self.scale.text(window.hi)

@@ -120,6 +120,22 @@ class Reading(Protocol):
     def changes(self) -> bool: ...  # batches carry CHANGE_FIELDS behind the columns
 
 
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """What an earlier process had read of a reading: how many parts, and when it began."""
+
+    parts: int
+    begun: datetime
+
+
+@runtime_checkable
+class GoesOn(Protocol):
+    """A reading that may begin with what an earlier process had read, so that its rows are of two moments."""
+
+    @property
+    def continued(self) -> Continued | None: ...
+
+
 class Source(Protocol):
     """A connected source."""
 

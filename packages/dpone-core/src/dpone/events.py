@@ -6,6 +6,7 @@ The runner formats no string; an observer is any callable that takes an event.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from dpone.batch import Choice
 from dpone.connector import Layout, Position, SchemaChange, Staged
@@ -68,6 +69,14 @@ class ReadingOpened:
     schema: Schema
     upto: Position | None
     splits: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingContinued:
+    """The reading goes on after so many parts that a process had read which did not come to its end."""
+
+    parts: int
+    begun: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,7 @@ Event = (
     | Planned
     | LeaseTaken
     | ReadingOpened
+    | ReadingContinued
     | FormatChosen
     | NothingNew
     | BatchStaged

@@ -15,6 +15,7 @@ from dpone import events
 from dpone.batch import Batch
 from dpone.checks import Checksum, probe_of
 from dpone.connector import (
+    GoesOn,
     KeepsStages,
     KeptStage,
     Layout,
@@ -64,6 +65,8 @@ def stage_load(
     with run.source.open(prepared.request) as reading:
         hit("after_open")
         run.notify(events.ReadingOpened(reading.schema, reading.upto, len(reading.splits)))
+        if isinstance(reading, GoesOn) and (from_before := reading.continued) is not None:
+            run.notify(events.ReadingContinued(from_before.parts, from_before.begun))
         sealing = replace(prepared.spec.sealing, changes=reading.changes)
         may_be_idle = _may_be_idle(run, prepared, reading, since)
         # a load that may turn out to be none is small, and is copied here

@@ -4,14 +4,16 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
 
 from dpone import events, failpoints
-from dpone.connector import KeptStage, Layout, Position, Split, Stage, Staged, StageSpec, Stored, Target
+from dpone.connector import Continued, KeptStage, Layout, Position, Split, Stage, Staged, StageSpec, Stored, Target
 from dpone.errors import DataError, StateError
+from dpone.observe.report import StreamReport, fold
 from dpone.ops import Flag, Guard
 from dpone.plan import Plan
 from dpone.runner import Run, execute, load_of
@@ -185,6 +187,26 @@ def test_a_rerun_does_only_the_chunks_that_are_left() -> None:
     execute(run)
     assert [c.id for c in log.chunks] == ["2..3", "3..4"]
     assert [e.chunk for e in told if isinstance(e, events.ChunkSkipped)] == ["0..1", "1..2"]
+
+
+@dataclass
+class GoingOn(FakeReading):
+    """A reading that begins with what an earlier process had."""
+
+    continued: Continued | None = None
+
+
+@pytest.mark.parametrize("before", [None, Continued(3, datetime(2026, 1, 1, tzinfo=UTC))])
+def test_a_reading_that_goes_on_says_so(before: Continued | None) -> None:
+    run, source, _, told = started(Log())
+    source.reading = GoingOn(upto=AT, continued=before)
+    execute(run)
+    said = [e for e in told if isinstance(e, events.ReadingContinued)]
+    assert said == ([] if before is None else [events.ReadingContinued(before.parts, before.begun)])
+    report = StreamReport("orders")
+    for event in told:
+        report = fold(report, event, 0.0)
+    assert report.continued == (before and {"parts": 3, "begun": "2026-01-01T00:00:00+00:00"})
 
 
 def test_a_stage_is_kept_once_it_is_validated_and_those_of_earlier_runs_go() -> None:

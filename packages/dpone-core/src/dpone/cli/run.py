@@ -113,6 +113,11 @@ def _print(report: RunReport, output_format: str) -> None:
         click.echo(report.to_markdown(), nl=False)
     else:
         for stream in report.streams:
+            if stream.continued is not None:
+                click.echo(
+                    f"{stream.name}: goes on after {stream.continued['parts']} pages or parts that were read "
+                    f"from {stream.continued['begun']} on by a run that was cut off"
+                )
             if stream.nothing_new:
                 click.echo(f"{stream.name}: {stream.status}; nothing new")
                 continue

@@ -39,6 +39,7 @@ class StreamReport:
     target: str = ""
     expected: Mapping[str, Any] | None = None  # what was stored when the lease was taken; None: it never was
     upto: Any = None  # how far the source was read
+    continued: Mapping[str, Any] | None = None  # how much of the reading an earlier process had done, and since when
     kept: tuple[str, ...] = ()  # loads whose sealed stages wait in the sink
     staged: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what each load was sealed with
     spent: Mapping[str, float] = field(default_factory=dict)  # seconds in each phase, all loads together
@@ -178,6 +179,8 @@ def _staged(stream: StreamReport, event: events.Event, seconds: float) -> Stream
             return replace(stream, expected={"generation": generation, "load_id": load_id})
         case events.ReadingOpened(upto=upto):
             return replace(stream, upto=plain(upto))
+        case events.ReadingContinued(parts=parts, begun=begun):
+            return replace(stream, continued={"parts": parts, "begun": begun.isoformat()})
         case events.FormatChosen(choice=choice):
             refused = tuple(f"{r.format}: {r.reason}" for r in choice.refused)
             return replace(stream, format=choice.format, refused_formats=refused)
