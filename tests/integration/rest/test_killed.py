@@ -142,16 +142,15 @@ def test_a_run_that_is_killed_at_a_page_goes_on_after_it(
     assert ids(place) == list(range(400))
 
 
-def test_a_run_that_is_killed_at_each_page_comes_to_its_end(place: str, api: MockApi) -> None:
+def test_a_run_that_is_killed_at_one_page_after_another_comes_to_its_end(place: str, api: MockApi) -> None:
     manifest({"mode": "full_refresh", "key": ["id"]})
-    for _ in range(8):
+    for _ in range(3):
         assert run("rest.page").returncode == -signal.SIGKILL  # each process keeps one page more
     api.asked.clear()
     (stream,) = dpone.run("orders.yaml").streams
     assert stream.continued is not None
-    assert stream.continued["parts"] == 8
+    assert stream.continued["parts"] == 3
     assert ids(place) == list(range(400))
-    assert len(api.pages()) == 3  # it is described, and the first and the last page are compared
 
 
 def test_a_killed_backfill_goes_on_after_its_last_chunk(place: str, api: MockApi) -> None:
