@@ -108,7 +108,8 @@ class BigQueryTestkit:
             page = _ask(endpoint, "GET", f"{path}/data?maxResults=10000&pageToken={token}")
             for row in page.get("rows", ()):
                 for column, cell, of in zip(columns, row["f"], fields, strict=True):
-                    column.append(_value(cell["v"], of))
+                    value = cell["v"]
+                    column.append(None if value is None else _value(value, of))
             token = page.get("pageToken") or ""
             if not token:
                 break

@@ -10,8 +10,9 @@ from dpone.schema import Field, Schema, timestamptz
 from dpone.strategies import Read
 from dpone.testing.testkit import Delete, Insert, Mutation, SeedTable, Update
 from dpone_certify.certification import asked, seeded
+from dpone_certify.certification.comparing import Digests
 from dpone_certify.certification.document import Volume
-from dpone_certify.certification.landed import Speller
+from dpone_certify.certification.landed import Landed, Speller
 from dpone_certify.certification.seeded import CORE, KEY, NAME, WIDE, Row
 from dpone_certify.certification.serving import Served
 from dpone_certify.certification.wide import WideColumn, sparse
@@ -31,6 +32,8 @@ class Source:
     sparse: dict[Any, Row] = field(default_factory=dict)
     before: list[Row] = field(default_factory=list)
     after: list[Row] = field(default_factory=list)
+    digests: Digests[Landed] = field(default_factory=Digests)  # of rows without times of their load, for all cases
+    _spellers: dict[tuple[Field, ...], Speller] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.before = seeded.before(self.volume, self._wide)
@@ -59,8 +62,11 @@ class Source:
         return SeedTable(self.label, schema, tuple(self.values(row) for row in rows), reads)
 
     def speller(self, strategy: str, *extra: Field) -> Speller:
-        system = _SYSTEM if strategy == "scd2" else ()
-        return Speller((*CORE, *extra, *system), [c.field for c in self.columns])
+        """How rows under this strategy are spelled; what was spelled for one case is known for the next."""
+        core = (*CORE, *extra, *(_SYSTEM if strategy == "scd2" else ()))
+        if core not in self._spellers:
+            self._spellers[core] = Speller(core, [c.field for c in self.columns])
+        return self._spellers[core]
 
     def changes(self) -> list[Mutation]:
         """What leads from `before` to `after`."""
