@@ -103,7 +103,8 @@ def fix(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Run mypy --strict over every package, the tests and this file."""
     sources = [f"packages/{package}/src" for package in PACKAGES]
-    tool(session, "mypy", *sources, "tests", "noxfile.py", ".ci/sessions.py", ".ci/strategies_page.py")
+    tool(session, "mypy", *sources, "tests", "noxfile.py", ".ci/sessions.py", ".ci/strategies_page.py", ".ci/keys.py")
+    tool(session, "mypy", ".ci/mutants.py")
     folders = {path.parent for path in (ROOT / "packages").glob("*/tests/**/*.py")}
     for folder in sorted(folders):  # one by one: each may have a conftest.py of its own
         files = sorted(folder.glob("*.py"))
@@ -180,6 +181,21 @@ def dbt(session: nox.Session, version: str) -> None:
     # 1.7 still imports pkg_resources; it wrote the previous version of dbt's artifacts
     session.install(f"dbt-core=={version}.*", "dbt-postgres", "setuptools<81")
     pytest(session, "tests/integration/dbt", env={"DPONE_DBT": str(Path(session.bin) / "dbt")})
+
+
+@nox.session(venv_backend="uv")
+def specification(session: nox.Session) -> None:
+    """Produce all evidence from an empty folder, by the documented commands over real runs, and each failure."""
+    session.install("dbt-core==1.11.*", "dbt-postgres")
+    pytest(session, "tests/integration/certification", env={"DPONE_DBT": str(Path(session.bin) / "dbt")})
+
+
+@nox.session(venv_backend="uv")
+def mutants(session: nox.Session) -> None:
+    """Plant small changes in what decides what is right; red when tests notice too few, or one lives that is new."""
+    compose(session)
+    session.install("--constraint", str(Path(session.create_tmp()) / "locked.txt"), "mutmut>=3.8")
+    session.run("python", ".ci/mutants.py", str(Path(session.create_tmp()).resolve() / "mutants"), *session.posargs)
 
 
 @nox.session(venv_backend="uv")

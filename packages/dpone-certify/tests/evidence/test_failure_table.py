@@ -162,7 +162,7 @@ def test_the_full_profile_works_as_it_is_written(world: World, call: Dpone) -> N
     assert answer.code == 0, answer.out
 
 
-@pytest.mark.parametrize("heading", ["A release", "Everything at once"])
+@pytest.mark.parametrize("heading", ["A strategy bundle", "A release", "Everything at once"])
 def test_every_other_command_of_the_page_exists_with_its_options(heading: str, call: Dpone) -> None:
     for words in commands(heading):
         answer = call(*words[1:3], "--help")
