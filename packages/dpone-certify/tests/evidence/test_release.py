@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX
 from dpone.testing.shop import Dpone
 from evidence.conftest import CHAINS, World, chain_commands, run, summary, verify
 
@@ -21,6 +22,12 @@ def test_a_release_is_green_under_its_key(world: World, call: Dpone) -> None:
         ("connector_evidence_chain", True),
     ]
     assert {p["fidelity"]: p["cases"] for p in found["proven"]}["real"] == 200
+    ends = {(e["connector"], e["fidelity"], e["provider"]): e["cases"] for e in found["ends"]}
+    cases = DEFAULT_INTEGRATION_MATRIX.cases
+    assert ends == {
+        (name, "real", "embedded"): sum(name in {case.source, case.sink} for case in cases)
+        for name in {end for case in cases for end in (case.source, case.sink)}
+    }
     first = (world / "test_artifacts/release/release_summary.md").read_text().splitlines()[0]
     assert first.startswith("# Release v1: passed. Signatures verified")
     statement = json.loads((world / "test_artifacts/release/release_summary.vsa.json").read_text())

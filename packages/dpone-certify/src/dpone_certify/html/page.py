@@ -33,6 +33,7 @@ def page(title: str, *, passed: bool, data: Any, **more: Any) -> str:
         "figures",
         "blockers",
         "items",
+        "ends",
         "chains",
         "rows",
         "choices",

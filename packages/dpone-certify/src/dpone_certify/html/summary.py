@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dpone_certify.certification.document import CertificationReport
 from dpone_certify.chain.verify import Chain
 from dpone_certify.html.matrix import heat_map
 from dpone_certify.html.page import page
 from dpone_certify.release.document import ReleaseSummary
-from dpone_certify.release.evaluate import Release
+from dpone_certify.release.evaluate import Release, report_of
 
 _SHOWN = 8
 
@@ -34,9 +33,7 @@ class Picture:
 
 def html_of(summary: ReleaseSummary, release: Release) -> str:
     """The summary as one file."""
-    suite = release.suites.get("matrix_certification_suite")
-    reports = (e.document for e in suite.walk()) if suite is not None else ()
-    report = next((d for d in reports if isinstance(d, CertificationReport)), None)
+    report = report_of(release)
     map_ = heat_map(report, {}) if report is not None else {"data": {"results": [], "differing": {}}}
     data = map_.pop("data")
     return page(
@@ -52,6 +49,7 @@ def html_of(summary: ReleaseSummary, release: Release) -> str:
         ],
         blockers=summary.blockers,
         items=summary.items,
+        ends=summary.ends,
         chains=[_picture(name, chain) for name, chain in release.chains.items() if chain is not None],
         **map_,
     )

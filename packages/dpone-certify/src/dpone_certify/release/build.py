@@ -13,7 +13,7 @@ from dpone_certify.evidence.gathering import gather
 from dpone_certify.evidence.judging import Policy
 from dpone_certify.evidence.tree import Evidence
 from dpone_certify.release.document import ItemName, ReleaseSummary, SummaryItem
-from dpone_certify.release.evaluate import KINDS, REPLAY, Release, evaluate_release, proven
+from dpone_certify.release.evaluate import KINDS, REPLAY, Release, ends_of, evaluate_release, proven
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
@@ -74,5 +74,6 @@ def summary_of_release(
             for item in items
         ),
         proven=proven(release),
+        ends=ends_of(release),
         **verdict(blockers),
     )

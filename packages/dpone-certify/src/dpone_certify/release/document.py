@@ -33,6 +33,16 @@ class Proof(Part):
     cases: int
 
 
+class End(Part):
+    """What a connector was when cases of the matrix passed on it: nothing, an emulator, the engine, the vendor's."""
+
+    connector: str
+    fidelity: str
+    provider: str  # how it was had: embedded, docker, java, emulated, given; none where nothing was started
+    service: str  # product and version; empty where nothing was started
+    cases: int
+
+
 class ReleaseSummary(Document):
     """Passes when all five do, and a key vouches for them, or it was said that none has to."""
 
@@ -42,6 +52,7 @@ class ReleaseSummary(Document):
     allow_unsigned: bool
     items: tuple[SummaryItem, ...]
     proven: tuple[Proof, ...]
+    ends: tuple[End, ...]
 
     @property
     def trust(self) -> str:
@@ -57,6 +68,10 @@ def markdown_of(summary: ReleaseSummary) -> str:
     )
     lines += table(("evidence", "state", "what it says", "path", "sha256"), rows)
     lines += table(("proven by", "cases"), ((escaped(p.fidelity), p.cases) for p in summary.proven))
+    lines += table(
+        ("connector", "what it was", "had as", "service", "cases"),
+        ((e.connector, e.fidelity, e.provider, escaped(e.service), e.cases) for e in summary.ends),
+    )
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from dpone_certify.documents.document import Blocker
 from dpone_certify.evidence.judging import Policy, flaws_of
 from dpone_certify.evidence.kinds import summary_of
 from dpone_certify.evidence.tree import Evidence, blockers_of, merged
-from dpone_certify.release.document import ItemName, Proof
+from dpone_certify.release.document import End, ItemName, Proof
 from dpone_certify.suite.document import CertificationSuite, SuiteKind
 from dpone_certify.suite.evaluate import Asked, Verdict, evaluate
 
@@ -27,6 +27,7 @@ CHAIN_OF: dict[ItemName, ItemName] = {
     "connector_certification_suite": "connector_evidence_chain",
 }
 REPLAY: ItemName = "replay_evidence_chain"
+_SIDES = ("source", "sink")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,38 @@ def evaluate_release(
     return tuple(items), tuple(dict.fromkeys(blockers))
 
 
+def report_of(release: Release) -> CertificationReport | None:
+    """The report of the matrix that its suite judges."""
+    suite = release.suites.get("matrix_certification_suite")
+    documents = (evidence.document for evidence in suite.walk()) if suite is not None else ()
+    return next((d for d in documents if isinstance(d, CertificationReport)), None)
+
+
+def ends_of(release: Release) -> tuple[End, ...]:
+    """Each connector as it was in the cases that passed; the same one as often as it was had in different ways."""
+    report = report_of(release)
+    if report is None:
+        return ()
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for result in report.results:
+        if result.passed:
+            ends = {(getattr(result, s), getattr(result.fidelity, s), getattr(result.provider, s)) for s in _SIDES}
+            counts.update(ends)  # a connector that is both ends of a case counts once
+    return tuple(
+        End(
+            connector=connector,
+            fidelity=fidelity,
+            provider=provider,
+            service=report.subject.services.get(connector, "") if fidelity != "contract" else "",
+            cases=cases,
+        )
+        for (connector, fidelity, provider), cases in sorted(counts.items())
+    )
+
+
 def proven(release: Release) -> tuple[Proof, ...]:
     """How many cases of the matrix passed, by the lower fidelity of their ends."""
-    suite = release.suites.get("matrix_certification_suite")
-    report = (
-        next((e.document for e in suite.walk() if isinstance(e.document, CertificationReport)), None) if suite else None
-    )
+    report = report_of(release)
     counts = Counter(r.lower_fidelity for r in report.results if r.passed) if report is not None else Counter()
     return tuple(Proof(fidelity=name, cases=counts[name]) for name in FIDELITIES)
 
