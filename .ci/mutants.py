@@ -57,6 +57,7 @@ def prepare(folder: Path, modules: list[str], tests: list[str]) -> None:
         shutil.copytree(ROOT / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__"))
     only = ", ".join(f'"src/{name}"' for name in modules)
     selected = ", ".join(f'"{name}"' for name in tests)
+    (folder / "mutants/src").mkdir(parents=True)  # a path that is not there when Python starts is never looked at again
     (folder / "pyproject.toml").write_text(
         '[tool.mutmut]\nsource_paths = ["src"]\n'
         f"only_mutate = [{only}]\n"
