@@ -69,9 +69,12 @@ def prepare(folder: Path, modules: list[str], tests: list[str]) -> None:
 
 
 def mutmut(folder: Path, *words: str, quietly: bool = False) -> str:
+    """What mutmut said, where the changed sources are those that Python finds first."""
     environ = {**os.environ, "PYTHONPATH": str(folder / "mutants/src"), "DPONE_TESTING": "1"}
     command = [str(Path(sys.executable).with_name("mutmut")), *words]
-    done = subprocess.run(command, cwd=folder, env=environ, check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    done = subprocess.run(  # noqa: S603 -- fixed words
+        command, cwd=folder, env=environ, check=False, stdout=subprocess.PIPE, text=True
+    )
     if not quietly:
         print("\n".join(done.stdout.replace("\r", "\n").splitlines()[-3:]), flush=True)
     return done.stdout
