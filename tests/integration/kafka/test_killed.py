@@ -1,4 +1,4 @@
-"""`kill -9` of a run between two topics at each of its steps: run again, nothing is doubled or lost, the position right.
+"""`kill -9` of a run between two topics at each of its steps: run again, nothing is doubled, and nothing is lost.
 
 What a read_committed consumer sees is read by kafka-python, message by message: a row that was sent twice would be two.
 """
