@@ -1,6 +1,7 @@
 """`make demo`: a shop in a real PostgreSQL, loaded by five strategies while its rows change, and what became of each.
 
-Where ClickHouse and the mock API are installed too, the shop goes over to ClickHouse from both.
+Where ClickHouse, Kafka and the mock API are installed too, the shop goes over to ClickHouse: directly, from the API, and
+by way of a topic, which PostgreSQL's changes are written to and ClickHouse is loaded from.
 
 Everything stays in `.dpone/demo`; nothing outside this machine is contacted.
 """
@@ -60,7 +61,10 @@ RECORDS = 2_000  # of the shop's API
 BEYOND = {
     "to_clickhouse": (CONNECTOR, "clickhouse", STRATEGIES["incremental_merge"]),
     "api_to_clickhouse": ("rest", "clickhouse", STRATEGIES["snapshot_diff"]),
+    "to_kafka": (CONNECTOR, "kafka", STRATEGIES["cdc"]),
+    "kafka_to_clickhouse": ("kafka", "clickhouse", "{mode: incremental_merge, key: [id]}"),
 }
+RELAYED = {"kafka_to_clickhouse": "to_kafka"}  # what such a stream reads is what that one wrote, in the same run
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,16 @@ class Place:
         return {"type": self.name, "connection": self.name, key: ".".join(dataset.name), **dataset.options}
 
     def sink(self, label: str) -> dict[str, Json]:
-        """What a manifest says under `sink:` to write a table."""
+        """What a manifest says under `sink:` to write a table, or a topic."""
         name = ".".join(self.testkit.target(self.endpoint, label).name)
-        return {"type": self.name, "connection": self.name, "table": name}
+        key = "table" if "table" in self.testkit.connector.sink.options.model_fields else "topic"
+        return {"type": self.name, "connection": self.name, key: name}
+
+    def relay(self, label: str) -> dict[str, Json]:
+        """What a manifest says under `source:` to read the topic that another stream writes, by the table's key."""
+        columns = {f.name: str(f.type) for f in SCHEMA}
+        keyed = {"key_columns": list(SCHEMA.key), "key_format": "json", "columns": columns}
+        return {**self.sink(label), "view": "table", **keyed}
 
     def connection(self) -> dict[str, Json]:
         """The connection without its secrets, which stand in the environment."""
@@ -139,7 +150,7 @@ def main() -> int:
     console.print(_summary(streams, (first, second, third)))
     console.print(
         f"incremental_merge finds the late orders by its lag of 45 minutes, and keeps the 50 deleted ones: "
-        f"a cursor does not see what is gone; snapshot_diff, scd2 and cdc do.\n"
+        f"a cursor does not see what is gone; snapshot_diff, scd2 and cdc do, and a topic carries it on.\n"
         f"manifest {manifest}, reports {FOLDER}/runs/{{first,second,third}}.md, {monotonic() - begun:.0f} s in all"
     )
     return 0 if all(report.succeeded for report in (first, second, third)) else 1
@@ -180,7 +191,8 @@ def _manifest(places: Mapping[str, Place], tables: Mapping[str, SeedTable]) -> t
     lines = ["version: 1", "name: demo", "streams:"]
     for name, source, sink, strategy in streams:
         lines.append(f"  - name: {name}")
-        lines.append(f"    source: {json.dumps(source.source(tables[source.name]))}")
+        relayed = source.relay(f"orders_{RELAYED[name]}") if name in RELAYED else source.source(tables[source.name])
+        lines.append(f"    source: {json.dumps(relayed)}")
         lines.append(f"    sink: {json.dumps(sink.sink(f'orders_{name}'))}")
         lines.append(f"    strategy: {strategy}")
     path = FOLDER / "demo.yaml"
