@@ -1,7 +1,7 @@
 """`make demo`: a shop in a real PostgreSQL, loaded by five strategies while its rows change, and what became of each.
 
-Where ClickHouse, Kafka and the mock API are installed too, the shop goes over to ClickHouse: directly, from the API, and
-by way of a topic, which PostgreSQL's changes are written to and ClickHouse is loaded from.
+Where ClickHouse, Kafka and the mock API are installed too, the shop goes over to ClickHouse: directly, from the API,
+and by way of a topic, which PostgreSQL's changes are written to and ClickHouse is loaded from.
 
 Everything stays in `.dpone/demo`; nothing outside this machine is contacted.
 """
