@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -97,8 +98,8 @@ def test_a_certification_leaves_its_artifacts(name: str) -> None:
 def test_every_session_that_a_workflow_names_exists(sessions: set[str]) -> None:
     commands = "\n".join(step.get("run", "") for name in WORKFLOWS for step in steps(load(name)))
     profiles = triggers(load("integration-matrix"))["workflow_dispatch"]["inputs"]["run_mode"]["options"]
-    named = {word for line in re.findall(r"nox -s ([^\n]*?)(?: -- |\n|$)", commands) for word in line.split()}
-    named -= {'"$SESSION"', '"certify-matrix($DPONE_MATRIX_RUN_MODE)"'}
+    named = {word for line in re.findall(r"nox -s ([^\n]*?)(?: -- |\n|$)", commands) for word in shlex.split(line)}
+    named -= {"$SESSION", "certify-matrix($DPONE_MATRIX_RUN_MODE)"}
     assert named | {f"certify-matrix({profile})" for profile in profiles} <= sessions
 
 
