@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dpone_certify.benchmark.bench import CONTROL, DPONE, Profile, carry_out
+from dpone_certify.benchmark.bench import Profile, carry_out
 from dpone_certify.benchmark.document import document_of
 from dpone_certify.benchmark.surroundings import environment
+from dpone_certify.benchmark.targets import CONTROL, DPONE
 from dpone_certify.documents.subject import subject
 from dpone_mssql.testkit import testkit
 from dpone_postgres.testkit import testkit as postgres

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dpone.testing.testkit import Identity
-from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Measured
+from dpone_certify.benchmark.bench import Benchmark, Measured
 from dpone_certify.benchmark.costs import Cost
-from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, copy_of
+from dpone_certify.benchmark.targets import CONTROL, DPONE, EMPTY_RUN, FIRST_LOAD, IN_PROCESS, START_UP, copy_of
 from dpone_certify.documents.document import Distribution, Subject
 
 ENVIRONMENT = {

@@ -15,6 +15,7 @@ from dpone_certify.benchmark.artifact import write_artifact
 from dpone_certify.benchmark.document import BenchmarkMetrics, document_of
 from dpone_certify.benchmark.markdown import markdown_of
 from dpone_certify.benchmark.plot import svg_of
+from dpone_certify.benchmark.targets import IN_PROCESS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -66,6 +67,18 @@ def test_a_target_with_less_than_the_controls_is_a_blocker() -> None:
     assert not found.passed
     assert [b.code for b in found.blockers] == ["benchmark.unequal_target:full_refresh_1000000"]
     assert "lacks PRIMARY KEY (id)" in markdown_of(found, "plot.svg")
+
+
+def test_a_load_in_a_warm_process_has_targets_of_its_own() -> None:
+    whole = benchmark()
+    small = next(m for m in whole.measured if m.rows == 100_000)
+    slow = replace(
+        small, costs={**small.costs, IN_PROCESS: [replace(c, wall=c.wall * 4) for c in small.costs[IN_PROCESS]]}
+    )
+    measured = tuple(slow if m is small else m for m in whole.measured)
+    found = document_of(replace(whole, measured=measured), ENVIRONMENT, SUBJECT)
+    assert found.missed == ("wall_100k_in_process",)
+    assert "| full_refresh_100000, dpone in a warm process: wall ratio | 1.4 | 1.60 |" in markdown_of(found, "plot.svg")
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:

@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case
 from dpone.testing.testkit import Identity
-from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Benchmark, Measured
+from dpone_certify.benchmark.bench import Benchmark, Measured
 from dpone_certify.benchmark.costs import Cost
 from dpone_certify.benchmark.document import BenchmarkMetrics, document_of
-from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, copy_of
+from dpone_certify.benchmark.targets import CONTROL, DPONE, EMPTY_RUN, FIRST_LOAD, IN_PROCESS, START_UP, copy_of
 from dpone_certify.certification.document import (
     BehaviorArtifact,
     CertificationReport,

@@ -18,9 +18,18 @@ from dpone_certify.benchmark.costs import Command, Cost, Pipe, measure
 from dpone_certify.benchmark.pipelines import FULL_REFRESH, INCREMENTAL, End, Workplace, dpone, environment, python
 from dpone_certify.benchmark.rounds import Contestant, Costs, Course, play
 from dpone_certify.benchmark.shape import MIXED, table_of
-from dpone_certify.benchmark.targets import EMPTY_RUN, HOME, START_UP, pair_of, reading_of
+from dpone_certify.benchmark.targets import (
+    CONTROL,
+    DPONE,
+    EMPTY_RUN,
+    FIRST_LOAD,
+    HOME,
+    IN_PROCESS,
+    START_UP,
+    pair_of,
+    reading_of,
+)
 
-DPONE, FIRST_LOAD, IN_PROCESS, CONTROL = "dpone", "first_load", "in_process", "control"
 SMALL = 1000  # rows of the table whose runs are about everything but rows
 
 Say = Callable[[str], None]

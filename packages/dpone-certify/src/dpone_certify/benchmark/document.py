@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, Literal
 
-from dpone_certify.benchmark.bench import CONTROL, DPONE, Benchmark, Measured
+from dpone_certify.benchmark.bench import Benchmark, Measured
 from dpone_certify.benchmark.costs import Cost
 from dpone_certify.benchmark.intervals import Interval, ratio
-from dpone_certify.benchmark.targets import EMPTY_RUN, START_UP, TARGETS, Quantity, Target
+from dpone_certify.benchmark.targets import CONTROL, DPONE, EMPTY_RUN, START_UP, TARGETS, Quantity, Target
 from dpone_certify.documents.document import Blocker, Document, Part, Subject, now, verdict
 
 _MB = 1_000_000
@@ -49,10 +49,11 @@ class Comparison(Part):
 
 
 class TargetResult(Part):
-    """A target beside what was found; `found` is null where the profile did not measure it."""
+    """A target beside what was found of its contestant; `found` is null where the profile did not measure it."""
 
     name: str
     comparison: str
+    contestant: str = DPONE
     quantity: Quantity
     limit: float
     found: float | None
@@ -172,12 +173,12 @@ def _rounded(found: Interval) -> Ratio:
 
 
 def judge(target: Target, comparisons: Mapping[str, Comparison]) -> TargetResult:
-    """The target beside dpone's whole process; the median decides, and the interval says how sure that is."""
+    """The target beside its contestant; the median decides, and the interval says how sure that is."""
     comparison = comparisons.get(target.comparison)
+    ours = None if comparison is None else comparison.contestants.get(target.contestant)
     found: float | None = None
     interval: tuple[float, float] | None = None
-    if comparison is not None:
-        ours = comparison.contestants[DPONE]
+    if ours is not None:
         match target.quantity:
             case Quantity.MEMORY_MB:
                 found = ours.memory_mb
@@ -188,6 +189,7 @@ def judge(target: Target, comparisons: Mapping[str, Comparison]) -> TargetResult
     return TargetResult(
         name=target.name,
         comparison=target.comparison,
+        contestant=target.contestant,
         quantity=target.quantity,
         limit=target.limit,
         found=found,

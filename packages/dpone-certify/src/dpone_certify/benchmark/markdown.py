@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS
 from dpone_certify.benchmark.document import BenchmarkMetrics, Comparison, Ratio, TargetResult, targets_told
+from dpone_certify.benchmark.targets import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS
 
 _NAMES = {
     DPONE: "dpone, the whole process",
@@ -60,7 +60,8 @@ def _verdict(metrics: BenchmarkMetrics) -> str:
 def _target(target: TargetResult) -> str:
     found = "" if target.found is None else f"{target.found:.2f}"
     interval = "" if target.interval is None else f"{target.interval[0]:.2f} – {target.interval[1]:.2f}"
-    what = f"{target.comparison}: {target.quantity.replace('_', ' ')}"
+    who = "" if target.contestant == DPONE else f", {_NAMES[target.contestant]}"
+    what = f"{target.comparison}{who}: {target.quantity.replace('_', ' ')}"
     return f"| {what} | {target.limit:g} | {found} | {interval} | {_MARKS[target.met]} |"
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from dpone_certify.benchmark.bench import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS
 from dpone_certify.benchmark.document import BenchmarkMetrics, Comparison, Ratio
-from dpone_certify.benchmark.targets import Quantity
+from dpone_certify.benchmark.targets import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Quantity
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 880, 290, 30, 46, 34
 _STEPS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)

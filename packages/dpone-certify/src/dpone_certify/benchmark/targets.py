@@ -12,14 +12,19 @@ class Quantity(StrEnum):
     MEMORY_MB = "memory_mb"
 
 
+# who takes part: dpone as a process of its own, the same without a target yet, in a process that is warm; the control
+DPONE, FIRST_LOAD, IN_PROCESS, CONTROL = "dpone", "first_load", "in_process", "control"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most `limit` in the median (of memory: in every round), in the comparison of this name or in any."""
+    """At most `limit` in the median (of memory: in every round) for one contestant of the comparison of this name."""
 
     name: str
     comparison: str
     quantity: Quantity
     limit: float
+    contestant: str = DPONE
 
 
 HOME = "postgres"  # the engine that is measured by itself first, and whose driver an empty run is held against
@@ -54,6 +59,8 @@ TARGETS: tuple[Target, ...] = (
     Target("wall_1m", copy_of(1_000_000), Quantity.WALL_RATIO, 1.0),
     Target("cpu_1m", copy_of(1_000_000), Quantity.CPU_RATIO, 2.9),
     Target("wall_100k", copy_of(100_000), Quantity.WALL_RATIO, 1.4),
+    Target("wall_1m_in_process", copy_of(1_000_000), Quantity.WALL_RATIO, 1.0, IN_PROCESS),
+    Target("wall_100k_in_process", copy_of(100_000), Quantity.WALL_RATIO, 1.4, IN_PROCESS),
     Target("memory_1m", copy_of(1_000_000), Quantity.MEMORY_MB, 120),
     Target("memory_100k", copy_of(100_000), Quantity.MEMORY_MB, 120),
     Target("empty_run", EMPTY_RUN, Quantity.WALL_RATIO, 3.0),

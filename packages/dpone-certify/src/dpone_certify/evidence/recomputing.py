@@ -12,10 +12,9 @@ from dpone.diff.report import blockers_of as diff_blocked
 from dpone.replay.evidence import ReplayEvidence, objections
 from dpone_certify.baseline.document import BenchmarkBaseline
 from dpone_certify.baseline.judge import compare
-from dpone_certify.benchmark.bench import CONTROL, DPONE
 from dpone_certify.benchmark.document import BenchmarkMetrics, Comparison, Contestant
 from dpone_certify.benchmark.document import judge as judge_target
-from dpone_certify.benchmark.targets import TARGETS
+from dpone_certify.benchmark.targets import CONTROL, DPONE, TARGETS
 from dpone_certify.bundles.documents import EvidenceBundle, EvidenceItem, StrategyBundle
 from dpone_certify.certification.document import NAME, BehaviorArtifact, CertificationReport, Result
 from dpone_certify.certification.judge import blockers_of
