@@ -27,19 +27,23 @@ def copy_out(connection: Connection, statement: str, piece: int) -> Generator[tu
         _start(wire, statement, pq.ExecStatus.COPY_OUT)
         gathered: list[bytes | memoryview] = []
         held = 0
-        get = wire.get_copy_data
-        while True:
-            size, data = get(1)
-            if size > 0:
-                gathered.append(data)
+        get, take = wire.get_copy_data, gathered.append
+        size, data = get(1)
+        while size >= 0:
+            while size > 0:
+                take(data)
                 held += size
                 if held >= piece:
                     yield b"".join(gathered), len(gathered)
-                    gathered, held = [], 0
-            elif size == 0:
+                    gathered.clear()
+                    held = 0
+                size, data = get(1)
+            if size == 0:
+                wire.consume_input()  # more has mostly come, which costs less to try than to ask the system
+                size, data = get(1)
+            if size == 0:
                 _wait(wire)
-            else:
-                break
+                size, data = get(1)
         rows = _finish(wire)
         finished = True
         if gathered:

@@ -57,6 +57,7 @@ class Recorder:
         )
         self._streams: dict[str, StreamReport] = {}
         self._begun: dict[str, float] = {}
+        self._batches: dict[str, tuple[int, int]] = {}  # and their bytes, which are not in the reports yet
         self._lock = Lock()
         folder.mkdir(parents=True, exist_ok=True)
         self._write(exclusive=True)
@@ -64,15 +65,26 @@ class Recorder:
     def __call__(self, stream: str, event: events.Event) -> None:
         with self._lock:
             begun = self._begun.setdefault(stream, monotonic())
-            before = self._streams.get(stream, StreamReport(stream))
-            self._streams[stream] = fold(before, event, monotonic() - begun)
+            if isinstance(
+                event, events.BatchStaged
+            ):  # thousands, of which only the sums are told, and at the next phase
+                batches, nbytes = self._batches.get(stream, (0, 0))
+                self._batches[stream] = batches + 1, nbytes + event.nbytes
+                return
+            self._streams[stream] = fold(self._so_far(stream), event, monotonic() - begun)
             if isinstance(event, _PHASES):
                 self._write()
 
+    def _so_far(self, stream: str) -> StreamReport:
+        found = self._streams.get(stream, StreamReport(stream))
+        batches, nbytes = self._batches.pop(stream, (0, 0))
+        return replace(found, batches=found.batches + batches, nbytes=found.nbytes + nbytes) if batches else found
+
     def finish(self, status: str) -> RunReport:
         with self._lock:
+            self._streams |= {stream: self._so_far(stream) for stream in tuple(self._batches)}
             self._report = replace(self._report, status=status, finished_at=datetime.now(UTC))
-            self._write()
+            self._write(indent=2)
             (self.folder / f"{self._report.run_id}.md").write_text(self.report.to_markdown(), encoding="utf-8")
             return self.report
 
@@ -80,7 +92,7 @@ class Recorder:
     def report(self) -> RunReport:
         return replace(self._report, streams=tuple(self._streams.values()))
 
-    def _write(self, *, exclusive: bool = False) -> None:
+    def _write(self, *, exclusive: bool = False, indent: int | None = None) -> None:
         path = self.folder / f"{self._report.run_id}.json"
         if exclusive:
             try:
@@ -92,7 +104,7 @@ class Recorder:
                     hint="leave --run-id away, or choose a new one; `dpone runs list` shows those that were",
                 ) from None
         beside = path.with_suffix(".json.part")
-        beside.write_text(self.report.to_json(), encoding="utf-8")
+        beside.write_text(self.report.to_json(indent=indent), encoding="utf-8")
         beside.replace(path)
 
 
@@ -150,9 +162,11 @@ class ContinuedRecorder(Recorder):
         )
         self._streams = {entry["name"]: stream_of(entry) for entry in record["streams"]}
         self._begun = {}
+        self._batches = {}
         self._lock = Lock()
         self._write()
 
     def forget(self, stream: str) -> None:
         """What the stream did before is done again."""
+        self._batches.pop(stream, None)
         self._streams[stream] = StreamReport(stream)

@@ -114,8 +114,9 @@ class RunReport:
     def succeeded(self) -> bool:
         return self.status == "succeeded"
 
-    def to_json(self) -> str:
-        return json.dumps(plain_report(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Without `indent` on one line, which takes a tenth of the time."""
+        return json.dumps(plain_report(self), indent=indent, sort_keys=True, ensure_ascii=False) + "\n"
 
     def to_markdown(self) -> str:
         lines = [
