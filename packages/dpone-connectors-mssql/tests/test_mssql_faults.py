@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpone.errors import DataError, PlanError, RemoteError
-from dpone_mssql.faults import FAILURES, number_of, translate
+from dpone_mssql.faults import _LOST, _STATES, CONFLICT, FAILURES, Side, login_failed, number_of, translate
 
 USUAL = [
     (18456, RemoteError, "sink.auth_failed"),
@@ -66,6 +66,37 @@ def test_a_state_will_do_where_no_number_is_known(state: str, code: str) -> None
     found = translate(Exception(state, SECRET), "source", "server/db")
     assert found.code == code
     assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize("number", sorted(FAILURES))
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_every_number_has_a_code_of_its_side_and_says_no_value(number: int, side: Side) -> None:
+    found = translate(Exception("HY000", f"{SECRET} ({number}) (SQLExecDirectW)"), side, "server/db")
+    assert found.code == (f"{side}.{FAILURES[number].code}" if number != CONFLICT else "state.conflict")
+    assert found.hint
+    assert found.context["number"] == number
+    assert str(number) in str(found)
+    assert SECRET not in f"{found} {found!r} {found.context}"
+
+
+@pytest.mark.parametrize("state", sorted({*_STATES, *_LOST}))
+def test_every_state_is_read_from_both_drivers(state: str) -> None:
+    from mssql_python.exceptions import sqlstate_to_exception
+
+    code = "sink.unreachable" if state in _LOST else f"sink.{FAILURES[_STATES[state]].code}"
+    assert translate(Exception(state, SECRET), "sink", "server/db").code == code  # as pyodbc has it
+    own = sqlstate_to_exception(state, SECRET)
+    if own is not None:  # mssql-python has labels for most of them
+        assert translate(own, "sink", "server/db").code.startswith("sink.")
+        assert SECRET not in str(translate(own, "sink", "server/db"))
+
+
+@pytest.mark.parametrize(
+    "state, code",
+    [("28000", "source.auth_failed"), ("42000", "source.database_missing"), ("HYT00", "source.unreachable")],
+)
+def test_a_login_that_failed_without_a_number(state: str, code: str) -> None:
+    assert login_failed(Exception(state, SECRET), "source", "server/db").code == code
 
 
 def test_retryable_failures_are_said_to_be() -> None:

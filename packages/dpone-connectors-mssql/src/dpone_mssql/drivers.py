@@ -160,7 +160,6 @@ def connection_string(config: MssqlConfig, driver: Driver | None = None) -> str:
         "Encrypt": _ENCRYPT[config.tls_mode],
         "TrustServerCertificate": "yes" if config.tls_mode == "trust" else "no",
         "ApplicationIntent": "ReadOnly" if config.intent == "read_only" else "ReadWrite",
-        "PacketSize": "8192",  # at 4096 a bulk copy can fail
         "ConnectRetryCount": "0",  # a session that comes back has lost its locks and its transaction
     }
     if config.multi_subnet_failover:
@@ -180,6 +179,8 @@ def connection_string(config: MssqlConfig, driver: Driver | None = None) -> str:
     head = driver.keyword if driver is not None else ""
     if head:
         said["APP"] = config.application_name
+    else:  # at 4096 a bulk copy can fail; pyodbc would say of a refused login that the size is not supported
+        said["PacketSize"] = "8192"
     return head + "".join(f"{name}={_braced(value)};" for name, value in said.items())
 
 

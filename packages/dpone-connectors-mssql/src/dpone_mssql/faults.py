@@ -124,8 +124,17 @@ _STATES: dict[str, int] = {
     "HYT00": 3617,
     "HY008": 3617,
 }
+_AT_LOGIN: dict[str, int] = {"42000": 4060}  # a login that is known is refused for its database alone
 _LOST = frozenset({"08S01", "08001", "08004", "08007", "08003", "HYT01", "01002"})
 _IN_TEXT = re.compile(r"\((\d+)\) \(SQL|Sql Error: (\d+):")
+
+
+def login_failed(error: Exception, side: Side, label: str) -> DponeError:
+    """The error of a session that did not come about; to wait in vain means that nobody answers."""
+    state = sqlstate(error)
+    if state == "HYT00":
+        return unreachable(side, label)
+    return translate(error, side, label, number_of(error) or _AT_LOGIN.get(state or ""))
 
 
 def translate(error: Exception, side: Side, label: str, number: int | None = None) -> DponeError:

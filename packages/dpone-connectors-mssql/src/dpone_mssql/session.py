@@ -11,7 +11,7 @@ from typing import Any
 from dpone.errors import DponeError
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.drivers import Driver, connection_string, driver_for
-from dpone_mssql.faults import Side, translate
+from dpone_mssql.faults import Side, login_failed, translate
 
 _SETTINGS = "SET XACT_ABORT ON; SET ARITHABORT ON; SET LOCK_TIMEOUT -1; SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 Row = tuple[Any, ...]
@@ -28,7 +28,7 @@ class Connection:
         try:
             self._raw = self._driver.open(connection_string(config, self._driver), config.login_timeout)
         except self._driver.error as error:
-            raise translate(error, side, config.label) from None
+            raise login_failed(error, side, config.label) from None
         if timeout is not None:
             self._raw.timeout = max(1, int(timeout.total_seconds()))
         self._cursor = self._raw.cursor()

@@ -15,6 +15,7 @@ BEGIN
     EXECUTE format('CREATE TEMPORARY VIEW "~computed" AS SELECT %s AS c FROM %s', value, tbl);
     SELECT format_type(atttypid, atttypmod) INTO t FROM pg_attribute WHERE attrelid = 'pg_temp."~computed"'::regclass AND attnum = 1;
     DROP VIEW pg_temp."~computed";
+    t := CASE t WHEN 'numeric' THEN 'numeric(38,10)' ELSE t END;  -- every decimal of SQL Server has its digits
     EXECUTE format('ALTER TABLE %s ADD COLUMN %s %s GENERATED ALWAYS AS (%s) STORED', tbl, col, t, value);
 END $$;
 
