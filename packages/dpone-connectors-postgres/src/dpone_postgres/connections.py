@@ -6,7 +6,7 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Lock
+from threading import Lock, Thread
 
 import psycopg
 from psycopg import pq
@@ -14,6 +14,46 @@ from psycopg import pq
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.faults import Side, translate
 from dpone_postgres.session import Connection, connect
+
+
+class _Login:
+    """A connection that is being made by a thread of its own."""
+
+    def __init__(self, config: PostgresConfig, side: Side) -> None:
+        self._lock = Lock()
+        self._wanted = True
+        self._made: Connection | None = None
+        self._failed: BaseException | None = None
+        # a daemon: an unreachable server must not keep a process that has failed elsewhere
+        self._thread = Thread(target=self._connect, args=(config, side), name="dpone-login", daemon=True)
+        self._thread.start()
+
+    def _connect(self, config: PostgresConfig, side: Side) -> None:
+        try:
+            made = connect(config, side)
+        except BaseException as error:  # noqa: BLE001 -- it is raised where the connection is asked for
+            self._failed = error
+            return
+        with self._lock:
+            if self._wanted:
+                self._made = made
+                return
+        made.close()
+
+    def result(self) -> Connection:
+        """The connection, or the error with which the login ended."""
+        self._thread.join()
+        if self._failed is not None:
+            raise self._failed
+        assert self._made is not None  # it is wanted
+        return self._made
+
+    def forget(self) -> None:
+        """Nobody asks for it any more."""
+        with self._lock:
+            self._wanted = False
+            if self._made is not None:
+                self._made.close()
 
 
 class Connections:
@@ -28,6 +68,7 @@ class Connections:
         self._keeps = keeps
         self._resting: list[tuple[timedelta | None, Connection]] = []
         self._lent: Connection | None = None
+        self._logins: list[_Login] = []
         self._lock = Lock()
 
     @property
@@ -38,13 +79,19 @@ class Connections:
     @contextmanager
     def session(self, *, timeout: timedelta | None = None) -> Iterator[Connection]:
         """A connection of the caller's own, outside of any transaction; its errors leave as dpone's."""
-        connection = self._rested(timeout) or connect(self.config, self.side, timeout=timeout)
+        connection = self._rested(timeout) or self._logged_in(timeout)
         try:
             yield connection
         except psycopg.Error as error:
             raise translate(error, self.side, self.label) from None
         finally:
             self._give_back(connection, timeout)
+
+    def log_in_ahead(self) -> None:
+        """The next session without a limit finds its login under way; other work is done meanwhile."""
+        with self._lock:
+            if self._keeps and not self._logins and all(limit is not None for limit, _ in self._resting):
+                self._logins.append(_Login(self.config, self.side))
 
     @contextmanager
     def lending(self, connection: Connection) -> Iterator[None]:
@@ -73,8 +120,16 @@ class Connections:
         with self._lock:
             self._keeps = False
             resting, self._resting = self._resting, []
+            logins, self._logins = self._logins, []
+        for login in logins:
+            login.forget()
         for _, connection in resting:
             connection.close()
+
+    def _logged_in(self, timeout: timedelta | None) -> Connection:
+        with self._lock:
+            login = self._logins.pop() if self._logins and timeout is None else None
+        return login.result() if login else connect(self.config, self.side, timeout=timeout)
 
     def _rested(self, timeout: timedelta | None) -> Connection | None:
         """A connection with that limit that is still alive, the one that was used last."""

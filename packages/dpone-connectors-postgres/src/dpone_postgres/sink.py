@@ -59,6 +59,7 @@ from dpone_postgres.state import (
 def open_sink(config: PostgresConfig) -> Iterator[PostgresSink]:
     """A sink, whose connections last as long as the context: a lease holds one, each stage another."""
     connections = Connections(config, "sink", keeps=True)
+    connections.log_in_ahead()
     try:
         yield PostgresSink(config, connections)
     finally:

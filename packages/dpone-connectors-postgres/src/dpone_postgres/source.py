@@ -35,6 +35,7 @@ _ARROW_TIMES = 4  # a batch of Arrow costs something for each of its columns: 1M
 def open_source(config: PostgresConfig) -> Iterator[PostgresSource]:
     """A source, whose connections last as long as the context. Each reading has one transaction of its own."""
     connections = Connections(config, "source", keeps=True)
+    connections.log_in_ahead()
     try:
         yield PostgresSource(config, connections)
     finally:

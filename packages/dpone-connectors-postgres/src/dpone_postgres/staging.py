@@ -292,9 +292,13 @@ def stage_name(spec: StageSpec) -> str:
 def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]:
     """Room for the rows of one load; in the end its tables are gone, whatever happened."""
     books, names = books_of(spec.target), _names(spec)
+    as_it_comes = is_sealed_as_it_came(RawStage("", (), tagged=is_tagged(spec)), spec.sealing)
+    adopts = spec.fate is Fate.ADOPT and as_it_comes
+    if adopts:
+        connections.log_in_ahead()
+        with connections.brief() as lent:
+            adopts = not why_not_adopted(lent, spec)
     with connections.session() as connection:
-        as_it_comes = is_sealed_as_it_came(RawStage("", (), tagged=is_tagged(spec)), spec.sealing)
-        adopts = spec.fate is Fate.ADOPT and as_it_comes and not why_not_adopted(connection, spec)
         is_private = adopts and spec.writers == 1
         stage = PostgresStage(spec, books, connection, connections.label, names, adopts, is_private)
         if is_private:
