@@ -2,7 +2,8 @@
 
 The shadow begins as a clone, which links the target's parts and copies nothing. Operations rebuild those partitions of
 it that they touch. Its comment is the marker. EXCHANGE TABLES shows rows, layout and marker at once; a first load
-appears by RENAME. One REPLACE PARTITION would show the rows of one partition, and could not carry the marker.
+appears by RENAME. A REPLACE PARTITION would be two steps on the disk, and a server killed between them has old and new
+rows: docs/decisions/0010.
 """
 # ruff: noqa: S608 - all text here is made of quoted identifiers and encoded literals
 

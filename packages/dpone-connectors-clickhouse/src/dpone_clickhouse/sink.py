@@ -184,6 +184,9 @@ class ClickHouseSink:
         created = any(isinstance(c, CreateTarget) for c in changes)
         final = f"RENAME TABLE {shadow} TO {target}" if created else f"EXCHANGE TABLES {shadow} AND {target}"
         last = [f"ALTER TABLE {shadow}{cluster} MODIFY COMMENT '(the marker)'", final + cluster]
+        if not created:
+            why = "all rows at once, with the marker; REPLACE PARTITION comes apart when the server is killed in it"
+            last.insert(1, f"-- shown by one exchange: {why}")
         reason = None
         if spec.fate is Fate.ADOPT:
             with session(self._config, "sink") as own:

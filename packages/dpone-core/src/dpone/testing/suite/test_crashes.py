@@ -109,7 +109,7 @@ class CutOff:
                 sleep(0.05)
 
 
-def _places(sink: SinkRig, scenario: Scenario) -> list[str]:
+def places_of(sink: SinkRig, scenario: Scenario) -> list[str]:
     """All failpoints that the second load of the scenario passes."""
     places = passed(CutOff.prepare(sink, scenario).run)
     assert set(places) >= DRIVEN, f"not passed: {sorted(DRIVEN - set(places))}"
@@ -126,7 +126,7 @@ def test_a_load_that_fails_at_any_step_is_run_again(sink: SinkRig, name: str) ->
     def cut() -> None:
         raise CutError
 
-    for place in _places(sink, scenario):
+    for place in places_of(sink, scenario):
         load = CutOff.prepare(sink, scenario)
         with pytest.raises(CutError), at(place, cut):
             load.run()
@@ -147,7 +147,7 @@ def test_a_load_whose_process_is_killed_at_any_step_is_run_again(
     sink: SinkRig, name: str, executioner: Executioner
 ) -> None:
     scenario = SCENARIOS[name]
-    for place in _places(sink, scenario):
+    for place in places_of(sink, scenario):
         load = CutOff.prepare(sink, scenario)
         code, said = executioner.carry_out(load.order(name, place))
         assert code == -9, f"the load was to be killed at {place}, and ended with {code}: {said}"  # noqa: PLR2004 - SIGKILL
@@ -186,7 +186,7 @@ def test_what_a_killed_load_leaves_is_swept(sink: SinkRig, executioner: Executio
     if not isinstance(sink.kit, ListsLeftovers):
         pytest.skip(f"the testkit of {sink.connector.name} cannot list leftovers")
     scenario = SCENARIOS["merge"]
-    for place in _places(sink, scenario):
+    for place in places_of(sink, scenario):
         load = CutOff.prepare(sink, scenario)
         code, said = executioner.carry_out(load.order("merge", place))
         assert code, said
