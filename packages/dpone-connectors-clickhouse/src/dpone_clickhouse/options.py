@@ -36,6 +36,12 @@ class ClickHouseSource(TableSource):
     final: StrictBool = Field(
         default=False, description="true merges the versions of a row while reading, as SELECT ... FINAL does"
     )
+    splits: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="in how many pieces a table is read, each of them some of its parts; one unless given",
+    )
     settings: dict[Text, str | int | float | bool] = Field(
         default_factory=dict, description="settings of the server for this reading: {max_memory_usage: 2000000000}"
     )

@@ -2,9 +2,9 @@
 
 One SELECT of a MergeTree table reads the parts that there are when it begins: whole INSERT blocks, never a row that is
 half written. That is all the consistency that there is, so a reading is one query, which the server itself spreads over
-its threads; several would each see another moment. An INSERT of several blocks may be seen in part. The window of a
-cursor is fixed by a query of its own before. For the same reason no checksum of the source is offered: it would be of
-another moment than the rows.
+its threads, or several where the manifest wants `splits`, each of which names parts (`splitting`). An INSERT of several
+blocks may be seen in part. The window of a cursor is fixed by a query of its own before. For the same reason no
+checksum of the source is offered: it would be of another moment than the rows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dpone_clickhouse.segments import ClickHouseSegments, segmented
 from dpone_clickhouse.selecting import Subject, bulk_query, selected, subject_of
 from dpone_clickhouse.session import READ_ONLY, Session, session
 from dpone_clickhouse.since import window_of
+from dpone_clickhouse.splitting import groups_of_parts, only, refuse_merged
 from dpone_clickhouse.typemap import read
 
 _BLOCK = 16 << 20
@@ -63,15 +64,37 @@ class ClickHouseSource:
             subject = subject_of(own, request, self.config.database)
             fields = selected(subject, request.columns)
             conditions, upto = _window(own, request, subject)
+            wanted = request.splits or request.dataset.options.get("splits") or 1
+            name = None if subject.final or wanted == 1 else subject.name
+            groups = [] if name is None else groups_of_parts(own, name, wanted)
         payload = {
-            "query": bulk_query(subject, request, conditions),
             "fields": [[f.name, f.native] for f in fields],
             "copied": subject.name is not None and not subject.final and not request.where and not conditions,
         }
-        yield OpenReading(Schema(fields), upto, (Split("0", payload),))
+        splits = [
+            Split(
+                str(number),
+                {
+                    **payload,
+                    "query": bulk_query(subject, request, (*conditions, only(parts))),
+                    "table": list(subject.name or ()),
+                    "parts": [list(part) for part in parts],
+                },
+            )
+            for number, parts in enumerate(groups)
+        ]
+        whole = Split("0", {**payload, "query": bulk_query(subject, request, conditions)})
+        yield OpenReading(Schema(fields), upto, tuple(splits) or (whole,))
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
-        """The rows as the server sends them."""
+        """The rows as the server sends them; all of them, or an error at the end."""
+        yield from self._read(request, split)
+        if (parts := split.payload.get("parts")) is not None:
+            database, table = split.payload["table"]
+            with self._session(request) as own:
+                refuse_merged(own, (database, table), [(name, content) for name, content in parts])
+
+    def _read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         settings = self._reading_settings(request, split)
         pieces = read_bulk(self.config, str(split.payload["query"]), settings, request.batch_bytes)
         if request.format == ARROW:
