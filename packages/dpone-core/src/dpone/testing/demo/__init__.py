@@ -1,0 +1,1 @@
+"""`make demo`: a shop that moves through every engine that is installed, while its rows change."""
