@@ -84,7 +84,7 @@ def _run(manifest: Path, console: Console, name: str, says: str) -> RunReport:
 def _kill_and_recover(manifest: Path, home: Place, table: SeedTable, console: Console) -> bool:
     """A run is ended by `kill -9` with its rows in the target and not committed; the next one puts all right."""
     console.print(
-        "\n100 orders are sent, and the run that carries it is killed (kill -9) an instant before its commit."
+        "\n100 orders are sent, and the run that says so is killed (kill -9) an instant before its commit."
     )
     home.testkit.change(home.endpoint, table, more_changes())
     label = f"orders_{KILLED}"
@@ -131,7 +131,7 @@ _COLUMNS: dict[str, Callable[[StreamReport], int]] = {
 
 
 def _summary(streams: Sequence[str], reports: tuple[RunReport, ...]) -> Table:
-    table = Table(title="What happened")
+    table = Table(title="What happened", pad_edge=False)
     table.add_column("stream", no_wrap=True)
     table.add_column("run", no_wrap=True)
     for column in _COLUMNS:
@@ -140,7 +140,7 @@ def _summary(streams: Sequence[str], reports: tuple[RunReport, ...]) -> Table:
         for report in reports:
             stream = next(s for s in report.streams if s.name == name)
             if stream.nothing_new:
-                table.add_row(name, report.run_id, "nothing new", *[""] * (len(_COLUMNS) - 1))
+                table.add_row(name, report.run_id, "nothing", *["-"] * (len(_COLUMNS) - 1))
             elif stream.error:
                 table.add_row(name, report.run_id, f"[red]{stream.error_code}[/]", *[""] * (len(_COLUMNS) - 1))
             else:
