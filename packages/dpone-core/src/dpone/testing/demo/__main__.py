@@ -83,9 +83,7 @@ def _run(manifest: Path, console: Console, name: str, says: str) -> RunReport:
 
 def _kill_and_recover(manifest: Path, home: Place, table: SeedTable, console: Console) -> bool:
     """A run is ended by `kill -9` with its rows in the target and not committed; the next one puts all right."""
-    console.print(
-        "\n100 orders are sent, and the run that says so is killed (kill -9) an instant before its commit."
-    )
+    console.print("\n100 orders are sent, and the run that says so is killed (kill -9) an instant before its commit.")
     home.testkit.change(home.endpoint, table, more_changes())
     label = f"orders_{KILLED}"
     before = home.rows(label)
