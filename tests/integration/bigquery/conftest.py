@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.integration.bigquery.pipelines import running
+from tests.integration.pipelines import Services, running
 
 
 @pytest.fixture(scope="package")
-def services() -> Iterator[Any]:
+def services() -> Iterator[Services]:
     with running() as endpoint:
         yield endpoint

@@ -36,7 +36,7 @@ from dpone_bigquery.publishing import STEPS
 from dpone_bigquery.testkit import testkit as bigquery
 from dpone_bigquery.warehouse import connected
 from dpone_rest.testkit import testkit as rest
-from tests.integration.bigquery.pipelines import AFTER, BEFORE, MUTATIONS, Pipeline, load
+from tests.integration.pipelines import AFTER, BEFORE, MUTATIONS, Pipeline, load
 
 
 @pytest.fixture(scope="module")
@@ -232,11 +232,8 @@ def test_a_killed_run_is_run_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    pipeline = Pipeline("rest", strategy, ends.__getitem__, f"_{uuid4().hex[:6]}")
-    pipeline.write(tmp_path)
-    for name, value in pipeline.secrets.items():
-        monkeypatch.setenv(name, value)
+    pipeline = Pipeline("rest", "bigquery", strategy, ends.__getitem__, f"_{uuid4().hex[:6]}")
+    pipeline.write(tmp_path, monkeypatch)
     states: list[list[dict[str, Any]]] = [[]] if first else []
     if not first:
         load()
