@@ -69,6 +69,11 @@ def test_text_is_compared_without_case_and_by_code_points_where_a_collation_says
     assert connection.one(query.format("COLLATE Latin1_General_100_BIN2 ")) == (0,)
 
 
+def test_money_is_printed_with_two_digits_whatever_its_size(connection: Connection) -> None:
+    query = "SELECT CAST(CAST(214748.3647 AS {0}) AS nvarchar(30)) AS printed"
+    assert [connection.one(query.format(of)) for of in ("money", "smallmoney")] == [("214748.36",)] * 2
+
+
 def test_a_certificate_that_nobody_vouches_for_is_refused(endpoint: Endpoint) -> None:
     given = {**testkit.connection(endpoint), "login_timeout": 5}
     with pytest.raises(DponeError) as caught:

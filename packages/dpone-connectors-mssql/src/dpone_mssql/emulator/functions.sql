@@ -126,6 +126,7 @@ CREATE FUNCTION tsql.printed(v tsql.datetimeoffset, digits int) RETURNS tsql.nva
 CREATE FUNCTION tsql.printed(v uuid, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN upper(v::text)::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v numeric, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::text::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v tsql.money, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN round(v::numeric, 2)::text::tsql.nvarchar;
+CREATE FUNCTION tsql.printed(v tsql.smallmoney, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN round(v::numeric, 2)::text::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v int8, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::text::tsql.nvarchar;
 CREATE FUNCTION tsql.printed(v tsql.nvarchar, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v;
 CREATE FUNCTION tsql.printed(v tsql.nvarchar_bin, digits int) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN v::tsql.nvarchar;
@@ -232,7 +233,7 @@ BEGIN
     FOREACH t IN ARRAY ARRAY['xml', 'json', 'sql_variant', 'hierarchyid'] LOOP
         EXECUTE format('CREATE CAST (tsql.%1$s AS tsql.nvarchar) WITHOUT FUNCTION AS ASSIGNMENT', t);
     END LOOP;
-    FOREACH t IN ARRAY ARRAY['date', 'tsql.time', 'tsql.datetime2', 'tsql.datetime', 'tsql.smalldatetime', 'tsql.datetimeoffset', 'uuid', 'numeric', 'int2', 'int4', 'int8', 'float8', 'float4', 'tsql.bit', 'tsql.tinyint', 'tsql.money'] LOOP
+    FOREACH t IN ARRAY ARRAY['date', 'tsql.time', 'tsql.datetime2', 'tsql.datetime', 'tsql.smalldatetime', 'tsql.datetimeoffset', 'uuid', 'numeric', 'int2', 'int4', 'int8', 'float8', 'float4', 'tsql.bit', 'tsql.tinyint', 'tsql.money', 'tsql.smallmoney'] LOOP
         EXECUTE format('CREATE FUNCTION tsql.nvarchar_of(v %1$s) RETURNS tsql.nvarchar LANGUAGE sql IMMUTABLE STRICT RETURN tsql.printed(v, 7)', t);
         EXECUTE format('CREATE CAST (%1$s AS tsql.nvarchar) WITH FUNCTION tsql.nvarchar_of(%1$s) AS ASSIGNMENT', t);
     END LOOP;
