@@ -22,6 +22,10 @@ def _nanoseconds(*parts: int, ticks: int) -> int:
     return seconds * 10**9 + ticks * 100
 
 
+# a point as the server serialises it: the SRID, a version, what it is, and two numbers
+_POINT = "E6100000010C0000000000000040000000000000F03F"
+_FLAT = "00000000010C000000000000F03F0000000000000040"
+
 SAMPLES: tuple[Sample, ...] = (
     Sample("bit", (True, False)),
     Sample("tinyint", (0, 255)),
@@ -93,4 +97,10 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("xml", (Native("N'<a b=\"1\">text</a>'", '<a b="1">text</a>'),)),
     Sample("json", ('{"a": [1, 2.5, null]}',)),
     Sample("hierarchyid", (Native("CAST(N'/1/2/' AS hierarchyid)", "/1/2/"),)),
+    Sample(
+        "sql_variant",
+        (Native("CAST(N'größe' AS sql_variant)", "größe"), Native("CAST(CAST(12 AS int) AS sql_variant)", "12")),
+    ),
+    Sample("geography", (Native(f"CAST(0x{_POINT} AS geography)", bytes.fromhex(_POINT)),)),
+    Sample("geometry", (Native(f"CAST(0x{_FLAT} AS geometry)", bytes.fromhex(_FLAT)),)),
 )

@@ -194,7 +194,7 @@ def _cast(value: exp.Expression, of: str) -> exp.Expression:
     bare = of.partition("(")[0].removeprefix("tsql.")
     if isinstance(value, exp.Cast) and value.to.args.get("kind") == _CYRILLIC and bare in {"varchar", "char"}:
         return _made(value, of.replace(bare, f"{bare}_cyr"))
-    is_text = bare.split("_", maxsplit=1)[0] in {
+    is_text = bare == "sql_variant" or bare.split("_", maxsplit=1)[0] in {
         "varchar",
         "char",
         "nchar",
