@@ -173,6 +173,37 @@ def kafka_real(session: nox.Session) -> None:
     pytest(session, "-n", WORKERS, "--pyargs", "dpone.testing.suite", "--connector", "kafka", *apache)
 
 
+GOCCY = "v0.8.1"  # of github.com/goccy/bigquery-emulator
+
+
+@nox.session(name="bigquery-goccy")
+def bigquery_goccy(session: nox.Session) -> None:
+    """Ask goccy's emulator of BigQuery what ours is asked, and compare. Go builds it once, which takes its time."""
+    binary = session.cache_dir.resolve() / f"bigquery-emulator-{GOCCY}"
+    if not binary.exists():
+        if shutil.which("go") is None:
+            session.skip("NO GO: goccy's emulator was NOT built, and nothing was compared; install Go 1.25 or newer")
+        _build_goccy(session, binary)
+    pytest(session, "tests/integration/bigquery/test_referee.py", env={**ON, "DPONE_BIGQUERY_REFEREE": str(binary)})
+
+
+def _build_goccy(session: nox.Session, binary: Path) -> None:
+    """As a module of its own: `go install` asks the proxy for a list of versions, which not every proxy gives."""
+    folder = Path(session.create_tmp()).resolve() / "goccy"
+    folder.mkdir(exist_ok=True)
+    module = "github.com/goccy/bigquery-emulator"
+    (folder / "go.mod").write_text(f"module dpone/referee\n\ngo 1.25.0\n\nrequire {module} {GOCCY}\n")
+    build = ("go", "build", "-mod=mod", "-o", str(binary), f"{module}/cmd/bigquery-emulator")
+    try:
+        with session.chdir(folder):
+            session.run(*build, external=True)
+    except CommandFailed:
+        session.error(
+            f"goccy's emulator {GOCCY} was NOT built, and nothing was compared: it takes the Go module proxy, "
+            "4 GB of memory and, on two cores, more than half an hour; what Go said is above"
+        )
+
+
 @nox.session(venv_backend="uv")
 @nox.parametrize("version", [nox.param(version, id=version) for version in ("1.11", "1.7")])
 def dbt(session: nox.Session, version: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from dpone.testing.services.ports import LOOPBACK
+from dpone_bigquery.emulator import GAPS
 from dpone_bigquery.emulator.answers import Refused
 from dpone_bigquery.emulator.definitions import parse_copy, parse_options
 from dpone_bigquery.emulator.service import DATASET, PROJECT, EmulatedBigQuery
@@ -46,6 +48,12 @@ def opened(client: bigquery.Client) -> str:
     job.result()
     assert job.session_info is not None
     return str(job.session_info.session_id)
+
+
+def test_the_page_names_every_gap() -> None:
+    page = Path(__file__).parents[3] / "docs/testing/bigquery-emulators.md"
+    listed = [line[2:] for line in page.read_text("utf-8").splitlines() if line.startswith("- ")]
+    assert listed == list(GAPS)
 
 
 def test_an_id_of_a_job_is_used_once(client: bigquery.Client) -> None:
