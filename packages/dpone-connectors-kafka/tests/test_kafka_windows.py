@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from dpone.batch import ARROW
@@ -200,3 +201,46 @@ def test_a_log_gives_every_message_with_its_place(brokers: str, endpoint: Endpoi
     first = {**place, "value": b'{"id": 1}', "_offset": 0, "_headers": headers}
     second = {**place, "value": None, "_offset": 1, "_headers": []}
     assert rows == [first, second]
+
+
+def test_a_group_that_is_rebalanced_meanwhile_takes_nothing_from_a_reading(
+    brokers: str, endpoint: Endpoint, new_topic: NewTopic
+) -> None:
+    topic = new_topic(4)
+    for partition in range(4):
+        put(brokers, topic, *range(partition * 100, partition * 100 + 50), partition=partition)
+    request = request_of(topic, commit_group=f"g_{topic}")
+    members = [
+        Consumer({"bootstrap.servers": brokers, "group.id": name}) for name in (f"g_{topic}", "dpone-reader") * 2
+    ]
+    found: list[int] = []
+    with connected(endpoint) as source, source.open(request) as reading:
+        for split in reading.splits:
+            for batch in source.read(request, split):
+                for member in members:  # each that comes makes its group share out the partitions anew
+                    member.subscribe([topic])
+                    member.poll(0.2)
+                found += batch.data.column("id").to_pylist()
+    for member in members:
+        member.close()
+    assert sorted(found) == sorted(n + p * 100 for p in range(4) for n in range(50))
+
+
+def test_a_group_with_members_of_its_own_keeps_its_offsets_and_says_so(
+    brokers: str, endpoint: Endpoint, new_topic: NewTopic
+) -> None:
+    topic = new_topic()
+    put(brokers, topic, 1, 2)
+    request = request_of(topic, commit_group=f"g_{topic}")
+    _, upto = read(endpoint, request)
+    assert upto is not None
+    member = Consumer({"bootstrap.servers": brokers, "group.id": f"g_{topic}"})
+    member.subscribe([topic])
+    until = monotonic() + 30
+    while not member.assignment():
+        assert monotonic() < until
+        member.poll(0.2)
+    with connected(endpoint) as source, pytest.raises(DponeError) as refused:
+        source.settle(request, upto)
+    member.close()
+    assert refused.value.code == "source.group_in_use"

@@ -46,6 +46,7 @@ _NOT_ALLOWED = frozenset(
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
+_GROUP = frozenset({KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS})
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _NOT_AS_ASKED = frozenset(
     {
@@ -102,6 +103,12 @@ def from_kafka(error: object, side: Side, label: str) -> DponeError:
             f"{label} has no such topic or partition ({name})",
             code=f"{side}.no_such_table",
             hint="check the name of the topic, and that the connection's user may see it",
+        )
+    if code in _GROUP:
+        return RemoteError(
+            f"the group that the manifest names has consumers at {label}, which commit for themselves ({name})",
+            code=f"{side}.group_in_use",
+            hint="name a group for `commit_group` that nobody consumes with; the load itself stands",
         )
     if code in _TOO_LARGE:
         return DataError(
