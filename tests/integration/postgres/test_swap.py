@@ -95,6 +95,14 @@ def test_a_swap_carries_over_what_belongs_to_the_table(db: Db, make: Make, role:
     assert same(db)
 
 
+def test_the_planner_knows_how_large_a_table_is_that_was_swapped_in(db: Db, make: Make) -> None:
+    for _ in range(2):
+        make().run()
+        assert rows(db, "SELECT reltuples::int, relpages, reloptions FROM pg_class WHERE oid = 'tgt'::regclass") == [
+            (90, 1, None)
+        ]
+
+
 @pytest.mark.parametrize(
     "what, named",
     [
