@@ -20,7 +20,7 @@ def examine_machine() -> Sequence[Finding]:
         _driver("driver", "sink"),
         _driver("driver for reading", "source"),
         _bulk(),
-        client("bcp", "-v", needed_for="the profile mssql_live, and for bulk copy by hand"),
+        client("bcp", "-v", needed_for="`bulk: bcp` and the profile mssql_live"),
         client("sqlcmd", "-?", needed_for="looking into a server by hand"),
     ]
 
