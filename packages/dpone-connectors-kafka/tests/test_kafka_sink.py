@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import kafka
@@ -11,11 +12,13 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from dpone.connector import Target
 from dpone.errors import DponeError
 from dpone.ops import Append, Recreate, Upsert
+from dpone.schema import INT64, STRING, Field, Schema
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.suite.jobs import Job, deliver, job, programmed, stored_of
 from dpone.testing.suite.places import at
 from dpone.testing.suite.rig import SinkRig
 from dpone.testing.suite.shapes import FREE, MIXED, row, rows
+from dpone_kafka import KafkaConfig
 from dpone_kafka.publication import BEGIN, COMMITTED, STATED, WRITTEN
 from dpone_kafka.testkit import testkit
 
@@ -134,3 +137,25 @@ def test_a_broker_that_is_killed_in_mid_transaction_loses_and_doubles_nothing(ow
     stored = stored_of(own, second)
     assert stored is not None
     assert (stored.generation, stored.load_id) == (2, "second")
+
+
+@dataclass(frozen=True)
+class _Roomy(SinkRig):
+    """A connection that may write large messages."""
+
+    @property
+    def config(self) -> KafkaConfig:
+        return KafkaConfig.model_validate({**testkit.connection(self.endpoint), "message_bytes": 12_000_000})
+
+
+def test_a_message_of_ten_megabytes_is_written_where_it_may_be(sink: SinkRig) -> None:
+    schema = Schema((Field("id", INT64, nullable=False), Field("text", STRING)), ("id",))
+    large = [{"id": 1, "text": "x" * 10_000_000}, {"id": 2, "text": "small"}]
+    refused, taken = (Target((sink.fresh("large"),)) for _ in range(2))
+    with pytest.raises(DponeError) as too_large:
+        deliver(sink, programmed(sink, (Recreate(FREE),), schema, target=refused, key=("id",)), large)
+    assert too_large.value.code == "sink.rejected_rows"
+    sink.assert_rows(refused, [], schema.fields)
+    roomy = _Roomy(sink.spec, sink.kit, sink.endpoint)
+    deliver(roomy, programmed(roomy, (Recreate(FREE),), schema, target=taken, key=("id",)), large)
+    roomy.assert_rows(taken, large, schema.fields)
