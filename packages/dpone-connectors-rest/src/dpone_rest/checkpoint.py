@@ -8,6 +8,7 @@ well. A reading that ends well leaves no file behind.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -98,12 +99,12 @@ class Checkpoint:
         payload = os.pread(self._handle, size, at + _HEAD)
         return None if len(payload) != size or crc32(payload) != told else (payload, at + _HEAD + size)
 
-    def _append(self, payload: bytes) -> _Place:
-        at = os.fstat(self._handle).st_size
-        data = b"%08x%08x%b" % (len(payload), crc32(payload), payload)
-        while data:
-            data = data[os.pwrite(self._handle, data, os.fstat(self._handle).st_size) :]
-        return _Place(at, at + _HEAD + len(payload))
+    def _append(self, told: bytes, body: bytes = b"") -> _Place:
+        at, size = os.fstat(self._handle).st_size, len(told) + len(body)
+        head = b"%08x%08x" % (size, crc32(body, crc32(told)))
+        if os.pwritev(self._handle, (head, told, body), at) != _HEAD + size:
+            raise OSError(errno.ENOSPC, "the disk is full")
+        return _Place(at, at + _HEAD + size)
 
     def _page(self, number: int) -> tuple[Ask, Answer]:
         entry = self._entry(self._places[number].at)
@@ -132,7 +133,7 @@ class Checkpoint:
                 return
             if number == self.pages - 1:  # what follows it is asked for by what the API says now
                 os.ftruncate(self._handle, self._places.pop().at)
-                self._places.append(self._append(_payload(ask, now)))
+                self._put(ask, now)
 
     def known(self, number: int, ask: Ask) -> Answer | None:
         """The answer that is kept of the page of this number, from zero on."""
@@ -149,18 +150,21 @@ class Checkpoint:
         """The page is safe from whatever becomes of this process. A disk that has no room for it ends nothing."""
         if number < len(self._places):
             return
-        if not self._is_full:
-            payload = _payload(ask, answer)
-            try:
-                self._is_full = os.fstat(self._handle).st_size + len(payload) > MOST_BYTES
-                if not self._is_full:
-                    self._places.append(self._append(payload))
-            except OSError:
-                self._is_full = True
-            if self._is_full:
-                with suppress(OSError):
-                    self._path.unlink()
+        self._put(ask, answer)
         hit("rest.page")
+
+    def _put(self, ask: Ask, answer: Answer) -> None:
+        if self._is_full:
+            return
+        try:
+            self._is_full = os.fstat(self._handle).st_size + len(answer.body) > MOST_BYTES
+            if not self._is_full:
+                self._places.append(self._append(_told(ask, answer), answer.body))
+        except OSError:
+            self._is_full = True
+        if self._is_full:
+            with suppress(OSError):
+                self._path.unlink()
 
     def close(self, *, keeps: bool) -> None:
         """The file is another process's from now on, or gone."""
@@ -170,7 +174,8 @@ class Checkpoint:
         os.close(self._handle)
 
 
-def _payload(ask: Ask, answer: Answer) -> bytes:
+def _told(ask: Ask, answer: Answer) -> bytes:
+    """All of a page but its body."""
     headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
     known = {
         "ask": [ask.url, dict(ask.params), ask.token],
@@ -178,7 +183,7 @@ def _payload(ask: Ask, answer: Answer) -> bytes:
         "status": answer.status,
         "headers": headers,
     }
-    return json.dumps(known).encode() + b"\n" + answer.body
+    return json.dumps(known).encode() + b"\n"
 
 
 @contextmanager
