@@ -29,7 +29,7 @@ from dpone.ops import (
     Upsert,
     Version,
 )
-from dpone.oracle import Counts, Table, apply
+from dpone.oracle import Counts, Table, apply, guard_against
 from dpone.stage import Live, Sealed
 from dpone.where import Compare, Condition, Row
 
@@ -60,6 +60,8 @@ def bag(rows: Iterable[Row]) -> Counter[frozenset[tuple[str, object]]]:
 def run(op: Op | Program, before: Table, staged: Sealed) -> tuple[Table, Counts]:
     after, counts = apply(op if isinstance(op, tuple) else (op,), before, staged)
     assert len(after.rows) == len(before.rows) + counts.inserted - counts.deleted
+    assert after.columns == before.columns
+    assert after.loads >= before.loads
     return after, counts
 
 
@@ -103,6 +105,25 @@ class TestExchange:
 
 
 class TestGuard:
+    @pytest.mark.parametrize("share", [0.0, 0.5])
+    def test_as_many_rows_as_before_are_no_loss(self, share: float) -> None:
+        guard = Guard(share)
+        before = Table(("id", "v"), (row(1), row(2)), frozenset({"x"}))
+        for op in (Recreate(guard), ReplaceAll(guard=guard), ReplaceSlice("id", bounds=(0, 9), guard=guard)):
+            leaves(op, before, stage(row(1), row(3)), row(1), row(3))
+
+    def test_a_refusal_says_how_many_rows_and_what_to_do(self) -> None:
+        with pytest.raises(DataError, match=r"^the load would leave none of the 7 rows in its reach$") as empty:
+            guard_against(Guard(), before=7, after=0, removed=7)
+        assert empty.value.hint == "if the source really is empty, set `guard: {allow_empty: true}`"
+        assert empty.value.context == {"before": 7}
+        with pytest.raises(
+            DataError, match=r"^the load would remove 6 of the 7 rows in its reach; at most 50% is"
+        ) as most:
+            guard_against(Guard(0.5), before=7, after=1, removed=6)
+        assert most.value.hint == "if that is right, raise `guard: {max_removed_share: ...}`"
+        assert most.value.context == {"before": 7, "removed": 6}
+
     def test_an_emptied_source_does_not_empty_a_target(self) -> None:
         for op in (Recreate(), ReplaceAll(), DeleteAbsent(KEY), ReplaceSlice("id", bounds=(0, 9))):
             assert refusal(op, table(row(1)), stage()) == "guard.empty"
@@ -290,6 +311,35 @@ class TestVersion:
     def test_two_open_versions_are_refused_before_anything_else_is_compared(self, order: int) -> None:
         before = table(*[version(1, "a", 1), version(1, "b", 2), version(2, "x", 5)][::order])
         assert refusal(Version(KEY, at(5), ("v",), guard=LAX), before, stage()) == "target.two_open_versions"
+
+
+def told(op: Op, before: Table, staged: Sealed) -> DataError:
+    with pytest.raises(DataError) as caught:
+        run(op, before, staged)
+    return caught.value
+
+
+def test_a_refusal_says_what_is_wrong() -> None:
+    op = ReplaceAll((Condition("v", Compare.EQ, "a"),), LAX)
+    assert told(op, table(), stage(row(4, "b"))).message == "1 staged rows are outside the domain of the program"
+    partial = Sealed((Live(row(1), frozenset({"v"})),))
+    assert told(Append("x"), table(), partial).message == "partial rows need an upsert"
+    twice = told(Version(KEY, at(9), ("v",), guard=LAX), table(version(1, "a", 1), version(1, "b", 2)), stage())
+    assert (twice.message, twice.context) == ("a key has two open versions", {"key": [1]})
+    late = told(Version(KEY, at(5), ("v",), guard=LAX), table(version(1, "a", 6)), stage(row(1, "a")))
+    assert late.message == "the load's time 2024-01-05T00:00:00+00:00 is not after every version in the target"
+    assert late.hint == "check the clocks; versions are opened at the time of the load"
+
+
+def test_a_program_counts_what_all_of_its_operations_did() -> None:
+    after, counts = run((Append("x"), Append("y")), table(), stage(row(1), row(2)))
+    assert counts == Counts(inserted=4)
+    assert after.loads == {"x", "y"}
+
+
+def test_a_row_that_is_not_flagged_and_has_not_changed_is_not_updated() -> None:
+    before = table(row(1, "a", gone=None))
+    assert leaves(Upsert(KEY, flag="gone"), before, stage(row(1, "a")), row(1, "a", gone=None)) == Counts()
 
 
 def test_a_program_is_carried_out_whole_or_not_at_all() -> None:

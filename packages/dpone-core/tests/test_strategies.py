@@ -26,7 +26,7 @@ from dpone.ops import (
     Upsert,
     Version,
 )
-from dpone.strategies import STRATEGIES, Load, Read
+from dpone.strategies import AGAIN, STRATEGIES, Load, Read, at_time, rule_of
 from dpone.where import Compare, Condition
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -128,3 +128,16 @@ def test_how_each_strategy_reads_and_what_it_needs() -> None:
         "xmin": (Read.XMIN, ["key"]),
         "cdc": (Read.CHANGES, ["key"]),
     }
+
+
+def test_a_load_at_another_time_deletes_softly_at_that_time() -> None:
+    later = datetime(2024, 2, 2, tzinfo=UTC)
+    assert at_time(LOAD, later) == replace(LOAD, at=later, deletes=Flag("gone", later))
+    hard = replace(LOAD, deletes=Hard())
+    assert at_time(hard, later) == replace(hard, at=later)
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, *AGAIN])
+def test_a_plan_names_its_strategy_or_the_one_that_lands_again(name: str) -> None:
+    assert rule_of(name) is {**STRATEGIES, **AGAIN}[name]
+    assert rule_of(name).name == name

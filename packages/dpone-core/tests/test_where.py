@@ -61,6 +61,9 @@ def test_nothing_is_compared_with_nan(value: object) -> None:
     with pytest.raises(UsageError, match="c: ") as caught:
         Condition("c", Compare.IN if isinstance(value, tuple) else Compare.EQ, value)
     assert caught.value.code == "manifest.invalid_value"
+    wrong = value[1] if isinstance(value, tuple) else value
+    assert caught.value.message == f"c: {wrong!r} is not a value of {type(wrong).__name__}"
+    assert caught.value.hint == "nothing is compared with NaN: compare with a number, or leave the condition out"
 
 
 def test_a_range_is_half_open_and_null_lies_in_none() -> None:
