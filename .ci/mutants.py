@@ -108,7 +108,7 @@ def main(folder: Path, chosen: list[str]) -> int:
         new = [n for n, state in found if state not in NOTICED and n not in told()]
         print(f"{group}: {score:.1%} of {sum(total.values())}; not listed in {PAGE.name}: {len(new)}")
         for name in new:
-            print(mutmut(place, "show", name, quietly=True))
+            print(f"  {name}: see `mutmut show {name}` in {place}")
         red = red or score < LEAST or bool(new)
     return int(red)
 
