@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -263,6 +263,10 @@ class Client:
 
     def read_all(self, topic: str, partition: int = 0) -> list[Message]:
         """The committed messages of a partition to its very end; what is still open must end first."""
+        return [message for batch in self.all_of(topic, partition) for message in batch]
+
+    def all_of(self, topic: str, partition: int = 0) -> Iterator[list[Message]]:
+        """The same, as they come."""
         until = monotonic() + self.patience
         while True:
             committed = self.ranges(topic, [partition])[partition]
@@ -273,7 +277,7 @@ class Client:
             sleep(0.02)
         from dpone_kafka.consuming import messages
 
-        return [message for batch in messages(self, topic, committed) for message in batch]
+        yield from messages(self, topic, committed)
 
     def registry(self) -> SchemaRegistryClient:
         """The client of the registry, one for this connection."""

@@ -64,11 +64,15 @@ def _whole(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
+def writes_json(options: Mapping[str, Any]) -> bool:
+    """Whether a value is the JSON of its row, and a key JSON or text."""
+    return options.get("format", "json") == "json" and options.get("key_format", "json") in {"json", "text"}
+
+
 def encoder_of(client: Client, topic: str, options: Mapping[str, Any], layout: Layout) -> Encoder:
     """The encoder of a target, by its options."""
-    form, key_form = options.get("format", "json"), options.get("key_format", "json")
-    if form == "json" and key_form in {"json", "text"}:
-        return JsonEncoder(layout, text_keys=key_form == "text")
+    if writes_json(options):
+        return JsonEncoder(layout, text_keys=options.get("key_format") == "text")
     from dpone_kafka.registered import RegisteredEncoder  # brings what the registry's formats need
 
     return RegisteredEncoder(client, topic, options, layout)

@@ -7,33 +7,38 @@ segments hold is outdated they are written anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpone.errors import StateError
+from dpone_kafka.piles import Buckets
 from dpone_kafka.state import INDEX
 
 if TYPE_CHECKING:
     from dpone_kafka.client import Client
 
-_SCHEMA = pa.schema([("key", pa.binary()), ("hash", pa.binary())])  # a hash that is NULL: the key is gone
+SCHEMA = pa.schema([("key", pa.binary()), ("hash", pa.binary())])  # a hash that is NULL: the key is gone
 _SEGMENT = 400_000  # bytes of keys and hashes in one message
 _SLACK = 10_000  # outdated entries that are not worth a rewrite
-_HASH = 16
+_HASH, _OFFSETS = 16, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """What the segments amount to, and what there is of them."""
+class Segments:
+    """What lies in the index's topic: the names of the segments that count, and how many entries they hold."""
 
-    hashes: dict[bytes, bytes]
-    segments: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     entries: int = 0
+
+    def are_outdated(self, known: int, put: int, gone: int) -> bool:
+        """Whether a load that puts and removes so many keys should write the index anew; `known` keys are in it."""
+        return self.entries + put + gone > 2 * (known + put) + _SLACK
 
 
 Entry = tuple[str, bytes | None]  # the key and the value of a message
@@ -44,69 +49,77 @@ def content_hashes(texts: Any) -> list[bytes]:
     return [blake2b(text, digest_size=_HASH).digest() for text in pc.cast(texts, pa.binary()).to_pylist()]
 
 
-def load(client: Client, topic: str) -> Index:
-    """The index of the target as it is now."""
+def read(client: Client, topic: str, into: Buckets, folder: Path) -> Segments:
+    """The entries of the index as it is now are in the buckets, those of a key in the order in which they came."""
     if client.partitions(INDEX + topic) is None:
-        return Index({})
-    segments: dict[str, bytes] = {}
-    for message in client.read_all(INDEX + topic):
-        name = (message.key() or b"").decode()
-        segments.pop(name, None)  # so that they stand in the order in which they came
-        if (value := message.value()) is not None:
-            segments[name] = value
-    hashes: dict[bytes, bytes] = {}
-    entries = 0
-    for segment in segments.values():
-        table = pa.ipc.open_stream(segment).read_all()
-        entries += table.num_rows
-        keys: Any = table.column("key").to_pylist()
-        for key, found in zip(keys, table.column("hash").to_pylist(), strict=True):
-            if found is None:
-                hashes.pop(key, None)
-            else:
-                hashes[key] = found
-    return Index(hashes, tuple(segments), entries)
+        return Segments()
+    places: dict[str, tuple[int, int]] = {}
+    with (folder / "segments").open("w+b") as file:
+        for batch in client.all_of(INDEX + topic):
+            for message in batch:
+                name = (message.key() or b"").decode()
+                places.pop(name, None)  # so that they stand in the order in which they came
+                if (value := message.value()) is not None:
+                    places[name] = file.tell(), len(value)
+                    file.write(value)
+        for at, size in places.values():
+            file.seek(at)
+            into.add(pa.ipc.open_stream(file.read(size)).read_all())
+    return Segments(tuple(places), into.rows)
 
 
-def written(index: Index, load_id: str, put: Mapping[bytes, bytes], gone: Sequence[bytes]) -> Iterator[Entry]:
-    """The messages that bring the index from before the load to after it."""
-    after = len(index.hashes) + len(put)
-    if index.entries + len(put) + len(gone) > 2 * after + _SLACK:
-        whole = {**index.hashes, **put}
-        for key in gone:
-            whole.pop(key, None)
-        yield from ((name, None) for name in index.segments)
-        yield from _segments(f"{load_id} whole", list(whole.items()))
-        return
-    yield from _segments(load_id, [*put.items(), *((key, None) for key in gone)])
+def settled(entries: pa.Table) -> pa.Table:
+    """The last entry of each key, without those that say that their key is gone."""
+    keys = entries.column("key").combine_chunks()
+    different = pc.unique(keys)
+    if len(different) != len(keys):
+        backwards = entries.take(pa.array(range(len(keys) - 1, -1, -1), pa.int64()))
+        entries = backwards.take(pc.index_in(different, backwards.column("key").combine_chunks()))
+    return entries.filter(pc.is_valid(entries.column("hash")))
 
 
-def _segments(name: str, pairs: Sequence[tuple[bytes, bytes | None]]) -> Iterator[Entry]:
-    part: list[tuple[bytes, bytes | None]] = []
-    size = number = 0
-    for pair in pairs:
-        part.append(pair)
-        size += len(pair[0]) + _HASH + 8
-        if size > _SEGMENT:
-            yield f"{name} {number}", _encoded(part)
-            part, size, number = [], 0, number + 1
-    if part:
-        yield f"{name} {number}", _encoded(part)
+class SegmentWriter:
+    """Entries as they come, and messages as soon as there is enough for one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._number = 0
+        self._waiting: list[pa.Table] = []
+        self._bytes = 0
+
+    def add(self, keys: Any, hashes: Any = None) -> Iterator[Entry]:
+        """Keys with the hashes of their rows; without them the keys are gone."""
+        if not len(keys):
+            return
+        table = pa.table([keys, pa.nulls(len(keys), pa.binary()) if hashes is None else hashes], schema=SCHEMA)
+        sizes = pc.cumulative_sum(pc.add(pc.cast(pc.binary_length(keys), pa.int64()), _HASH + _OFFSETS))
+        ends: Any = pc.add(sizes, self._bytes)
+        full, at = 0, 0
+        for found in pc.value_counts(pc.divide(ends, _SEGMENT)).to_pylist():  # they come in order, since ends grow
+            if found["values"] != full and self._waiting:
+                yield self._message()
+            full = found["values"]
+            self._waiting.append(table.slice(at, found["counts"]))
+            at += found["counts"]
+        self._bytes = ends[-1].as_py() - full * _SEGMENT
+
+    def rest(self) -> Iterator[Entry]:
+        if self._waiting:
+            yield self._message()
+
+    def _message(self) -> Entry:
+        name = f"{self._name} {self._number}"
+        table = pa.concat_tables(self._waiting).combine_chunks()
+        self._waiting, self._number = [], self._number + 1
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, SCHEMA) as writer:
+            writer.write_table(table)
+        return name, bytes(sink.getvalue().to_pybytes())
 
 
-def _encoded(pairs: Sequence[tuple[bytes, bytes | None]]) -> bytes:
-    keys, hashes = zip(*pairs, strict=True)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, _SCHEMA) as writer:
-        writer.write_batch(
-            pa.record_batch([pa.array(keys, pa.binary()), pa.array(hashes, pa.binary())], schema=_SCHEMA)
-        )
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def refuse_other_keys(topic: str, index: Index, found: Mapping[bytes, object]) -> None:
+def refuse_other_keys(topic: str, index: Mapping[bytes, bytes], found: Mapping[bytes, object]) -> None:
     """Raises when the topic does not hold just the keys that the index has."""
-    missing, unknown = len(index.hashes.keys() - found.keys()), len(found.keys() - index.hashes.keys())
+    missing, unknown = len(index.keys() - found.keys()), len(found.keys() - index.keys())
     if missing or unknown:
         raise StateError(
             f"{topic} lacks {missing} rows that its index has, and holds {unknown} that it has not",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Context, Decimal, localcontext
 from typing import Any, assert_never
 
@@ -25,6 +26,33 @@ def measure(table: pa.Table, schema: Schema, probe: Probe) -> Measurement:
     """One answer for each measure."""
     (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
     return {asked: _answer(batch, schema, asked) for asked in probe}
+
+
+def adds_up(probe: Probe) -> bool:
+    """Whether the answers over all rows follow from those over each batch."""
+    return not any(isinstance(asked, Duplicates) for asked in probe)
+
+
+def measured(batches: Iterable[pa.RecordBatch], schema: Schema, probe: Probe) -> Measurement:
+    """One answer for each measure, over rows that come a batch at a time; see `adds_up`."""
+    found: dict[Measure, Any] = dict(measure(empty(schema), schema, probe))
+    for batch in batches:
+        for asked in probe:
+            found[asked] = _together(asked, found[asked], _answer(batch, schema, asked))
+    return found
+
+
+def _together(asked: Measure, one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    match asked:
+        case Least():
+            return min(one, other)
+        case Greatest():
+            return max(one, other)
+        case _:
+            with localcontext(_EXACT):
+                return one + other
 
 
 def _answer(batch: pa.RecordBatch, schema: Schema, asked: Measure) -> object:

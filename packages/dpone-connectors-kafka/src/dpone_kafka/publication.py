@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from confluent_kafka import KafkaException, Producer
 
-from dpone.connector import Applied, Commit, Layout, Role, SchemaChange, Stage, StageSpec, Stored
+from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec, Stored
 from dpone.errors import DataError, RemoteError, StateError
 from dpone.failpoints import hit
 from dpone.ops import Append, Program, domain
 from dpone.probes import Measurement, Probe, Rows
-from dpone.schema import Field, Schema
+from dpone.schema import Schema
 from dpone.strategies import Load
 from dpone.where import Row
 from dpone_kafka import index as indexes
 from dpone_kafka.client import Client, plain
+from dpone_kafka.difference import Difference, column_of_load, constants
 from dpone_kafka.encoding import Encoder, encoder_of
 from dpone_kafka.faults import translated
-from dpone_kafka.index import Index, content_hashes, refuse_other_keys
+from dpone_kafka.index import Segments, SegmentWriter, content_hashes, refuse_other_keys, settled
 from dpone_kafka.json_text import json_objects
 from dpone_kafka.layouts import columns_of
 from dpone_kafka.lease import fence, refuse_lost
 from dpone_kafka.measuring import measure
-from dpone_kafka.rendering import Changed, Known, Need, Render, Rendered, Staged, need_of
+from dpone_kafka.piles import Buckets, buckets_for
+from dpone_kafka.plain_rows import nulls_of
+from dpone_kafka.rendered import RenderedDifference
+from dpone_kafka.rendering import Known, Need, Render, Staged, need_of
+from dpone_kafka.spills import Spill
 from dpone_kafka.staging import SpillStage
 from dpone_kafka.state import INDEX, STATE, Kept, commit_entries, load, target_entry
+from dpone_kafka.streaming import StreamedDifference
 from dpone_kafka.values import arrow_column, arrow_table, python_rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from dpone_kafka.reading_back import TargetReader
 
-_CONSTANT = frozenset({Role.LOAD_ID, Role.LOADED_AT})
-_AT_ONCE = 20_000  # rows that are encoded together
 Headers = list[tuple[str, str | bytes | None]]
 EPOCH = "dpone_epoch"  # the header of messages of a load that took the place of everything before it
+_AT_ONCE = 20_000  # rows that are hashed together
 
 BEGIN, WRITTEN, STATED, COMMITTED = (
     "log.begin",  # the transaction is open
-    "log.written",  # all messages are on their way
-    "log.stated",  # index, ledger and position are, too
+    "log.written",  # all messages are on their way, and what the index says of them
+    "log.stated",  # ledger and position are, too
     "log.committed",  # the brokers have answered; nobody has heard it yet
 )
 
@@ -59,11 +66,12 @@ class LogPublication:
         self._kept: Kept = load(client, self._topic)
         refuse_lost(self._topic, self._kept)
         self._layout = spec.layout
-        self._index: Index | None = None
+        self._spill: Spill | None = None  # what waits on disk until this ends
+        self._index: tuple[Buckets, Segments] | None = None
         self._known: Mapping[bytes, Known] | None = None
-        self._rendered: Rendered | None = None
+        self._difference: Difference | None = None
+        self._need = Need.NOTHING
         self._stage: SpillStage | None = None
-        self._hashes: Sequence[bytes] = ()
         self._saved: Commit | None = None
         self._open = False
 
@@ -100,21 +108,60 @@ class LogPublication:
                 code="sink.no_index",
                 hint="set `index: true` for a new topic, or append by incremental_append",
             )
-        self._hashes = self._hashed(stage.sealed.live) if indexed else [b""] * stage.sealed.live.num_rows
+        self._need = need
+        self._difference = self._streamed(program, stage) or self._rendered(program, stage)
+        self._refuse_null()
+        # the messages are made of the stage itself: to compare the two would prove nothing
+        return Applied(self._difference.counts, adopted=True)
+
+    def _streamed(self, program: Program, stage: SpillStage) -> Difference | None:
+        """The difference of prepared rows; None where they have to be looked at together."""
+        if stage.plain is None or self._need is Need.VALUES:
+            return None
+        entries, segments = (None, Segments()) if self._need is Need.NOTHING else self._whole_index(stage.plain.live)
+        if entries is not None and entries.rows and not self._layout.schema.key:
+            return None  # rows without a key are told apart by their content
+        found = StreamedDifference(
+            layout=self._layout,
+            encoder=self._encoder,
+            plain=stage.plain,
+            program=program,
+            index=entries,
+            segments=segments,
+            appended_before=self._kept.appended,
+            fresh=self._fresh,
+            values=lambda: self._known_rows(Need.VALUES),
+            folder=self._folder(),
+        )
+        for _ in program:
+            hit("after_each_op")
+        return found
+
+    def _rendered(self, program: Program, stage: SpillStage) -> Difference:
+        sealed = stage.sealed
+        staged = self._staged(stage)
         render = Render(
             layout=self._layout,
-            staged=self._staged(stage),
+            staged=staged,
             encode=self._key_of,
-            fresh=lambda number: self._encoder.row_key(f"{self._load.id}:{number}"),
+            fresh=self._fresh,
             appended=self._kept.appended,
             hit=lambda: hit("after_each_op"),
         )
-        known = {} if need is Need.NOTHING else self._known_rows(need)
-        self._rendered = render.carry_out(program, known)
-        self._refuse_null()
-        self._before = 0 if need is not Need.NOTHING else self._kept.rows
-        # the messages are made of the stage itself: to compare the two would prove nothing
-        return Applied(self._rendered.counts, adopted=True)
+        known = {} if self._need is Need.NOTHING else self._known_rows(self._need)
+        return RenderedDifference(
+            layout=self._layout,
+            encoder=self._encoder,
+            live=sealed.live,
+            staged=staged,
+            rendered=render.carry_out(program, known),
+            before={key: known_.hash for key, known_ in known.items()},
+            segments=Segments() if self._index is None else self._index[1],
+            values=lambda: self._known_rows(Need.VALUES),
+        )
+
+    def _fresh(self, number: int) -> bytes:
+        return self._encoder.row_key(f"{self._load.id}:{number}")
 
     def _staged(self, stage: SpillStage) -> Staged:
         sealed = stage.sealed
@@ -125,35 +172,53 @@ class LogPublication:
                 rows.extend(python_rows(sealed.live, stage.schema.fields))
             return rows[number]
 
+        indexed = self._options.get("index", True)
         return Staged(
             keys=sealed.keys,
-            hashes=self._hashes,
+            hashes=self._hashed(sealed.live) if indexed else [b""] * sealed.live.num_rows,
             row=row,
             columns=self._spec.columns,
             dead=sealed.dead,
             present=sealed.present,
             cleared=sealed.cleared,
-            stamps={c.field.name: c.value for c in self._layout.system if c.role in _CONSTANT},
+            stamps=constants(self._layout),
         )
 
     def _known_rows(self, need: Need) -> Mapping[bytes, Known]:
         if self._known is None or (need is Need.VALUES and any(k.row is None for k in self._known.values())):
-            index = self._whole_index()
+            hashes = self._all_hashes()
             if need is Need.VALUES:
                 stored = self._reader().rows()
-                keys = list(index.hashes)
+                keys = list(hashes)
                 inside = dict(zip(self._encoder.keys(keys), keys, strict=True))
                 found = {inside.get(key, key): row for key, row in stored.items()}
-                refuse_other_keys(self._topic, index, found)
-                self._known = {key: Known(index.hashes[key], row) for key, row in found.items()}
+                refuse_other_keys(self._topic, hashes, found)
+                self._known = {key: Known(hashes[key], row) for key, row in found.items()}
             else:
-                self._known = {key: Known(hash_) for key, hash_ in index.hashes.items()}
+                self._known = {key: Known(hash_) for key, hash_ in hashes.items()}
         return self._known
 
-    def _whole_index(self) -> Index:
+    def _all_hashes(self) -> dict[bytes, bytes]:
+        entries, _ = self._whole_index(0)
+        found: dict[bytes, bytes] = {}
+        for bucket in map(settled, entries):
+            keys: Any = bucket.column("key").to_pylist()
+            hashes: Any = bucket.column("hash").to_pylist()
+            found |= zip(keys, hashes, strict=True)
+        return found
+
+    def _whole_index(self, staged: int) -> tuple[Buckets, Segments]:
+        """The index of the target as it is now, in buckets that hold little, as do as many of so many staged rows."""
         if self._index is None:
-            self._index = indexes.load(self._client, self._topic)
+            folder = self._folder()
+            entries = Buckets(folder, "index", indexes.SCHEMA, buckets_for(max(self._kept.rows, staged)))
+            self._index = entries, indexes.read(self._client, self._topic, entries, folder)
         return self._index
+
+    def _folder(self) -> Path:
+        if self._spill is None:
+            self._spill = Spill.new(self._client.label, self._topic)
+        return self._spill.path
 
     def _reader(self) -> TargetReader:
         from dpone_kafka.reading_back import TargetReader
@@ -166,7 +231,7 @@ class LogPublication:
         found: list[bytes] = []
         fields = list(self._layout.schema)
         for batch in live.to_batches(_AT_ONCE):
-            columns = [_column(batch, f) for f in fields]
+            columns = [column_of_load(batch, f) for f in fields]
             found += content_hashes(json_objects(columns, fields))
         return found
 
@@ -178,10 +243,9 @@ class LogPublication:
     def _refuse_null(self) -> None:
         """Raises when a required column would hold NULL."""
         assert self._stage is not None
-        live = self._stage.sealed.live
+        nulls, rows = nulls_of(self._stage, self._layout.schema.names)
         for field in self._layout.schema:
-            lacking = field.name not in live.column_names or live.column(field.name).null_count
-            if not field.nullable and lacking and live.num_rows:
+            if not field.nullable and rows and nulls.get(field.name, rows):
                 raise RemoteError(
                     f"column {field.name} is required, and a row holds NULL in it",
                     code="sink.rejected_rows",
@@ -197,33 +261,16 @@ class LogPublication:
         schema = Schema(tuple(columns_of(self._layout)))
         known = self._known_rows(Need.VALUES) if self._kept.layout is not None else {}
         rows: list[Row] = [known_.row for known_ in known.values() if known_.row is not None]
-        if self._rendered is not None:
-            rows = list(self._rows_after(known))
+        if self._difference is not None:
+            # of what was there a program that need not know it takes nothing away
+            rows = [*(rows if self._need is Need.NOTHING else ()), *self._difference.result()]
         return measure(arrow_table(rows, schema.fields), schema, probe)
 
     def _count(self) -> int:
-        if self._rendered is None:
+        if self._difference is None:
             return self._kept.rows
-        return self._before + len(self._rendered.rows)
-
-    def _rows_after(self, known: Mapping[bytes, Known]) -> Iterator[Row]:
-        assert self._rendered is not None
-        assert self._stage is not None
-        staged = self._staged(self._stage)
-        for key in known.keys() - self._rendered.rows.keys() if self._before else ():
-            row = known[key].row
-            assert row is not None  # values were asked for
-            yield row
-        for key, slot in self._rendered.rows.items():
-            match slot:
-                case int():
-                    yield {**staged.row(slot), **staged.stamps}
-                case Changed(row=row):
-                    yield row
-                case Known():
-                    row_ = known[key].row
-                    assert row_ is not None  # likewise
-                    yield row_
+        before = self._kept.rows if self._need is Need.NOTHING else 0
+        return before + self._difference.rows
 
     # ------------------------------------------------------------------ the commit
 
@@ -232,8 +279,8 @@ class LogPublication:
         self._saved = commit
 
     def commit(self) -> None:
-        commit, rendered = self._saved, self._rendered
-        assert rendered is not None  # apply() comes first
+        commit, difference = self._saved, self._difference
+        assert difference is not None  # apply() comes first
         if commit is not None and commit.new.load_id in self._kept.loads:
             return  # the answer to this very commit was lost
         self._make_topics()
@@ -241,9 +288,9 @@ class LogPublication:
             self._producer.begin_transaction()
             self._open = True
             hit(BEGIN)
-            self._write(rendered)
+            self._write(difference, commit)
             hit(WRITTEN)
-            self._state(rendered, commit)
+            self._state(difference, commit)
             hit(STATED)
             self._end()
         self._open = False
@@ -270,87 +317,63 @@ class LogPublication:
         if options.get("index", True):
             self._client.make(INDEX + self._topic, 1, options.get("replication"), {"cleanup.policy": "compact"})
 
-    def _write(self, rendered: Rendered) -> None:
-        """Every write and every tombstone is on its way."""
-        epoch = self._kept.epoch + rendered.epoch
-        headers: Headers | None = [(EPOCH, str(epoch).encode())] if rendered.epoch else None
-        whole = [(key, slot) for key, slot in rendered.writes.items() if isinstance(slot, int)]
-        changed = [(key, slot.row) for key, slot in rendered.writes.items() if isinstance(slot, Changed)]
-        for at in range(0, len(whole), _AT_ONCE):
-            part = whole[at : at + _AT_ONCE]
-            self._send([key for key, _ in part], self._encoder.values(self._complete(part)), headers)
-        for at in range(0, len(changed), _AT_ONCE):
-            rows = changed[at : at + _AT_ONCE]
-            table = arrow_table([row for _, row in rows], columns_of(self._layout))
-            self._send([key for key, _ in rows], self._encoder.values(table), headers)
-        self._send(rendered.tombstones, [None] * len(rendered.tombstones), headers)
+    def _write(self, difference: Difference, commit: Commit | None) -> None:
+        """Every write and every tombstone is on its way, and what the index must know of them."""
+        epoch = self._kept.epoch + difference.epoch
+        headers: Headers | None = [(EPOCH, str(epoch).encode())] if difference.epoch else None
+        name = commit.new.load_id if commit is not None else self._load.id
+        segments = difference.segments
+        anew = segments.are_outdated(difference.known, difference.written, difference.gone)
+        index = SegmentWriter(f"{name} whole" if anew else name)
+        for keys, values, hashes in difference.writes():
+            self._send(keys.to_pylist(), values, headers)
+            self._note(index.add(keys, hashes))
+        for keys in difference.tombstones():
+            self._send(keys.to_pylist(), [None] * len(keys), headers)
+            self._note(() if anew else index.add(keys))
+        if anew:
+            for keys, hashes in difference.untouched():
+                self._note(index.add(keys, hashes))
+            self._note((old, None) for old in segments.names)
+        self._note(index.rest())
 
-    def _complete(self, part: Sequence[tuple[bytes, int]]) -> pa.Table:
-        """Staged rows with all columns of the target: the system's with the load's constants."""
-        assert self._stage is not None
-        live = self._stage.sealed.live
-        numbers = [number for _, number in part]
-        first, last = numbers[0], numbers[-1]
-        consecutive = last - first == len(numbers) - 1 and numbers == list(range(first, last + 1))
-        rows = live.slice(first, len(numbers)) if consecutive else live.take(numbers)
-        constants = {c.field.name: c.value for c in self._layout.system if c.role in _CONSTANT}
-        table = rows.combine_chunks()
-        columns = {}
-        for field in columns_of(self._layout):
-            if field.name in constants:
-                columns[field.name] = arrow_column([constants[field.name]] * len(numbers), field.type)
-            else:
-                columns[field.name] = _column(table, field)
-        return pa.table(columns)
+    def _note(self, entries: Iterable[indexes.Entry]) -> None:
+        if self._options.get("index", True):
+            for key, value in entries:
+                self._put(INDEX + self._topic, value, key, 0)
 
-    def _send(
-        self,
-        keys: Sequence[bytes],
-        values: Sequence[bytes | None],
-        headers: Headers | None,
-    ) -> None:
-        topic, produce, poll = self._topic, self._producer.produce, self._producer.poll
+    def _send(self, keys: Sequence[bytes], values: Sequence[bytes | None], headers: Headers | None) -> None:
+        topic, put, poll = self._topic, self._producer.produce, self._producer.poll
         wire = self._encoder.keys(keys)
         extra: dict[str, Any] = {} if headers is None else {"headers": headers}
         for key, value in zip(wire, values, strict=True):
             while True:
                 try:
-                    produce(topic, value, key, **extra)
+                    put(topic, value, key, **extra)
                 except BufferError:
-                    poll(0.1)
+                    poll(_MOMENT)
                 else:
                     break
         poll(0)
 
-    def _state(self, rendered: Rendered, commit: Commit | None) -> None:
+    def _put(self, *message: Any) -> None:
+        while True:
+            try:
+                self._producer.produce(*message)
+            except BufferError:
+                self._producer.poll(_MOMENT)
+            else:
+                return
+
+    def _state(self, difference: Difference, commit: Commit | None) -> None:
         state = STATE + self._topic
-        rows, epoch = self._count(), self._kept.epoch + rendered.epoch
+        rows, epoch = self._count(), self._kept.epoch + difference.epoch
         entries = [target_entry(self._layout, rows, epoch)]
         if commit is not None:
-            new = frozenset(rendered.appended) - self._kept.appended
+            new = frozenset(difference.appended) - self._kept.appended
             entries += commit_entries(self._spec.pipeline, commit, self._kept, new)
-        if self._options.get("index", True):
-            put = {key: self._hash_after(slot) for key, slot in rendered.writes.items()}
-            before = self._index or Index({}, (), 0)
-            name = commit.new.load_id if commit is not None else self._load.id
-            for key, value in indexes.written(before, name, put, rendered.tombstones):
-                self._producer.produce(INDEX + self._topic, value, key, 0)
         for entry, said in entries:
-            self._producer.produce(state, None if said is None else plain(said), plain(entry), 0)
-
-    def _hash_after(self, slot: object) -> bytes:
-        if isinstance(slot, int):
-            return self._hashes[slot]
-        assert isinstance(slot, Changed)  # writes are nothing else
-        return self._hash_of(slot.row)
-
-    def _hash_of(self, row: Row) -> bytes:
-        fields = list(self._layout.schema)
-        texts = json_objects([arrow_column([row.get(f.name)], f.type) for f in fields], fields)
-        (found,) = content_hashes(texts)
-        flags = [c.field.name for c in self._layout.system if c.role is Role.DELETED_AT]
-        # a row that is flagged is no row of that content: when its key returns it is written again
-        return found[::-1] if any(row.get(name) is not None for name in flags) else found
+            self._put(state, None if said is None else plain(said), plain(entry), 0)
 
     def close(self) -> None:
         """What was not committed is undone."""
@@ -359,31 +382,23 @@ class LogPublication:
                 self._producer.abort_transaction(self._client.patience)
             except KafkaException:
                 self._client.writers.pop(self._topic, None)  # the next fence undoes it
+        if self._spill is not None:
+            self._spill.drop()
 
 
 _DEFAULT_LARGEST = 1_000_000
-
-
-def _column(table: Any, field: Field) -> Any:
-    """A column of the batch in the target's type; NULL where the load does not carry it."""
-    from dpone.arrow import arrow_type
-
-    wanted = arrow_type(field.type)
-    if field.name not in table.schema.names:
-        return arrow_column([None] * table.num_rows, field.type)
-    column = table.column(field.name)
-    found = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return found if found.type == wanted else found.cast(wanted)
+_MOMENT = 0.005  # seconds until a full queue is looked at again
 
 
 def _refuse_outside(program: Program, stage: SpillStage) -> None:
     """Raises when a key that the program needs is NULL; filters are looked at before."""
     bound = domain(program)
-    live = stage.sealed.live
-    broken = sum(live.column(c).null_count for c in bound.not_null if c in live.column_names)
-    if broken or stage.sealed.null_keys:
+    nulls, _ = nulls_of(stage, bound.not_null)
+    null_keys = 0 if stage.plain is not None else stage.sealed.null_keys
+    broken = null_keys + sum(nulls.get(c, 0) for c in bound.not_null)
+    if broken:
         raise DataError(
-            f"{broken + stage.sealed.null_keys} staged rows are outside the domain of the program",
+            f"{broken} staged rows are outside the domain of the program",
             code="stage.null_key",
             hint="nothing was published; correct the rows at the source, or filter them out",
         )

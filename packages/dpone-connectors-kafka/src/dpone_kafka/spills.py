@@ -16,6 +16,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from dpone.process import is_alive, this_process
+from dpone_kafka.piles import batches
 
 _OWNER = "owner.json"
 
@@ -63,6 +64,10 @@ class Spill:
         """All parts together, mapped and not read: memory holds what is looked at."""
         found = [pa.ipc.open_file(pa.memory_map(str(part))).read_all() for part in self.parts()]
         return pa.concat_tables([schema.empty_table(), *found])
+
+    def rows(self) -> int:
+        """How many rows the parts hold."""
+        return sum(batch.num_rows for part in self.parts() for batch in batches(part, [0]))
 
     def drop(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
