@@ -18,7 +18,7 @@ from dpone.testing.suite.jobs import Job, deliver, job, programmed, stored_of
 from dpone.testing.suite.places import at
 from dpone.testing.suite.rig import SinkRig
 from dpone.testing.suite.shapes import FREE, MIXED, row, rows
-from dpone_kafka import KafkaConfig
+from dpone_kafka import KafkaConfig, piles
 from dpone_kafka.publication import BEGIN, COMMITTED, STATED, WRITTEN
 from dpone_kafka.testkit import testkit
 
@@ -159,3 +159,29 @@ def test_a_message_of_ten_megabytes_is_written_where_it_may_be(sink: SinkRig) ->
     roomy = _Roomy(sink.spec, sink.kit, sink.endpoint)
     deliver(roomy, programmed(roomy, (Recreate(FREE),), schema, target=taken, key=("id",)), large)
     roomy.assert_rows(taken, large, schema.fields)
+
+
+@pytest.mark.parametrize("held", [2, 131_072])
+@pytest.mark.parametrize("strategy", ["snapshot_diff", "replace", "full_refresh", "incremental_merge"])
+def test_many_buckets_load_what_one_does(
+    sink: SinkRig, brokers: str, monkeypatch: pytest.MonkeyPatch, strategy: str, held: int
+) -> None:
+    monkeypatch.setattr(piles, "HELD", held)
+    monkeypatch.setattr(piles, "_KEPT", 64)
+    the_job = _job(sink, strategy)
+    (topic,) = the_job.target.name
+    expected: dict[Any, Any] = {}
+    counts = []
+    for ids, changed in ((range(1, 40), ()), (range(5, 30), (7, 9)), (range(5, 30), ()), (range(1, 60), (5, 55))):
+        load = [row(n, region="x") if n in changed else row(n) for n in ids]
+        deliver(sink, the_job, load)
+        if strategy != "incremental_merge":
+            expected.clear()
+        expected |= dict(zip(ids, load, strict=True))
+        sink.assert_rows(the_job.target, list(expected.values()), MIXED.fields)
+        counts.append(len(sent(brokers, topic)))
+    merged = strategy == "incremental_merge"
+    gone = 0 if merged else 14
+    first, second = 39, 39 + 2 + gone
+    # the two rows that were changed are themselves again, but for those that came anew
+    assert counts == [first, second, second + 2, second + 2 + (1 + 20 if merged else 1 + 34)]

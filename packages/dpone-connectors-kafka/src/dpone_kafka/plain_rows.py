@@ -16,7 +16,8 @@ from dpone_kafka.sealing import chosen
 if TYPE_CHECKING:
     from dpone_kafka.staging import SpillStage
 
-ENTRIES = pa.schema({"key": pa.binary(), "hash": pa.binary(), "number": pa.int64()})
+_FIELDS: Mapping[str, Any] = {"key": pa.binary(), "hash": pa.binary(), "number": pa.int64()}
+ENTRIES = pa.schema(_FIELDS)
 
 
 @dataclass

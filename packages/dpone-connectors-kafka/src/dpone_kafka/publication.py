@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from dpone_kafka.client import Client, plain
 from dpone_kafka.difference import Difference, column_of_load, constants
 from dpone_kafka.encoding import Encoder, encoder_of
 from dpone_kafka.faults import translated
-from dpone_kafka.index import Segments, SegmentWriter, content_hashes, refuse_other_keys, settled
+from dpone_kafka.index import Segments, content_hashes, refuse_other_keys, settled
 from dpone_kafka.json_text import json_objects
 from dpone_kafka.layouts import columns_of
 from dpone_kafka.lease import fence, refuse_lost
@@ -30,6 +30,7 @@ from dpone_kafka.piles import Buckets, buckets_for
 from dpone_kafka.plain_rows import nulls_of
 from dpone_kafka.rendered import RenderedDifference
 from dpone_kafka.rendering import Known, Need, Render, Staged, need_of
+from dpone_kafka.sending import Sender, put
 from dpone_kafka.spills import Spill
 from dpone_kafka.staging import SpillStage
 from dpone_kafka.state import INDEX, STATE, Kept, commit_entries, load, target_entry
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
     from dpone_kafka.reading_back import TargetReader
 
-Headers = list[tuple[str, str | bytes | None]]
-EPOCH = "dpone_epoch"  # the header of messages of a load that took the place of everything before it
 _AT_ONCE = 20_000  # rows that are hashed together
 
 BEGIN, WRITTEN, STATED, COMMITTED = (
@@ -288,7 +287,7 @@ class LogPublication:
             self._producer.begin_transaction()
             self._open = True
             hit(BEGIN)
-            self._write(difference, commit)
+            self._send(difference, commit)
             hit(WRITTEN)
             self._state(difference, commit)
             hit(STATED)
@@ -317,53 +316,14 @@ class LogPublication:
         if options.get("index", True):
             self._client.make(INDEX + self._topic, 1, options.get("replication"), {"cleanup.policy": "compact"})
 
-    def _write(self, difference: Difference, commit: Commit | None) -> None:
+    def _send(self, difference: Difference, commit: Commit | None) -> None:
         """Every write and every tombstone is on its way, and what the index must know of them."""
-        epoch = self._kept.epoch + difference.epoch
-        headers: Headers | None = [(EPOCH, str(epoch).encode())] if difference.epoch else None
-        name = commit.new.load_id if commit is not None else self._load.id
-        segments = difference.segments
-        anew = segments.are_outdated(difference.known, difference.written, difference.gone)
-        index = SegmentWriter(f"{name} whole" if anew else name)
-        for keys, values, hashes in difference.writes():
-            self._send(keys.to_pylist(), values, headers)
-            self._note(index.add(keys, hashes))
-        for keys in difference.tombstones():
-            self._send(keys.to_pylist(), [None] * len(keys), headers)
-            self._note(() if anew else index.add(keys))
-        if anew:
-            for keys, hashes in difference.untouched():
-                self._note(index.add(keys, hashes))
-            self._note((old, None) for old in segments.names)
-        self._note(index.rest())
-
-    def _note(self, entries: Iterable[indexes.Entry]) -> None:
-        if self._options.get("index", True):
-            for key, value in entries:
-                self._put(INDEX + self._topic, value, key, 0)
-
-    def _send(self, keys: Sequence[bytes], values: Sequence[bytes | None], headers: Headers | None) -> None:
-        topic, put, poll = self._topic, self._producer.produce, self._producer.poll
-        wire = self._encoder.keys(keys)
-        extra: dict[str, Any] = {} if headers is None else {"headers": headers}
-        for key, value in zip(wire, values, strict=True):
-            while True:
-                try:
-                    put(topic, value, key, **extra)
-                except BufferError:
-                    poll(_MOMENT)
-                else:
-                    break
-        poll(0)
-
-    def _put(self, *message: Any) -> None:
-        while True:
-            try:
-                self._producer.produce(*message)
-            except BufferError:
-                self._producer.poll(_MOMENT)
-            else:
-                return
+        sender = Sender(self._producer, self._topic, self._encoder, indexed=bool(self._options.get("index", True)))
+        sender.send(
+            difference,
+            self._kept.epoch + 1 if difference.epoch else None,
+            commit.new.load_id if commit is not None else self._load.id,
+        )
 
     def _state(self, difference: Difference, commit: Commit | None) -> None:
         state = STATE + self._topic
@@ -373,7 +333,7 @@ class LogPublication:
             new = frozenset(difference.appended) - self._kept.appended
             entries += commit_entries(self._spec.pipeline, commit, self._kept, new)
         for entry, said in entries:
-            self._put(state, None if said is None else plain(said), plain(entry), 0)
+            put(self._producer, state, None if said is None else plain(said), plain(entry), 0)
 
     def close(self) -> None:
         """What was not committed is undone."""
@@ -387,7 +347,6 @@ class LogPublication:
 
 
 _DEFAULT_LARGEST = 1_000_000
-_MOMENT = 0.005  # seconds until a full queue is looked at again
 
 
 def _refuse_outside(program: Program, stage: SpillStage) -> None:

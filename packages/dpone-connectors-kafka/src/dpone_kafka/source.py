@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import TopicPartition
 
 from dpone.batch import ARROW, Batch
 from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
-from dpone.errors import DataError, StateError, UsageError
+from dpone.errors import DataError, UsageError
 from dpone.schema import Schema
 from dpone.strategies import Read
 from dpone_kafka.ahead import ahead
@@ -22,6 +22,7 @@ from dpone_kafka.config import KafkaConfig
 from dpone_kafka.consuming import messages
 from dpone_kafka.dead_letters import DeadLetters
 from dpone_kafka.faults import translated
+from dpone_kafka.latest import latest
 from dpone_kafka.rows import Clock, Decoder
 from dpone_kafka.shape import Shape, shape_of
 from dpone_kafka.windows import windows_of
@@ -33,8 +34,6 @@ _OURS = "_dpone_"
 _SMALL = 1 << 16
 _GENEROUS = 16  # a batch of Arrow costs the same whatever its size, so it may have so many times the bytes asked for
 _WORTH_SPLITTING, _CORES = 1_000_000, 4
-# key -> when, partition, offset, whether it is there
-Last = dict[bytes, tuple[int, int, int, bool]]
 
 
 @contextmanager
@@ -79,19 +78,19 @@ class KafkaSource:
         # a table's tombstones are removed when its rows are looked for
         decoder = Decoder(shape, columns, "ignore" if as_table else tombstones, changes, bad)
         ranges = [Range(*r) for r in split.payload["ranges"]]
-        last = _last_of_each_key(self._client, shape.topic, ranges, tombstones) if as_table else None
+        last = latest(self._client, shape.topic, ranges, tombstones) if as_table else None
         for wanted in ranges:
             clock = Clock(wanted.partition, split.payload["partitions"])
             for found in ahead(messages(self._client, shape.topic, wanted)):
-                kept = found if last is None else [m for m in found if _is_last(m, last)]
+                kept = found if last is None else last.take(found, wanted.partition)
                 made = decoder.batch(kept, clock) if kept else None
                 if made is not None:
                     yield from _cut(made, request.batch_bytes)
         if bad is not None:
             bad.close()
-        if last:
+        if last is not None and last.missing:
             raise DataError(
-                f"{len(last)} rows of {shape.topic} went while it was read: newer messages took their place",
+                f"{last.missing} rows of {shape.topic} went while it was read: newer messages took their place",
                 code="source.changed_while_read",
                 hint="run again; `min.compaction.lag.ms` of the topic lets a reading finish first",
             )
@@ -168,49 +167,6 @@ def _splits(request: ReadRequest, ranges: Sequence[Range]) -> Sequence[Split]:
     wanted = 1 if _is_table(request) else max(1, min(wanted, len(ranges)))
     parts = [[[r.partition, r.low, r.high] for r in ranges[number::wanted]] for number in range(wanted)]
     return [Split(str(number), {"ranges": part, "partitions": len(ranges)}) for number, part in enumerate(parts)]
-
-
-def _last_of_each_key(client: Client, topic: str, ranges: Sequence[Range], tombstones: str) -> Last:
-    """Where the last message of each key is that has a value; by time where its messages lie in two partitions."""
-    last: Last = {}
-    for wanted in ranges:
-        for batch in messages(client, topic, wanted):
-            for message in batch:
-                key = message.key()
-                if key is None:
-                    raise _no_key(message)
-                is_there = message.value() is not None
-                if not is_there and tombstones != "delete":
-                    if tombstones == "refuse":
-                        raise StateError(
-                            f"{topic} holds a message without a value, and `tombstones: refuse` is set",
-                            code="source.tombstone",
-                            hint="`tombstones: delete` removes such rows, `ignore` keeps them",
-                        )
-                    continue
-                found = (message.timestamp()[1], wanted.partition, message.offset() or 0, is_there)
-                before = last.get(key)
-                if before is None or before[1] == wanted.partition or found[0] >= before[0]:
-                    last[key] = found
-    return {key: found for key, found in last.items() if found[3]}
-
-
-def _is_last(message: Message, last: Last) -> bool:
-    """Whether this is its key's last message, which is then ticked off."""
-    key = message.key() or b""
-    found = last.get(key)
-    if found is None or found[1:3] != (message.partition(), message.offset()):
-        return False
-    del last[key]
-    return True
-
-
-def _no_key(message: Message) -> DataError:
-    return DataError(
-        f"{message.topic()}: the message at partition {message.partition()}, offset {message.offset()} has no key",
-        code="source.no_key",
-        hint="a table is made of messages with keys; read this topic with `view: log`",
-    )
 
 
 def _cut(made: pa.RecordBatch, batch_bytes: int) -> Iterator[Batch]:

@@ -43,6 +43,7 @@ from dpone.testing.testkit import (
 from dpone.where import Row
 from dpone_kafka import KafkaConfig
 from dpone_kafka import connector as declared
+from dpone_kafka.loops import LOOPS, KafkaLoops
 from dpone_kafka.publication import COMMITTED
 from dpone_kafka.spills import spills
 from dpone_kafka.state import LONGEST, STATE
@@ -89,6 +90,7 @@ class KafkaTestkit:
     mutations: frozenset[type[Mutation]] = frozenset({Insert, Update, Delete})
     alterations: frozenset[type[Alteration]] = frozenset()
     samples: Sequence[Sample] = field(default_factory=lambda: tuple(map(_without_null, SAMPLES)))
+    loops: KafkaLoops = LOOPS
 
     # ------------------------------------------------------------------- service
 

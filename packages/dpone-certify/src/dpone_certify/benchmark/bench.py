@@ -12,7 +12,7 @@ from pathlib import Path
 from dpone.connector import Dataset, Target
 from dpone.errors import DataError, UsageError
 from dpone.testing.services.endpoint import Endpoint, Provider
-from dpone.testing.testkit import Identity
+from dpone.testing.testkit import Identity, Testkit
 from dpone_certify.benchmark.control import BenchmarkTestkit, Control, Fetching
 from dpone_certify.benchmark.costs import Command, Cost, Pipe, measure
 from dpone_certify.benchmark.pipelines import FULL_REFRESH, INCREMENTAL, End, Workplace, dpone, environment, python
@@ -51,6 +51,7 @@ class Profile:
     copies: tuple[Pair, ...] = _HOME  # at every size
     largest: tuple[Pair, ...] = ()  # at the largest alone
     reads: tuple[str, ...] = ()  # engines that are read to nowhere, at the largest
+    logs: bool = False  # rows go to a log and back, at every size
 
     @property
     def engines(self) -> frozenset[str]:
@@ -62,6 +63,7 @@ PROFILES = {
     "quick": Profile("quick", (100_000,), 3, 7),
     "full": Profile("full", (100_000, 1_000_000), 7, 21, largest=_BESIDE),
     "sql_server": Profile("sql_server", (100_000, 1_000_000), 3, 5, copies=((HOME, "mssql"),), reads=("mssql",)),
+    "logs": Profile("logs", (100_000, 1_000_000), 5, 3, copies=(), logs=True),
 }
 
 
@@ -270,6 +272,14 @@ def carry_out(testkits: Sequence[BenchmarkTestkit], profile: Profile, rounds: in
             if source in engines and sink in engines:
                 measured.append(bench.copy(engines[source], engines[sink], rows, often, say))
         measured += [bench.read(engines[e], profile.sizes[-1], often, say) for e in profile.reads if e in engines]
+        if profile.logs:
+            from dpone_certify.benchmark.logs import ThereAndBack, logs  # which stands on this module
+
+            for log in logs():
+                endpoint = stack.enter_context(log.service(_provider(log)))
+                bench.work.know(log, endpoint)
+                course = ThereAndBack(bench.work, home, log, endpoint)
+                measured += [m(rows, often, say) for rows in profile.sizes for m in (course.there, course.back)]
         where = {"provider": home.endpoint.provider.value, "fidelity": home.endpoint.fidelity.value}
         beside = [told(engine) for engine in engines.values() if engine is not home]
         where |= {"beside": ", ".join(beside)} if beside else {}
@@ -282,7 +292,7 @@ def told(engine: Engine) -> str:
     return f"{identity.product} {identity.version} ({engine.endpoint.provider.value})"
 
 
-def _provider(testkit: BenchmarkTestkit) -> Provider:
+def _provider(testkit: Testkit) -> Provider:
     """A server that was given is meant to be measured."""
     providers = sorted(testkit.providers(), key=lambda provider: provider is not Provider.GIVEN)
     if not providers:

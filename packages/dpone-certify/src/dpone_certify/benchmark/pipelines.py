@@ -44,10 +44,11 @@ class End:
     engine: str
     name: tuple[str, ...]
     options: Mapping[str, Json] = field(default_factory=dict)
+    place: str = "table"  # the word for it
 
     def document(self) -> dict[str, Json]:
         connection = f"bench_{self.engine}"
-        return {"type": self.engine, "connection": connection, "table": print_name(self.name), **self.options}
+        return {"type": self.engine, "connection": connection, self.place: print_name(self.name), **self.options}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Workplace:
     def know(self, testkit: Testkit, endpoint: Endpoint) -> None:
         """Manifests may name this engine."""
         given = testkit.connection(endpoint).items()
-        more = {name: value for name, value in given if name not in _IN_URL and value is not None}
+        inside = {*_IN_URL, *getattr(testkit.connector.config, "url_parts", ())}
+        more = {name: value for name, value in given if name not in inside and value is not None}
         url = endpoint.url() + (f"?{urlencode(more)}" if more else "")
         self.secret[f"DPONE_CONN_BENCH_{testkit.connector.name.upper()}"] = url
 

@@ -46,3 +46,19 @@ MIXED = Schema(
 
 def table_of(rows: int) -> SeedTable:
     return SeedTable(f"dpone_bench_{rows}", MIXED)
+
+
+NARROW = Schema(
+    (
+        Field(KEY, INT64, nullable=False),
+        Field("name", string(8)),
+        Field("count", INT32),
+        Field("price", decimal(8, 2)),
+        Field("at", timestamptz(0)),
+        Field("day", DATE),
+        Field("paid", BOOL),
+        Field("rank", INT16),
+    ),
+    key=(KEY,),
+)
+MESSAGE_BYTES = 120  # about what a row of NARROW is as JSON

@@ -54,6 +54,9 @@ _PG_CH, _CH_PG, _CH_CH = (
 )
 _PG_MSSQL_SMALL, _PG_MSSQL = (pair_of("postgres", "mssql", rows) for rows in (100_000, _MILLION))
 _READ_MSSQL = reading_of("mssql", _MILLION)
+_PG_KAFKA, _KAFKA_PG, _PG_KAFKA_SMALL, _KAFKA_PG_SMALL = (
+    pair_of(*ends, rows) for rows in (_MILLION, 100_000) for ends in (("postgres", "kafka"), ("kafka", "postgres"))
+)
 
 TARGETS: tuple[Target, ...] = (
     Target("wall_1m", copy_of(1_000_000), Quantity.WALL_RATIO, 1.0),
@@ -77,4 +80,11 @@ TARGETS: tuple[Target, ...] = (
     Target("memory_pg_mssql_100k", _PG_MSSQL_SMALL, Quantity.MEMORY_MB, 250),
     Target("memory_pg_mssql", _PG_MSSQL, Quantity.MEMORY_MB, 250),
     Target("memory_read_mssql", _READ_MSSQL, Quantity.MEMORY_MB, 250),
+    Target("wall_pg_kafka", _PG_KAFKA, Quantity.WALL_RATIO, 2.0),
+    Target("wall_kafka_pg", _KAFKA_PG, Quantity.WALL_RATIO, 2.0),
+    # memory is flat: ten times the rows stay below the same limit
+    Target("memory_pg_kafka", _PG_KAFKA, Quantity.MEMORY_MB, 300),
+    Target("memory_kafka_pg", _KAFKA_PG, Quantity.MEMORY_MB, 300),
+    Target("memory_pg_kafka_100k", _PG_KAFKA_SMALL, Quantity.MEMORY_MB, 300),
+    Target("memory_kafka_pg_100k", _KAFKA_PG_SMALL, Quantity.MEMORY_MB, 300),
 )

@@ -33,7 +33,7 @@ JSON, MARKDOWN, PLOT = "benchmark_metrics.json", "benchmark_metrics.md", "benchm
     default="quick",
     show_default=True,
     help="quick copies 100,000 rows within PostgreSQL; full also a million, and with ClickHouse; sql_server writes and "
-    "reads SQL Server beside pyodbc.",
+    "reads SQL Server beside pyodbc; logs writes and reads Kafka beside loops of its client.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each comparison, instead of the profile's.")
 @click.option("--require-targets", is_flag=True, help="Be red, too, when a target is missed and not only told.")
