@@ -1,7 +1,9 @@
 """A program as the records of a compacted log, and what is left of a log for who reads it from its beginning.
 
 The rendering here is the certification's own, with nothing of any connector: a key and its latest value, a tombstone
-for a key that is gone, records without a key where rows have none.
+for a key that is gone, records without a key where rows have none. It stands beside the Kafka connector's renderer by
+intent, as an independent oracle: the contract is certified where no connector is installed, and what was rendered by
+the connector's own rules would approve the connector's own mistakes.
 """
 
 from __future__ import annotations
