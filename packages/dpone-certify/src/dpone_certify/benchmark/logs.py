@@ -12,12 +12,12 @@ from dpone.connector import Dataset, Json, Target
 from dpone.registry import TESTKITS
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable, SinkTestkit, SourceTestkit, Testkit
-from dpone_certify.benchmark.bench import CONTROL, DPONE, Engine, Measured, Say, refuse_wrong_rows
+from dpone_certify.benchmark.bench import Engine, Measured, Say, refuse_wrong_rows
 from dpone_certify.benchmark.costs import Command, Cost, measure
 from dpone_certify.benchmark.pipelines import FULL_REFRESH, End, Workplace
 from dpone_certify.benchmark.rounds import Contestant, Course, play
 from dpone_certify.benchmark.shape import KEY, MESSAGE_BYTES, NARROW
-from dpone_certify.benchmark.targets import pair_of
+from dpone_certify.benchmark.targets import CONTROL, DPONE, pair_of
 
 _UPSERT: Mapping[str, object] = {"mode": "incremental_merge", "key": [KEY], "cursor": {"column": KEY}}
 
