@@ -25,7 +25,7 @@ from dpone_kafka.sealing import Sealed, seal, taken
 from dpone_kafka.spills import Spill
 
 _TAGS = tuple(Field(name, of) for name, of in zip(CHANGE_FIELDS, (INT64, STRING, STRING), strict=True))
-_ROWS_AT_ONCE = 32_768
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 32_768, 16 << 20
 
 
 def wire_schema(spec: StageSpec) -> pa.Schema:
@@ -61,7 +61,7 @@ class SpillWriter:
         self._file = os.fdopen(handle, "wb")
         self._writer = pa.ipc.new_file(self._file, stored_schema(self._schema, self._prepared))
         self._waiting: list[pa.RecordBatch] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
 
     def write(self, batch: Batch) -> None:
         if batch.format != ARROW:
@@ -75,7 +75,8 @@ class SpillWriter:
         arrays = [self._fitted(data.column(i), self._schema.field(i)) for i in range(data.num_columns)]
         self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         self._rows += data.num_rows
-        if self._rows >= _ROWS_AT_ONCE:  # a file of many small pieces is slow to read
+        self._bytes += data.nbytes
+        if self._rows >= _ROWS_AT_ONCE or self._bytes >= _BYTES_AT_ONCE:  # many small pieces would be slow to read
             self._flush()
 
     def _fitted(self, column: Any, field: pa.Field[Any]) -> Any:
@@ -92,11 +93,12 @@ class SpillWriter:
 
     def _flush(self) -> None:
         if self._waiting:
-            (batch,) = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
-            self._waiting, self._rows = [], 0
-            beside = [] if self._prepared is None else self._prepared.columns(batch)
+            together = pa.Table.from_batches(self._waiting).combine_chunks()
+            self._waiting, self._rows, self._bytes = [], 0, 0
             schema = stored_schema(self._schema, self._prepared)
-            self._writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *beside], schema=schema))
+            for batch in together.to_batches():
+                beside = [] if self._prepared is None else self._prepared.columns(batch)
+                self._writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *beside], schema=schema))
 
     def close(self) -> None:
         """The split is what was written, and nothing that an earlier writer of it wrote."""
