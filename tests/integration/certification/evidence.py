@@ -65,7 +65,8 @@ class Place:
         shell = ["bash", "-euo", "pipefail", "-c", commands]
         done = subprocess.run(shell, cwd=self.folder, env=environ, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr, done.stderr[-3_000:]
-        assert done.returncode == code, (commands, done.stdout[-2_000:], done.stderr[-2_000:])
+        said = re.findall(r'"code": "([^"]+)"', done.stdout)  # of blockers, where a document was answered
+        assert done.returncode == code, (said, commands, done.stdout[-2_000:], done.stderr[-2_000:])
         return done.stdout
 
     def dpone(self, words: str, *, code: int = 0) -> str:
@@ -115,7 +116,7 @@ def run_and_lineage(here: Place) -> None:
     target = here.build()
     here.dpone(
         f"ops dbt-lineage --manifest {target}/manifest.json --run-results {target}/run_results.json "
-        f"--run-registry-entry {ENTRY} --signing-key signing.pem"
+        f"--run-registry-entry {ENTRY} --output-dir {Path(DBT).parent} --signing-key signing.pem"
     )
 
 
