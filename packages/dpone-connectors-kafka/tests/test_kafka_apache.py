@@ -11,6 +11,7 @@ from dpone.errors import RemoteError, UsageError
 from dpone.testing.services.endpoint import Provider
 from dpone.testing.services.secret import Secret
 from dpone_kafka.apache import jars, settings
+from dpone_kafka.apache.__main__ import main
 from dpone_kafka.apache.settings import Doors, Identity
 from dpone_kafka.testkit import testkit
 
@@ -66,10 +67,13 @@ def test_java_that_is_new_enough_is_taken(program: Program, said: str) -> None:
     assert jars.java().endswith("java")
 
 
-def test_without_maven_the_error_says_so(program: Program) -> None:
+def test_without_maven_the_error_says_so(program: Program, capsys: pytest.CaptureFixture[str]) -> None:
+    program("java", """echo 'openjdk version "17"' >&2""")
     with pytest.raises(UsageError) as refused:
         jars.jars()
     assert refused.value.code == "service.no_maven"
+    assert main() == 2
+    assert "install Maven" in capsys.readouterr().err
 
 
 def test_what_maven_says_is_handed_on_and_nothing_is_left(program: Program, tmp_path: Path) -> None:
