@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import kafka
@@ -185,3 +186,27 @@ def test_many_buckets_load_what_one_does(
     first, second = 39, 39 + 2 + gone
     # the two rows that were changed are themselves again, but for those that came anew
     assert counts == [first, second, second + 2, second + 2 + (1 + 20 if merged else 1 + 34)]
+
+
+def test_a_load_can_be_read_as_soon_as_it_is_committed(sink: SinkRig, brokers: str) -> None:
+    target = Target((sink.fresh("at_once"),))
+    for number in range(20):
+        deliver(sink, programmed(sink, (Append(f"a{number}"),), MIXED, target=target), rows(number))
+        assert len(sent(brokers, target.name[0])) == number + 1
+
+
+def test_somebody_else_s_open_transaction_holds_no_load_up_for_long(sink: SinkRig, brokers: str) -> None:
+    from confluent_kafka import Producer
+
+    target = Target((sink.fresh("held"),))
+    deliver(sink, programmed(sink, (Append("one"),), MIXED, target=target), rows(1))
+    other = Producer({"bootstrap.servers": brokers, "transactional.id": "somebody else"})
+    other.init_transactions(20)
+    other.begin_transaction()
+    other.produce(target.name[0], b"{}", b"k")
+    other.flush(20)
+    begun = monotonic()
+    deliver(sink, programmed(sink, (Append("two"),), MIXED, target=target), rows(2))
+    assert monotonic() - begun < 60  # as the transaction is not ours, it is not waited for to its end
+    other.abort_transaction(20)
+    sink.assert_rows(target, rows(1, 2), MIXED.fields)

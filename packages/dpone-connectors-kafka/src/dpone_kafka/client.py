@@ -30,6 +30,7 @@ _MECHANISMS = {
 }
 _QUIET = 20  # milliseconds that a fetch waits when there is nothing, since an end is only said by an empty answer
 _FETCH = 8 << 20
+_A_WHILE = 5  # seconds
 _FIRST_LOOK = 0.5  # seconds; each further one is twice as long
 
 
@@ -210,6 +211,22 @@ class Client:
         lows = self._offsets(at, OffsetSpec.earliest(), isolation)  # type: ignore[no-untyped-call]  # the library's own have no types
         highs = self._offsets(at, OffsetSpec.latest(), isolation)  # type: ignore[no-untyped-call]  # likewise
         return {p.partition: Range(p.partition, lows[p.partition], highs[p.partition]) for p in at}
+
+    def await_readers(self, topic: str) -> None:
+        """Readers of what is committed come to what the topic holds now, or a while has passed.
+
+        Brokers answer a commit a moment before they have marked its end in every partition. Another's transaction that
+        is still open may last for longer than anybody waits, and is no concern of ours.
+        """
+        at = [TopicPartition(topic, index) for index in range(self.partitions(topic) or 0)]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's own have no types
+        ends = self._offsets(at, latest, IsolationLevel.READ_UNCOMMITTED)
+        until = monotonic() + min(_A_WHILE, self.patience)
+        while monotonic() < until:
+            seen = self._offsets(at, latest, IsolationLevel.READ_COMMITTED)
+            if all(seen[partition] >= end for partition, end in ends.items()):
+                return
+            sleep(0.01)
 
     def offsets_at(self, topic: str, partitions: Iterable[int], timestamp: int) -> dict[int, int]:
         """The first offset of each partition that is not older than the time in milliseconds; -1 where all are."""
