@@ -167,9 +167,7 @@ def integration(session: nox.Session, service: str) -> None:
 @nox.session(name="kafka-real")
 def kafka_real(session: nox.Session) -> None:
     """Run all of Kafka's tests on Apache's own broker, and compare the answers of ours; needs Java and Maven."""
-    tool(
-        session, "python", "-m", "dpone_kafka.apache"
-    )  # before a test's time begins; red where it cannot be had
+    tool(session, "python", "-m", "dpone_kafka.apache")  # before a test's time begins; red where it cannot be had
     apache = ("--provider", "embedded")
     pytest(session, "packages/dpone-connectors-kafka/tests", *apache)
     pytest(session, "tests/integration/kafka", *apache, env=ON)
