@@ -31,6 +31,7 @@ _MECHANISMS = {
 _QUIET = 20  # milliseconds that a fetch waits when there is nothing, since an end is only said by an empty answer
 _FETCH = 8 << 20
 _A_WHILE = 5  # seconds
+_AHEAD = 16 << 10  # kilobytes that wait in librdkafka, which would let a long topic fill four times as much
 _FIRST_LOOK = 0.5  # seconds; each further one is twice as long
 
 
@@ -256,6 +257,7 @@ class Client:
                     "isolation.level": "read_committed",
                     "fetch.wait.max.ms": _QUIET,
                     "fetch.message.max.bytes": _FETCH,
+                    "queued.max.messages.kbytes": _AHEAD,
                     "receive.message.max.bytes": max(100_000_000, self.config.message_bytes * 2 + 512),
                     **settings,
                 }
