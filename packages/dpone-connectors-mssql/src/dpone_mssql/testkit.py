@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 GIVEN = "DPONE_CONN_MSSQL_LIVE"  # a URL
 _CDC, _TRACKING = "change data capture", "Change Tracking"
 _SCHEMA = "dbo"
-_NAMES = Names(longest="n" * 128, too_long="n" * 129)
+_NAMES = Names(longest="n" * 128, too_long="n" * 129, folds_case=True)  # as the default collation does
 _CURSORS = frozenset({Kind.INT, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _ROWS_AT_ONCE = 200
 _NANOSECONDS_REACH = 92_000_000_000_000_000  # of 100 ns, on either side of 1970

@@ -142,11 +142,13 @@ class Names:
     """The limits of an engine's names: `longest` just fits, `too_long` must be refused and never cut.
 
     `refused` are those labels of `HOSTILE_LABELS` that the engine itself cannot have: they must be refused by name.
+    With `folds_case`, names that differ in case alone are one name to the engine.
     """
 
     longest: str
     too_long: str | None = None
     refused: frozenset[str] = frozenset()
+    folds_case: bool = False
 
 
 HOSTILE_LABELS: tuple[str, ...] = (

@@ -84,7 +84,9 @@ def test_a_column_whose_name_does_not_fit_is_refused(sink: SinkRig) -> None:
 def test_targets_whose_names_differ_little_are_two(sink: SinkRig) -> None:
     longest = sink.kit.tables.longest
     stem = sink.fresh()
-    names = [longest[:-1] + "x", longest[:-1] + "y", f"{stem}-a", f"{stem}-A"]
+    names = [longest[:-1] + "x", longest[:-1] + "y", f"{stem}-a", f"{stem}-b"]
+    if not sink.kit.tables.folds_case:
+        names.append(f"{stem}-A")
     made = [stream_of(sink, (Upsert(("id",)),), MIXED, target=sink.target(n), key=("id",)) for n in names]
     for number, s in enumerate(made):
         s.load(rows(number))
