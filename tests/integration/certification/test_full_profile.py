@@ -57,7 +57,7 @@ def test_the_full_profile_ends_green_over_real_runs(here: Place) -> None:
     assert (answer["passed"], answer["blockers"], answer["suite_id"]) == (True, [], "oss_release_candidate")
     said = {item["name"]: item["summary"] for item in answer["items"]}
     assert "measured" in said["benchmark_baseline"]
-    assert said["lineage_report"].startswith("run run_01: 2 jobs")
+    assert said["lineage_report"].startswith("run run_01: 3 jobs")  # the run and its two streams
     assert said["dbt_lineage_report"] == "8 pass, 11 success"
     assert said["strategy_certification_bundle"] == "4 of 4 items passed"
     replays = [here.document(f"{evidence.REPLAYS}/{name}_evidence.json") for name in ("resync_01", "resume_stopped")]
