@@ -5,10 +5,6 @@ from __future__ import annotations
 import pytest
 
 from dpone_certify.benchmark.bench import (
-    CONTROL,
-    DPONE,
-    FIRST_LOAD,
-    IN_PROCESS,
     PROFILES,
     Benchmark,
     Profile,
@@ -16,6 +12,7 @@ from dpone_certify.benchmark.bench import (
 )
 from dpone_certify.benchmark.document import document_of
 from dpone_certify.benchmark.surroundings import environment
+from dpone_certify.benchmark.targets import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS
 from dpone_certify.documents.subject import subject
 from dpone_clickhouse.testkit import testkit as clickhouse
 from dpone_postgres.testkit import testkit
