@@ -68,6 +68,11 @@ def certified(
     )
 
 
+def _environment() -> dict[str, str]:
+    """That of this process, which may be one of several that pytest started; the suite is nobody's worker."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST_")}
+
+
 def _recorded(command: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     """What became of each test. Without a record the suite did not even begin."""
     with tempfile.TemporaryDirectory(prefix="dpone-conformance-") as folder:
@@ -75,7 +80,7 @@ def _recorded(command: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         done = subprocess.run(  # noqa: S603 - fixed arguments
             [sys.executable, "-m", command[0], *command[1:], *_QUIET],
             cwd=folder,
-            env={**os.environ, VARIABLE: str(record)},
+            env={**_environment(), VARIABLE: str(record)},
             capture_output=True,
             text=True,
             check=False,
