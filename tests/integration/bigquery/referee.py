@@ -34,7 +34,7 @@ KNOWN = {
     r".* \| (\d+|x) rows \| None rows": "it does not count the rows of a change",
     r"SELECT COUNT\(\*\) FROM x\.x\.x AS t \| \[\[x\]\] \| \[\[x\]\]": "so rows of such a change are",
 }
-# Strategies whose target is another one there: in a change, goccy's takes a correlated `EXISTS` to be true of every row.
+# Strategies whose target is another one there: goccy's takes a correlated `EXISTS` in a change to be always true.
 UNLIKE = frozenset({"incremental_merge", "snapshot_diff", "scd2", "cdc"})
 _OF_SESSIONS = re.compile(r"(BEGIN|COMMIT|ROLLBACK) TRANSACTION|CALL BQ\.ABORT_SESSION.*", re.DOTALL)
 _COPY = re.compile(r"(CREATE (?:OR REPLACE )?TABLE \S+(?: \S+)*?) COPY (\S+)")
