@@ -41,12 +41,21 @@ _IN_TABLES = {"select", "Order Lines", "UPPER_and_lower", "-dash-1st"}
 _IN_COLUMNS = {*_IN_TABLES, "single'quote"}
 _TABLES = Names("n" * 1024, "n" * 1025, frozenset(HOSTILE_LABELS) - _IN_TABLES)
 _COLUMNS = Names("n" * 300, "n" * 301, frozenset(HOSTILE_LABELS) - _IN_COLUMNS)
+_DEVIATIONS = (
+    Deviation(
+        "test_names::test_targets_whose_names_differ_little_are_two",
+        Fidelity.EMULATED,
+        "DuckDB, which the emulator stands on, takes names that differ in case alone for one",
+        "docs/testing/bigquery-emulators.md#what-ours-does-not-do",
+        "sink.table_missing",
+    ),
+)
 
 
 @dataclass(frozen=True)
 class BigQueryTestkit:
     connector: Connector[Any] = declared
-    deviations: Sequence[Deviation] = ()
+    deviations: Sequence[Deviation] = _DEVIATIONS
     tables: Names = _TABLES
     columns: Names = _COLUMNS
 

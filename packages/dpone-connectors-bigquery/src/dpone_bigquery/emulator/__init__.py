@@ -11,6 +11,7 @@ GAPS = (
     "TO_JSON_STRING of a record or an array writes a BIGNUMERIC within it without its point",
     "a correlated subquery is never refused, whatever BigQuery's planner could make of it",
     "names of columns and tables are not checked",
+    "tables whose names differ in case alone cannot both be there",
     "bytes processed are always zero, quotas are never exceeded, and nothing expires",
     "JSON keeps numbers that a double cannot hold, which PARSE_JSON refuses",
     "GEOGRAPHY and RANGE are texts; INTERVAL is what DuckDB makes of it",
