@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import select
+import selectors
 import shutil
 import struct
 import subprocess
@@ -225,17 +225,18 @@ def _run(arguments: Sequence[str], typed: str | None) -> tuple[int, bytes]:
 def _answered(terminal: int, typed: str) -> bytes:
     """What was said on the terminal until its end; the password is typed when it is asked for."""
     said, asked = b"", False
-    while True:
-        ready, _, _ = select.select([terminal], [], [], None if asked else _PATIENCE)
-        if not ready:
-            return said
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:  # nobody is at the other end any more
-            return said
-        if not piece:
-            return said
-        said = (said + piece)[-65536:]
-        if not asked and b"assword" in said:
-            asked = True
-            os.write(terminal, typed.encode() + b"\n")
+    with selectors.DefaultSelector() as waiting:  # select itself knows no file beyond the 1024th
+        waiting.register(terminal, selectors.EVENT_READ)
+        while True:
+            if not waiting.select(None if asked else _PATIENCE):
+                return said
+            try:
+                piece = os.read(terminal, 4096)
+            except OSError:  # nobody is at the other end any more
+                return said
+            if not piece:
+                return said
+            said = (said + piece)[-65536:]
+            if not asked and b"assword" in said:
+                asked = True
+                os.write(terminal, typed.encode() + b"\n")
