@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dpone.errors import PlanError
-from dpone.records import dataclass
 from dpone.schema import Field, Schema
 from dpone_postgres.session import Connection
 from dpone_postgres.typemap import ENGINE, read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import pq
@@ -11,7 +12,6 @@ from psycopg import pq
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Batch
 from dpone.connector import Json, ReadRequest
 from dpone.errors import StateError
-from dpone.records import dataclass
 from dpone.schema import Field
 from dpone.stage import ChangeKind
 from dpone_postgres.copying import BINARY_HEADER, BINARY_TRAILER

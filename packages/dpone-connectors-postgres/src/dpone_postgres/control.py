@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -15,7 +15,6 @@ from psycopg import sql
 from dpone.batch import PG_BINARY, PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
 from dpone.errors import MissingPackage, PlanError
-from dpone.records import dataclass
 from dpone.schema import Field, Kind, Schema
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable

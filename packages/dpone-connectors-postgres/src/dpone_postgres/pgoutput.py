@@ -6,9 +6,8 @@ https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from enum import Enum
-
-from dpone.records import dataclass
 
 
 class Sent(Enum):

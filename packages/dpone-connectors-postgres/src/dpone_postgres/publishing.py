@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import psycopg
 
@@ -14,7 +15,6 @@ from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, Upsert,
 from dpone.oracle import Counts, guard_against
 from dpone.probes import Measurement, Probe, Rows
 from dpone.reconcile import profile_of, refuse_difference
-from dpone.records import dataclass
 from dpone.schema import Field
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.probe import read_probe, render_probe

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from dpone.connector import Position, ReadRequest, Split
-from dpone.records import dataclass
 from dpone.schema import Field, Schema
 from dpone.strategies import Read
 from dpone_postgres.catalog import TABLE, describe_query, readable_relation

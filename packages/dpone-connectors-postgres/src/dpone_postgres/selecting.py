@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Format
 from dpone.connector import CHANGE_FIELDS, Column, ReadRequest
 from dpone.errors import PlanError, UsageError
-from dpone.records import dataclass
 from dpone.schema import INT64, STRING, Field, Schema
 from dpone_postgres.catalog import Relation
 from dpone_postgres.dialect import POSTGRES

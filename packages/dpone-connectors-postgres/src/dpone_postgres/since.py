@@ -8,11 +8,11 @@ began later has a later clock, and whoever ended before is in the snapshot.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
 from dpone.errors import DataError, PlanError
-from dpone.records import dataclass
 from dpone.schema import Field, Kind
 from dpone.strategies import Read
 from dpone_postgres.dialect import POSTGRES

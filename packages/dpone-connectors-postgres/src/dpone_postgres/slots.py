@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from psycopg import pq
 
 from dpone.connector import Json, ReadRequest
 from dpone.errors import PlanError, RemoteError, StateError
-from dpone.records import dataclass
 from dpone_postgres.catalog import PARTITIONED, Relation
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.dialect import POSTGRES

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-
-from dpone.records import dataclass
+from dataclasses import dataclass
 
 _WITH_ZONE = re.compile(r"(time|timestamp)(?:\((\d+)\))? (with|without) time zone")
 _PLAIN = re.compile(r"(?P<base>[^()]+?)(?:\((?P<mods>-?\d+(?:,\s*-?\d+)*)\))?")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dpone.connector import Commit, Json, Position, Stored, Target
 from dpone.errors import StateError
 from dpone.names import print_name
-from dpone.records import dataclass
 from dpone.sql.load import Ledger
 from dpone.strategies import Read
 from dpone_postgres.dialect import POSTGRES

@@ -8,9 +8,9 @@ then exchanged in place. The new table's rows are frozen: whoever finds it sees 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from time import monotonic, sleep
 
-from dpone.records import dataclass
 from dpone_postgres.catalog import TABLE, Relation
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.session import Connection

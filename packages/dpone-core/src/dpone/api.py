@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -28,7 +28,6 @@ from dpone.observe.listening import listening
 from dpone.observe.record import Recorder, RunReport, refuse_bad_run_id
 from dpone.plan import Plan
 from dpone.prepare import Prepared, prepare
-from dpone.records import dataclass
 from dpone.runner import Run, execute
 from dpone.running import Elsewhere
 from dpone.shards import WHOLE, Shard

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NewType
 
 from dpone.errors import PlanError
-from dpone.records import dataclass
 from dpone.schema import Field, Landing
 
 Format = NewType("Format", str)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from dpone.errors import DataError
 from dpone.probes import Duplicates, Greatest, Measure, Measurement, Nulls, Outside, Probe, Rows, Total
-from dpone.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import sleep
 from typing import Any
 
@@ -22,7 +23,6 @@ from dpone.errors import DponeError, MissingPackage, PlanError, RemoteError, Usa
 from dpone.loopback import is_loopback
 from dpone.manifest.models import Stream
 from dpone.prepare import Prepared
-from dpone.records import dataclass
 from dpone.running import Run, refuse_overtime
 
 _ADDRESS = re.compile(r"dask://(?P<host>\[[0-9A-Fa-f:]+\]|[^\s:/@]+):(?P<port>[0-9]{1,5})")

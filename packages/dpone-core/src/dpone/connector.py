@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
@@ -20,7 +20,6 @@ from dpone.errors import DponeError, MissingPackage, PlanError
 from dpone.ops import Op, Program, Recreate
 from dpone.oracle import Counts
 from dpone.probes import Measurement, Probe
-from dpone.records import dataclass
 from dpone.schema import Field, Schema, Type, TypeMap, timestamptz
 from dpone.segments import Extent, Segments
 from dpone.stage import Sealing

@@ -6,6 +6,7 @@ Secrets do not travel. A connection goes by its name, or as the manifest writes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dpone import registry
 from dpone.batch import Batch
@@ -14,7 +15,6 @@ from dpone.copying import Sent, batches_of, copy_split, refuse_excess
 from dpone.errors import DponeError
 from dpone.manifest.connections import Sent as Address
 from dpone.plan import PlannedColumn
-from dpone.records import dataclass
 from dpone.where import Where
 
 

@@ -6,6 +6,7 @@ The runner formats no string; an observer is any callable that takes an event.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from dpone.batch import Choice
@@ -13,7 +14,6 @@ from dpone.connector import Layout, Position, SchemaChange, Staged
 from dpone.errors import DponeError
 from dpone.ops import Op
 from dpone.oracle import Counts
-from dpone.records import dataclass
 from dpone.schema import Schema
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dpone.ops import OPS, Op, ReplaceSlice, Version
-from dpone.records import dataclass
 from dpone.strategies import STRATEGIES, Read
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,7 +14,6 @@ from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.plan import Plan, plain
 from dpone.prepare import Prepared
-from dpone.records import dataclass
 from dpone.running import Run
 
 VERSION = 1

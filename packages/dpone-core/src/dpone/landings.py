@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dpone.connector import Connector
 from dpone.errors import PlanError
-from dpone.records import dataclass
 from dpone.schema import Field, Type, Verdict
 
 

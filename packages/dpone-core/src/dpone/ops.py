@@ -7,10 +7,10 @@ one is a design discussion.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from dpone.records import dataclass
 from dpone.where import Where, refuse_nan
 
 

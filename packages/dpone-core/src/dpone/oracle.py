@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from dpone.errors import DataError
@@ -31,7 +31,6 @@ from dpone.ops import (
     Version,
 )
 from dpone.ops import domain as domain_of
-from dpone.records import dataclass
 from dpone.stage import (
     Key,
     Live,

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -33,7 +33,6 @@ from dpone.connector import (
 from dpone.errors import PlanError
 from dpone.evolution import Policy
 from dpone.ops import Append, Flag, Op, Program, Recreate, ReplaceAll, ReplaceSlice, Version
-from dpone.records import dataclass
 from dpone.schema import STRING, Field, Landing, Schema, Type, Verdict
 from dpone.stage import Duplicates, OnTruncate
 from dpone.strategies import Load, Strategy, rule_of

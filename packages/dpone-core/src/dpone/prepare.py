@@ -6,7 +6,7 @@ Pure: `dpone plan` prints what `dpone run` carries out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dpone.batch import Choice, negotiate
@@ -15,7 +15,6 @@ from dpone.errors import PlanError, UsageError
 from dpone.evolution import evolve
 from dpone.ops import Program, Recreate, domain
 from dpone.plan import Plan, PlannedColumn, choose_fate
-from dpone.records import dataclass
 from dpone.schema import Kind, Landing
 from dpone.stage import Sealing
 from dpone.strategies import Load, Read

@@ -7,8 +7,8 @@ connector computes them; the answers are equal.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from dpone.records import dataclass
 from dpone.where import Where
 
 

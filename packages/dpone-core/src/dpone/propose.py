@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from dpone.connector import Connector
 from dpone.errors import PlanError
 from dpone.integration_matrix import derive
-from dpone.records import dataclass
 from dpone.schema import Kind, Schema
 
 # Names under which tables keep the time of a row's last change, the most telling first.

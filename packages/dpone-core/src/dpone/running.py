@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
@@ -12,7 +13,6 @@ from dpone.copying import Sent
 from dpone.errors import DataError
 from dpone.plan import Plan
 from dpone.prepare import Prepared, prepare
-from dpone.records import dataclass
 from dpone.signals import Stop
 from dpone.strategies import Load
 

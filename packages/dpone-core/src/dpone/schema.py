@@ -8,12 +8,11 @@ hold it so; every type reads back as itself, and what could not be spelled is no
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from dpone.errors import PlanError, UsageError
-from dpone.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,11 +11,11 @@ what can hold neither of the three signs stands as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from dpone.records import dataclass
 from dpone.where import Where
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 from dpone.errors import UsageError
-from dpone.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

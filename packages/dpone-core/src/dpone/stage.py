@@ -7,7 +7,7 @@ key is in both live and dead. `dpone.sql.seal` renders the same for engines; tes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -15,7 +15,6 @@ from typing import Any, assert_never
 
 from dpone.errors import DataError
 from dpone.ops import Domain, Grain
-from dpone.records import dataclass
 from dpone.where import Row, is_nan, lies_within, matches
 
 Key = tuple[object, ...]

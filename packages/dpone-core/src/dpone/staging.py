@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Event as Flag
 from time import monotonic
@@ -33,7 +33,6 @@ from dpone.failpoints import hit
 from dpone.keeping import Note, digest_of, note_of, read_note
 from dpone.prepare import Prepared
 from dpone.probes import Measurement, Probe
-from dpone.records import dataclass
 from dpone.running import Run, refuse_overtime
 from dpone.strategies import Load, Read, at_time
 from dpone.validation import refuse_shared, validate, validate_again

@@ -7,7 +7,7 @@ table of strategy × sink exists anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
@@ -29,7 +29,6 @@ from dpone.ops import (
     Upsert,
     Version,
 )
-from dpone.records import dataclass
 from dpone.where import Where
 
 

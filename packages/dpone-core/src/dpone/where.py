@@ -8,12 +8,12 @@ comparison of order with it is true, it is unlike every number, and nothing is c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from math import isnan
 
 from dpone.errors import UsageError
-from dpone.records import dataclass
 
 Row = Mapping[str, object]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -24,7 +24,6 @@ from dpone.evidence.document import now, verdict
 from dpone.evidence.subject import subject as evidence_subject
 from dpone.manifest import Manifest, Stream
 from dpone.names import print_name
-from dpone.records import dataclass
 from dpone.segments import Segments, Shape
 
 LIMIT = 10_000

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from dpone.diff.subject import Difference, Subject, Texts
-from dpone.records import dataclass
 from dpone.segments import HASHES, TOTALS, Checksum, Segments, Shape, Span
 
 SEGMENT_ROWS = 8192  # at most, of a first segment: 1M rows are told equal by two answers of at most 245 lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from dpone.connector import Dataset, Layout
@@ -13,7 +13,6 @@ from dpone.errors import DataError, UsageError
 from dpone.ops import Absent, Append, Flag, Ignore, Program, Recreate, Version
 from dpone.plan import Plan, PlannedColumn
 from dpone.prepare import pushed, within_bounds
-from dpone.records import dataclass
 from dpone.schema import Kind, Type
 from dpone.segments import Extent, Form, Spelled
 from dpone.strategies import Read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictStr, model_validator
@@ -10,7 +11,6 @@ from pydantic import BeforeValidator, ConfigDict, Field, StrictStr, model_valida
 from dpone.errors import PlanError
 from dpone.manifest.problems import did_you_mean
 from dpone.manifest.scalars import Model, Name, TypeText, refused
-from dpone.records import dataclass
 from dpone.schema import Type, parse_type
 
 REST = "*"  # in the list of columns: all that are not named in it

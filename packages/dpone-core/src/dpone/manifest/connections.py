@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Never, TypeVar
 
@@ -34,7 +34,6 @@ from dpone.manifest.problems import (
     listed,
 )
 from dpone.manifest.urls import BadUrl, fields_of_url, looks_like_url
-from dpone.records import dataclass
 
 VARIABLE = "DPONE_CONN_"
 FILE_VARIABLE = "DPONE_CONNECTIONS"

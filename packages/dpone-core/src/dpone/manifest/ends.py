@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -15,7 +15,6 @@ from dpone.manifest.document import Entry, Node, node_of
 from dpone.manifest.findings import Place, check_strictly, keys_of
 from dpone.manifest.problems import INVALID, LITERAL_SECRET, UNKNOWN_KEY, Problem, listed, nearest
 from dpone.manifest.urls import looks_like_url
-from dpone.records import dataclass
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -13,7 +14,6 @@ from pydantic import BaseModel, Tag, ValidationError
 from dpone.errors import DponeError
 from dpone.manifest.document import Loc, Node
 from dpone.manifest.problems import INVALID, UNKNOWN_KEY, Problem, did_you_mean, listed, nearest, resembles
-from dpone.records import dataclass
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -6,6 +6,7 @@ A connector that has more keys inherits and adds fields; one whose target is not
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StrictStr, model_validator
@@ -14,7 +15,6 @@ from dpone.connector import Dataset, SinkOptions, SourceOptions, Target
 from dpone.errors import UsageError
 from dpone.manifest.scalars import NAME_PATTERN, refused
 from dpone.names import parse_name
-from dpone.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

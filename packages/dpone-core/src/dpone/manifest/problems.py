@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
 
 from dpone.errors import UsageError
-from dpone.records import dataclass
 
 INVALID = "manifest.invalid"
 SYNTAX = "manifest.syntax"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -21,7 +22,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from dpone.errors import UsageError
-from dpone.records import dataclass
 from dpone.schema import parse_type
 
 

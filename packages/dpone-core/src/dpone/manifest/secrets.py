@@ -8,13 +8,13 @@ import re
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from dpone.errors import DponeError, MissingPackage, UsageError
-from dpone.records import dataclass
 
 KINDS = ("env", "file", "keyring")
 # the second alternative is the escape: `$${` is a plain `${`

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from dpone.connector import Dataset
@@ -13,7 +13,6 @@ from dpone.manifest.models import Manifest, SourceEnd, Stream
 from dpone.manifest.problems import INVALID, NOTHING_MATCHED, did_you_mean, listed
 from dpone.manifest.templates import Parts, matches, matching
 from dpone.names import print_name
-from dpone.records import dataclass
 
 Discover = Callable[[SourceEnd, Parts], Iterable[Dataset]]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
 from dpone.manifest.options import Pattern, Template
 from dpone.manifest.problems import did_you_mean
 from dpone.names import parse_name, print_name
-from dpone.records import dataclass
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

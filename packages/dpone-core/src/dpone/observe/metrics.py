@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from time import time
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING
 from dpone import events
 from dpone.errors import MissingPackage
 from dpone.observe.record import StreamReport, fold
-from dpone.records import dataclass
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider

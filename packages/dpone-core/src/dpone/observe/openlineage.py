@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import version
@@ -17,7 +18,6 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from dpone.events import ColumnFlow, DatasetName
 from dpone.observe.record import StreamReport
-from dpone.records import dataclass
 
 Json = dict[str, Any]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from dpone import events
 from dpone.plan import plain, print_op
-from dpone.records import dataclass
 
 SCHEMA_VERSION = "dpone.run_report.v1"
 

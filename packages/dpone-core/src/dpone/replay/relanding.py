@@ -5,7 +5,7 @@ Afterwards the rows of the target within the filter are those of the source, by 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dpone.checks import Freshness, RowCount
@@ -16,7 +16,6 @@ from dpone.ops import Absent, DeleteAbsent, Flag, Guard, Ignore
 from dpone.plan import Plan
 from dpone.prepare import refuse_filter
 from dpone.probes import Rows
-from dpone.records import dataclass
 from dpone.replay.scope import Keys, Scope, Whole, describe, parts
 from dpone.strategies import AGAIN, INCREMENTAL_APPEND, REPLACE, SCD2, SNAPSHOT_DIFF, Read
 from dpone.where import Compare, Condition, Where

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
@@ -22,7 +22,6 @@ from dpone.names import print_name
 from dpone.observe.listening import listening
 from dpone.observe.record import Recorder, refuse_bad_run_id
 from dpone.publishing import publish, rehearse
-from dpone.records import dataclass
 from dpone.replay.account import Account
 from dpone.replay.evidence import ReplayEvidence
 from dpone.replay.relanding import Part, plan_resync

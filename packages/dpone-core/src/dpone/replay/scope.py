@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -14,7 +15,6 @@ from dpone.literals import cut, literal_of
 from dpone.manifest.problems import did_you_mean
 from dpone.ops import Grain
 from dpone.plan import Plan, plain
-from dpone.records import dataclass
 from dpone.schema import Kind, Type
 from dpone.where import Compare, Condition, Where
 

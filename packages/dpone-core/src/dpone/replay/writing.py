@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,6 @@ from dpone.errors import DponeError
 from dpone.evidence.canonical import write
 from dpone.evidence.document import Blocker, now, verdict
 from dpone.evidence.subject import subject
-from dpone.records import dataclass
 from dpone.replay.account import Account
 from dpone.replay.evidence import Operation, ReplayEvidence, RowCountCheck, StatusCheck, objections
 from dpone.replay.markdown import to_markdown

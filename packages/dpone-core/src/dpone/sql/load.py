@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from dpone.connector import CHANGE_FIELDS
-from dpone.records import dataclass
 from dpone.schema import Field, Type
 
 KEPT = CHANGE_FIELDS[2]

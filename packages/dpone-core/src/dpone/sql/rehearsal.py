@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +18,6 @@ from dpone.connector import CHANGE_FIELDS
 from dpone.errors import DataError
 from dpone.ops import Append, Program
 from dpone.oracle import Counts
-from dpone.records import dataclass
 from dpone.schema import INT64, STRING, Field, Type
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT, Ledger, SqlLoad

@@ -10,9 +10,9 @@ order in which rows arrived plays no part.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dpone.connector import CHANGE_FIELDS
-from dpone.records import dataclass
 from dpone.schema import Field
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT

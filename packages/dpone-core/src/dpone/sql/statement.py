@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from dpone.errors import DataError
 from dpone.oracle import Counts
-from dpone.records import dataclass
 
 
 class Counted(Enum):

@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from dpone.connector import Json
 from dpone.manifest.configs import is_secret
-from dpone.records import dataclass
 from dpone.registry import TESTKITS
 from dpone.testing.demo.shop import SCHEMA
 from dpone.testing.services.endpoint import Endpoint
