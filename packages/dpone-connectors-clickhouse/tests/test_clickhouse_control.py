@@ -10,6 +10,7 @@ from dpone.batch import CH_NATIVE, PG_TEXT
 from dpone.connector import Dataset, Target
 from dpone.errors import PlanError
 from dpone.schema import BINARY, INT64, STRING, Field, Schema
+from dpone.testing.plain import JSON_LINES
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.services.secret import Secret
 from dpone.testing.testkit import SeedTable
@@ -46,7 +47,7 @@ def test_rows_are_read_and_written_in_one_format() -> None:
     write = CURL.writes(SERVER, Target(("db", "to")), SHAPE, PG_TEXT)
     assert query_of(read) == f"SELECT {columns} FROM `db`.`from` FORMAT Native"
     assert query_of(write) == f"INSERT INTO `db`.`to` ({columns}) FORMAT TabSeparated"
-    assert list(CURL.speaks) == [CH_NATIVE, PG_TEXT]
+    assert list(CURL.gives) == list(CURL.takes) == [CH_NATIVE, PG_TEXT, JSON_LINES]
 
 
 def test_the_bare_connection_has_its_password_in_the_environment_alone() -> None:

@@ -24,6 +24,7 @@ from dpone.testing.services.service import Service
 from dpone.testing.testkit import HOSTILE_LABELS, Deviation, Identity, Names
 from dpone_bigquery import BigQueryConfig
 from dpone_bigquery import connector as declared
+from dpone_bigquery.control import LOAD_JOB, LoadJobControl
 from dpone_bigquery.naming import LEFTOVER, Name
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class BigQueryTestkit:
     deviations: Sequence[Deviation] = _DEVIATIONS
     tables: Names = _TABLES
     columns: Names = _COLUMNS
+    control: LoadJobControl = LOAD_JOB
 
     # ------------------------------------------------------------------- service
 

@@ -16,6 +16,7 @@ from dpone.connector import Dataset, Json, Target
 from dpone.errors import MissingPackage, PlanError, RemoteError
 from dpone.names import print_name
 from dpone.schema import Field, Kind, Schema
+from dpone.testing.plain import JSON_LINES
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable
 from dpone_clickhouse.dialect import CLICKHOUSE
@@ -25,8 +26,13 @@ from dpone_clickhouse.typemap import land
 
 Command = tuple[Sequence[str], Mapping[str, str]]  # arguments, and the whole environment with what is secret
 
-_NAMES = {CH_NATIVE: "Native", PG_TEXT: "TabSeparated"}
-_SETTINGS = {"session_timezone": "UTC", "date_time_input_format": "best_effort"}
+_NAMES = {CH_NATIVE: "Native", PG_TEXT: "TabSeparated", Format(JSON_LINES): "JSONEachRow"}
+_SETTINGS = {
+    "session_timezone": "UTC",
+    "date_time_input_format": "best_effort",
+    "input_format_json_read_objects_as_strings": "1",
+    "output_format_json_quote_64bit_integers": "0",
+}
 # The password is on a descriptor of its own: neither among the arguments nor where the rows are read from.
 _CURL = """
 exec "$0" --silent --show-error --fail --header 'Expect:' --header "X-ClickHouse-User: $DPONE_BENCH_USER" \
@@ -66,14 +72,18 @@ _VALUES: Mapping[Kind, str] = {
 class CurlControl:
     """The control of ClickHouse, for the benchmark of dpone-certify."""
 
-    speaks: Mapping[Format, tuple[str, str]] = field(
-        default_factory=lambda: {
-            name: (f"curl SELECT FORMAT {word}", f"curl INSERT FORMAT {word}") for name, word in _NAMES.items()
-        }
+    gives: Mapping[Format, str] = field(
+        default_factory=lambda: {name: f"curl SELECT FORMAT {word}" for name, word in _NAMES.items()}
+    )
+    takes: Mapping[Format, str] = field(
+        default_factory=lambda: {name: f"curl INSERT FORMAT {word}" for name, word in _NAMES.items()}
     )
     keys: str = ""  # rows are sorted as they come
 
-    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
+    def tells(self, schema: Schema) -> Schema:
+        return schema
+
+    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> Dataset:
         """The table holds `rows` rows with keys 1 to `rows`, made by numbers(), in one part."""
         name = _table(endpoint, table.label)
         values = ", ".join(_value(f, is_key=f.name in table.schema.key) for f in table.schema)
@@ -83,6 +93,7 @@ class CurlControl:
             endpoint, f"INSERT INTO {name} SELECT {values} FROM (SELECT toInt64(number + 1) AS i FROM numbers({rows}))"
         )
         _ask(endpoint, f"OPTIMIZE TABLE {name} FINAL")
+        return Dataset((_database(endpoint), table.label))
 
     def drop(self, endpoint: Endpoint, target: Target) -> None:
         """There is no such table, and dpone's own tables know of none."""
@@ -158,11 +169,17 @@ def _native(of: Field) -> str:
 
 def _creation(name: str, schema: Schema) -> str:
     columns = ", ".join(f"{CLICKHOUSE.quote(f.name)} {_native(f)}" for f in schema)
-    return f"CREATE TABLE {name} ({columns}) ENGINE = MergeTree ORDER BY ({CLICKHOUSE.names(schema.key)})"
+    made = f"CREATE TABLE {name} ({columns}) ENGINE = MergeTree ORDER BY ({CLICKHOUSE.names(schema.key)})"
+    may_be_null = any(schema[name].nullable for name in schema.key)
+    return f"{made} SETTINGS allow_nullable_key = 1" if may_be_null else made
 
 
 def _table(endpoint: Endpoint, name: str) -> str:
-    return CLICKHOUSE.table((endpoint.database or "default", name))
+    return CLICKHOUSE.table((_database(endpoint), name))
+
+
+def _database(endpoint: Endpoint) -> str:
+    return endpoint.database or "default"
 
 
 def _curl(endpoint: Endpoint, query: str, *more: str) -> Command:

@@ -31,15 +31,14 @@ class KafkaLoops:
     """One partition, all acknowledged; nothing is compacted, which would keep the broker of one side busier."""
 
     said: tuple[str, str] = ("a loop of Producer.produce in one transaction", "a loop of Consumer.consume")
-    place: str = "topic"
     options: Mapping[str, Json] = field(default_factory=lambda: {"partitions": 1, "cleanup": "delete"})
 
     def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> Dataset:
         """The messages have the table's columns, as `_message` makes them."""
         columns = {f.name: str(f.type) for f in table.schema}
         self.fresh(endpoint, Target((table.label,)))
-        _make(_address(endpoint), table.label)
-        _send(_address(endpoint), table.label, ((_key(n), _message(n)) for n in range(1, rows + 1)))
+        create(_address(endpoint), table.label)
+        send(_address(endpoint), table.label, ((_key(n), _message(n)) for n in range(1, rows + 1)))
         return Dataset((table.label,), None, {"format": "json", "columns": columns})
 
     def fresh(self, endpoint: Endpoint, target: Target) -> None:
@@ -77,7 +76,7 @@ def _admin(brokers: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": brokers, "log_level": 2})
 
 
-def _make(brokers: str, topic: str) -> None:
+def create(brokers: str, topic: str) -> None:
     admin = _admin(brokers)  # which must live until the answer is there
     (made,) = admin.create_topics([NewTopic(topic, 1, 1)]).values()
     made.result(_PATIENCE)
@@ -106,7 +105,7 @@ def _message(number: int) -> bytes:
 # ------------------------------------------------------------------------------ the loops
 
 
-def _send(brokers: str, topic: str, messages: Iterator[tuple[bytes, bytes]]) -> None:
+def send(brokers: str, topic: str, messages: Iterator[tuple[bytes, bytes]]) -> None:
     settings: dict[str, Any] = {
         "bootstrap.servers": brokers,
         "enable.idempotence": True,
@@ -133,9 +132,9 @@ def _send(brokers: str, topic: str, messages: Iterator[tuple[bytes, bytes]]) -> 
 
 def write(brokers: str, topic: str, rows: int, size: int) -> None:
     """So many messages under different keys, the value of all of them the same."""
-    _make(brokers, topic)
+    create(brokers, topic)
     value = b"x" * size
-    _send(brokers, topic, ((b'{"id":%d}' % n, value) for n in range(rows)))
+    send(brokers, topic, ((b'{"id":%d}' % n, value) for n in range(rows)))
 
 
 def read(brokers: str, topic: str, rows: int) -> None:

@@ -43,6 +43,7 @@ from dpone.testing.testkit import (
 from dpone.where import Row
 from dpone_kafka import KafkaConfig
 from dpone_kafka import connector as declared
+from dpone_kafka.control import CONFLUENT, ConfluentControl
 from dpone_kafka.loops import LOOPS, KafkaLoops
 from dpone_kafka.publication import COMMITTED
 from dpone_kafka.spills import spills
@@ -91,6 +92,7 @@ class KafkaTestkit:
     alterations: frozenset[type[Alteration]] = frozenset()
     samples: Sequence[Sample] = field(default_factory=lambda: tuple(map(_without_null, SAMPLES)))
     loops: KafkaLoops = LOOPS
+    control: ConfluentControl = CONFLUENT
 
     # ------------------------------------------------------------------- service
 
@@ -293,6 +295,11 @@ def _put(endpoint: Endpoint, table: SeedTable, pairs: Sequence[tuple[bytes, Row 
         producer.produce(table.label, value, key, on_delivery=lambda error, _: failed.extend([error] if error else []))
     assert producer.flush(30) == 0
     assert not failed, failed
+
+
+def message(table: SeedTable, row: Row) -> bytes:
+    """The value of a row's message."""
+    return _unparsed(_encoded(table, row)).encode()
 
 
 def _said(value: Any, of: Type) -> Any:

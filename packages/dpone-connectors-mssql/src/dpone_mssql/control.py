@@ -1,24 +1,23 @@
-"""What dpone is measured beside: pyodbc alone, which reads by fetchmany and writes by fast_executemany."""
+"""What dpone is measured beside: pyodbc, or mssql-python where it does not load, by fetchmany and executemany."""
 # ruff: noqa: S608 - statements for a benchmark, of quoted identifiers and numbers
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from dpone.batch import PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
-from dpone.errors import PlanError
+from dpone.errors import MissingPackage
 from dpone.schema import Field, Kind, Schema
+from dpone.testing.made import made_column
+from dpone.testing.plain import JSON_LINES
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable
 from dpone_mssql import connector
@@ -28,6 +27,7 @@ from dpone_mssql.drivers import connection_string, driver_for
 
 Command = tuple[Sequence[str], Mapping[str, str]]  # arguments, and the whole environment with what is secret
 
+_JSON = Format(JSON_LINES)
 PLAIN = Path(__file__).with_name("plain.py")
 _SCHEMA = "dbo"
 _FILLED_AT_ONCE = 20_000
@@ -40,38 +40,26 @@ _WORDS: Mapping[Kind, str] = {
     Kind.TIMESTAMP: "moment",
     Kind.TIMESTAMPTZ: "moment",  # pyodbc drops the zone, which is UTC here
 }
-_BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-def _digest(number: int) -> str:
-    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
-
-
-# A value of each kind from the number `i` of its row, one in ten NULL where the column may be; spread, not sorted.
-_VALUES: Mapping[Kind, Callable[[int], object]] = {
-    Kind.INT: lambda i: i * 7919 % 30011,
-    Kind.STRING: lambda i: (_digest(i) + "x" * (i % 20))[:40],
-    Kind.DECIMAL: lambda i: Decimal(i * 7919 % 100000007).scaleb(-2),
-    Kind.TIMESTAMPTZ: lambda i: _BEGIN + i * timedelta(seconds=1, microseconds=1),
-    Kind.TIMESTAMP: lambda i: (_BEGIN + i * timedelta(seconds=61, milliseconds=250)).replace(tzinfo=None),
-    Kind.DATE: lambda i: date(2020, 1, 1) + timedelta(days=i % 2000),
-    Kind.JSON: lambda i: f'{{"number": {i}, "text": "{_digest(i * 3)}", "tags": ["a", {i % 7}]}}',
-    Kind.UUID: lambda i: str(UUID(_digest(i * 5))),
-    Kind.BOOL: lambda i: i % 3 == 0,
-    Kind.FLOAT: lambda i: i**0.5,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class PyodbcControl:
     """The control of SQL Server, for the benchmark of dpone-certify."""
 
-    speaks: Mapping[Format, tuple[str, str]] = field(
-        default_factory=lambda: {PG_TEXT: ("pyodbc fetchmany", "pyodbc fast_executemany")}
-    )
     keys: str = ", then PRIMARY KEY"
 
-    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
+    @property
+    def gives(self) -> Mapping[Format, str]:
+        return {PG_TEXT: f"{_client()} fetchmany", _JSON: f"{_client()} fetchmany, json.dumps"}
+
+    @property
+    def takes(self) -> Mapping[Format, str]:
+        return {PG_TEXT: f"{_client()} {'fast_' if _client() == 'pyodbc' else ''}executemany"}
+
+    def tells(self, schema: Schema) -> Schema:
+        return schema
+
+    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> Dataset:
         """The table holds `rows` rows with keys 1 to `rows`, brought by the driver's bulk copy."""
         name = _table(table.label)
         with _connected(endpoint) as raw:
@@ -82,6 +70,7 @@ class PyodbcControl:
                 name, _made(table.schema, rows), timeout=0, keep_nulls=True, column_mappings=list(table.schema.names)
             )
             cursor.execute(_key(name, table.schema))
+        return Dataset((_SCHEMA, table.label))
 
     def drop(self, endpoint: Endpoint, target: Target) -> None:
         with _connected(endpoint) as raw:
@@ -91,7 +80,8 @@ class PyodbcControl:
         """An empty table without its key."""
         self.drop(endpoint, target)
         with _connected(endpoint) as raw:
-            raw.cursor().execute(_creation(MSSQL.table(target.name), schema))
+            of = (replace(f, nullable=f.nullable and f.name not in schema.key) for f in schema)
+            raw.cursor().execute(_creation(MSSQL.table(target.name), Schema(tuple(of), key=schema.key)))
 
     def sink_options(self, schema: Schema) -> Mapping[str, Json]:
         """None: keys come from the source or from the strategy."""
@@ -103,12 +93,11 @@ class PyodbcControl:
         return {"key": list(schema.key)}
 
     def reads(self, endpoint: Endpoint, dataset: Dataset, schema: Schema, wire: Format) -> Command:
-        del wire
-        return _plain(endpoint, "read", _select(dataset, schema))
+        return _plain(endpoint, "read", _select(dataset, schema), wire)
 
     def fetches(self, endpoint: Endpoint, dataset: Dataset, schema: Schema) -> tuple[str, Command]:
         """The rows are fetched and thrown away."""
-        return "pyodbc fetchmany", _plain(endpoint, "count", _select(dataset, schema))
+        return self.gives[PG_TEXT], _plain(endpoint, "count", _select(dataset, schema))
 
     def writes(self, endpoint: Endpoint, target: Target, schema: Schema, wire: Format) -> Command:
         del wire
@@ -156,21 +145,9 @@ def _made(schema: Schema, rows: int) -> Iterator[Any]:
 
     for begin in range(1, rows + 1, _FILLED_AT_ONCE):
         numbers = range(begin, min(begin + _FILLED_AT_ONCE, rows + 1))
-        columns = [pa.array(_column(f, numbers, is_key=f.name in schema.key), arrow_type(f.type)) for f in schema]
+        columns = [pa.array(made_column(f, numbers, is_key=f.name in schema.key), arrow_type(f.type)) for f in schema]
         arrays = [fitted(column, f, MSSQL.spell(f)) for column, f in zip(columns, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, names=list(schema.names))
-
-
-def _column(of: Field, numbers: range, *, is_key: bool) -> list[object]:
-    kind = of.type.kind
-    if is_key:
-        if kind is not Kind.INT:
-            raise PlanError(f"{of.name} is no number, and keys are numbered", code="benchmark.unknown_shape")
-        return list(numbers)
-    if kind not in _VALUES:
-        raise PlanError(f"{of.name}: no values are made for {of.type}", code="benchmark.unknown_shape")
-    make, gap = _VALUES[kind], len(of.name)
-    return [None if of.nullable and (i + gap) % 10 == 0 else make(i) for i in numbers]
 
 
 def _creation(name: str, schema: Schema) -> str:
@@ -212,11 +189,26 @@ def _config(endpoint: Endpoint, driver: str) -> MssqlConfig:
 
 
 def _plain(endpoint: Endpoint, *arguments: str) -> Command:
-    """Our own program, which fails by its own words where pyodbc does not load."""
-    config = _config(endpoint, "odbc")
+    """Our own program, and how it reaches the server."""
+    config = _config(endpoint, "auto")
+    driver = driver_for(config)
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    environment["DPONE_BENCH_ODBC"] = connection_string(config, driver_for(config))
+    environment["DPONE_BENCH_ODBC"] = connection_string(config, driver)
+    if _client() != "pyodbc":
+        import mssql_python
+
+        environment["MSSQL_PYTHON_NATIVE_PROVIDER"] = str(mssql_python.native_provider)  # type: ignore[attr-defined]  # a property of the module
     return (sys.executable, str(PLAIN), *arguments), environment
+
+
+@cache
+def _client() -> str:
+    """What statements go through on this machine."""
+    try:
+        driver = driver_for(MssqlConfig.model_validate({"database": "master", "auth": "windows"}))
+    except MissingPackage:
+        return "pyodbc"  # the program says by its own words that it does not load
+    return driver.name.partition(" ")[0]
 
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")

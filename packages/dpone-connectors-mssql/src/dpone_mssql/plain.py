@@ -1,7 +1,7 @@
-"""What a person writes with pyodbc alone: rows out of SQL Server by fetchmany, or into it by fast_executemany.
+"""What a person writes with a driver alone: rows out of SQL Server by fetchmany, or into it by executemany.
 
 A program of its own, which the benchmark measures dpone beside: `python plain.py VERB STATEMENT`, told by its
-environment how to connect. Rows come and go as the text of COPY.
+environment how to connect, and by which driver. Rows come and go as the text of COPY, or go as JSON.
 """
 
 from __future__ import annotations
@@ -15,18 +15,26 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, TextIO
 
+from dpone.testing.plain import JSON_LINES, NULL, copied, put, unescaped
+
 ROWS = 10_000  # at once, either way
+PROVIDER = "MSSQL_PYTHON_NATIVE_PROVIDER"  # which mssql-python itself obeys
 ZONED = -155  # a datetimeoffset, which pyodbc does not read by itself
 _LONG = (-9, 4000, 0)  # SQL_WVARCHAR
-NULL = "\\N"
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 def connect() -> Any:
+    """A connection of pyodbc, or of mssql-python where the benchmark says by which library it reaches the server."""
+    text = os.environ["DPONE_BENCH_ODBC"]
+    if PROVIDER in os.environ:
+        import mssql_python
+
+        mssql_python.pooling(enabled=False)
+        return mssql_python.connect(text, autocommit=False)
     import pyodbc
 
     pyodbc.pooling = False
-    connection = pyodbc.connect(os.environ["DPONE_BENCH_ODBC"], autocommit=False)
+    connection = pyodbc.connect(text, autocommit=False)
     connection.add_output_converter(ZONED, _zoned)
     return connection
 
@@ -47,13 +55,17 @@ def count(statement: str) -> None:
     sys.stdout.write(f'{{"rows": {found}}}')
 
 
-def read(statement: str, out: TextIO) -> None:
+def read(statement: str, wire: str, out: TextIO) -> None:
     """The rows of a query, as text."""
     with connect() as connection:
         cursor = connection.cursor()
         cursor.execute(statement)
+        names = [column[0] for column in cursor.description]
         while rows := cursor.fetchmany(ROWS):
-            out.writelines("\t".join([_text(v) for v in row]) + "\n" for row in rows)
+            if wire == JSON_LINES:
+                put((dict(zip(names, row, strict=True)) for row in rows), wire, out)
+            else:
+                out.writelines(map(copied, rows))
 
 
 def write(statement: str, kinds: str, source: TextIO) -> None:
@@ -61,9 +73,10 @@ def write(statement: str, kinds: str, source: TextIO) -> None:
     takes = [_TAKES[kind] for kind in kinds.split(",")]
     with connect() as connection:
         cursor = connection.cursor()
-        cursor.fast_executemany = True
-        # said beforehand, or text without limit would be sent row by row
-        cursor.setinputsizes([_LONG if kind == "long" else None for kind in kinds.split(",")])
+        if PROVIDER not in os.environ:  # mssql-python sends columns in any case
+            cursor.fast_executemany = True
+            # said beforehand, or text without limit would be sent row by row
+            cursor.setinputsizes([_LONG if kind == "long" else None for kind in kinds.split(",")])
         while lines := list(islice(source, ROWS)):
             rows = [
                 [None if v == NULL else take(v) for take, v in zip(takes, line[:-1].split("\t"), strict=True)]
@@ -79,45 +92,21 @@ def run(statement: str) -> None:
         connection.commit()
 
 
-def _text(value: object) -> str:
-    match value:
-        case None:
-            return NULL
-        case bool():
-            return "t" if value else "f"
-        case str():
-            return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-        case _:
-            return str(value)
-
-
 def _zoned(value: bytes) -> str:
     year, month, day, hour, minute, second, nanos, ahead, minutes = struct.unpack("<6hI2h", value)
     day_and_clock = f"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{nanos // 1000:06}"
     return f"{day_and_clock}{ahead:+03}:{abs(minutes):02}"
 
 
-def _unescaped(text: str) -> str:
-    if "\\" not in text:
-        return text
-    first, *rest = text.split("\\\\")
-    return "\\".join(_parts(part) for part in (first, *rest))
-
-
-def _parts(text: str) -> str:
-    first, *rest = text.split("\\")
-    return first + "".join(_ESCAPES.get(part[:1], part[:1]) + part[1:] for part in rest)
-
-
 _TAKES: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
     "decimal": Decimal,
-    "bool": lambda text: text == "t",
+    "bool": lambda text: text in {"t", "true"},
     "date": date.fromisoformat,
     "moment": datetime.fromisoformat,
-    "text": _unescaped,
-    "long": _unescaped,
+    "text": unescaped,
+    "long": unescaped,
 }
 
 
@@ -130,7 +119,7 @@ def main(verb: str, statement: str = "", kinds: str = "") -> None:
         case "run":
             run(statement)
         case "read":
-            read(statement, sys.stdout)
+            read(statement, kinds, sys.stdout)
         case "write":
             write(statement, kinds, sys.stdin)
         case _:

@@ -16,6 +16,7 @@ from dpone.batch import PG_BINARY, PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
 from dpone.errors import MissingPackage, PlanError
 from dpone.schema import Field, Kind, Schema
+from dpone.testing.plain import JSON_LINES
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable
 from dpone_postgres.typemap import ENGINE, land
@@ -23,7 +24,10 @@ from dpone_postgres.typemap import ENGINE, land
 Command = tuple[Sequence[str], Mapping[str, str]]  # arguments, and the whole environment with what is secret
 
 _SCHEMA = "public"
-_FORMATS = {PG_BINARY: sql.SQL(" (FORMAT binary)"), PG_TEXT: sql.SQL("")}
+_JSON = Format(JSON_LINES)
+# quotes and delimiters that no JSON holds, so that each line is an object as it stands
+_AS_IT_IS = " (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
+_FORMATS = {PG_BINARY: sql.SQL(" (FORMAT binary)"), PG_TEXT: sql.SQL(""), _JSON: sql.SQL(_AS_IT_IS)}
 _BARE = "import os, psycopg; psycopg.connect(os.environ['DPONE_BENCH_URL']).close()"
 
 _CONSTRAINTS = """
@@ -55,15 +59,22 @@ _VALUES: Mapping[Kind, str] = {
 class PsqlControl:
     """The control of PostgreSQL, for the benchmark of dpone-certify."""
 
-    speaks: Mapping[Format, tuple[str, str]] = field(
+    gives: Mapping[Format, str] = field(
         default_factory=lambda: {
-            PG_BINARY: ("psql COPY BINARY", "psql COPY BINARY"),
-            PG_TEXT: ("psql COPY TO", "psql COPY FROM"),
+            PG_BINARY: "psql COPY BINARY",
+            PG_TEXT: "psql COPY TO",
+            _JSON: "psql COPY TO of row_to_json",
         }
+    )
+    takes: Mapping[Format, str] = field(
+        default_factory=lambda: {PG_BINARY: "psql COPY BINARY", PG_TEXT: "psql COPY FROM"}
     )
     keys: str = ", then NOT NULL and PRIMARY KEY"
 
-    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
+    def tells(self, schema: Schema) -> Schema:
+        return schema
+
+    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> Dataset:
         """The table holds `rows` rows with keys 1 to `rows`, made by generate_series."""
         name = sql.Identifier(_SCHEMA, table.label)
         values = [_value(f, is_key=f.name in table.schema.key) for f in table.schema]
@@ -74,6 +85,7 @@ class PsqlControl:
             connection.execute(insert.format(name, sql.SQL(", ").join(values), sql.Literal(rows)))
             connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(name, _key(table.schema)))
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(name))
+        return Dataset((_SCHEMA, table.label))
 
     def drop(self, endpoint: Endpoint, target: Target) -> None:
         with _connect(endpoint) as connection:
@@ -98,7 +110,10 @@ class PsqlControl:
     def reads(self, endpoint: Endpoint, dataset: Dataset, schema: Schema, wire: Format) -> Command:
         columns = sql.SQL(", ").join(sql.Identifier(f.name) for f in schema)
         source = sql.Identifier(*dataset.name)
-        query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT{}").format(columns, source, _FORMATS[wire])
+        query = sql.SQL("SELECT {} FROM {}").format(columns, source)
+        if wire == JSON_LINES:
+            query = sql.SQL("SELECT row_to_json(r) FROM ({}) AS r").format(query)
+        query = sql.SQL("COPY ({}) TO STDOUT{}").format(query, _FORMATS[wire])
         return _psql(endpoint, query)
 
     def writes(self, endpoint: Endpoint, target: Target, schema: Schema, wire: Format) -> Command:

@@ -38,6 +38,7 @@ from dpone.testing.testkit import (
 )
 from dpone.where import Row
 from dpone_rest import connector as declared
+from dpone_rest.control import REQUESTS, RequestsControl
 from dpone_rest.mock.guard import Credentials
 from dpone_rest.mock.server import ROOT, MockApi, serving
 from dpone_rest.options import RestSource
@@ -63,6 +64,7 @@ class RestTestkit:
     mutations: frozenset[type[Mutation]] = frozenset({Insert, Update, Delete, Truncate})
     alterations: frozenset[type[Alteration]] = frozenset({AddColumn, WidenColumn, RelaxColumn, DropColumn})
     samples: Sequence[Sample] = SAMPLES
+    control: RequestsControl = REQUESTS
 
     # ------------------------------------------------------------------- service
 

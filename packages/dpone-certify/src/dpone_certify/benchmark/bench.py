@@ -7,15 +7,27 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 
 from dpone.connector import Dataset, Target
 from dpone.errors import DataError, UsageError
 from dpone.testing.services.endpoint import Endpoint, Provider
-from dpone.testing.testkit import Identity, Testkit
-from dpone_certify.benchmark.control import BenchmarkTestkit, Control, Fetching
+from dpone.testing.testkit import Identity, SinkTestkit, SourceTestkit, Testkit
+from dpone_certify.benchmark.control import Control, Controlled, Fetching, SinkControl, SourceControl, no_control
 from dpone_certify.benchmark.costs import Command, Cost, Pipe, measure
-from dpone_certify.benchmark.pipelines import FULL_REFRESH, INCREMENTAL, End, Workplace, dpone, environment, python
+from dpone_certify.benchmark.pipelines import (
+    FULL_REFRESH,
+    INCREMENTAL,
+    End,
+    Workplace,
+    dpone,
+    environment,
+    python,
+    sink_end,
+    source_end,
+)
 from dpone_certify.benchmark.rounds import Contestant, Costs, Course, play
 from dpone_certify.benchmark.shape import MIXED, table_of
 from dpone_certify.benchmark.targets import (
@@ -52,11 +64,15 @@ class Profile:
     largest: tuple[Pair, ...] = ()  # at the largest alone
     reads: tuple[str, ...] = ()  # engines that are read to nowhere, at the largest
     logs: bool = False  # rows go to a log and back, at every size
+    every_pair: bool = False  # whatever can be read is loaded into whatever can be written, at every size
 
-    @property
-    def engines(self) -> frozenset[str]:
-        """All that take part, HOME in any case."""
-        return frozenset({HOME, *(name for pair in (*self.copies, *self.largest) for name in pair), *self.reads})
+    def first_loads(self, testkits: Sequence[Controlled]) -> list[Pair]:
+        """What is loaded into what, as far as there are controls for it."""
+        if not self.every_pair:
+            return []
+        sources = [t.connector.name for t in testkits if isinstance(t, SourceTestkit)]
+        sinks = [t.connector.name for t in testkits if isinstance(t, SinkTestkit)]
+        return list(product(sources, sinks))
 
 
 PROFILES = {
@@ -64,6 +80,7 @@ PROFILES = {
     "full": Profile("full", (100_000, 1_000_000), 7, 21, largest=_BESIDE),
     "sql_server": Profile("sql_server", (100_000, 1_000_000), 3, 5, copies=((HOME, "mssql"),), reads=("mssql",)),
     "logs": Profile("logs", (100_000, 1_000_000), 5, 3, copies=(), logs=True),
+    "pairs": Profile("pairs", (100_000,), 5, 5, copies=(), every_pair=True),
 }
 
 
@@ -76,6 +93,7 @@ class Measured:
     rows: int | None
     costs: Costs
     missing: tuple[str, ...] = ()  # what the control's target has and dpone's has not: then the work was not the same
+    emulated: tuple[str, ...] = ()  # the engines of it that are stand-ins of ours
 
 
 def start_up(folder: Path, rounds: int, say: Say) -> Measured:
@@ -91,7 +109,7 @@ def start_up(folder: Path, rounds: int, say: Say) -> Measured:
 class Engine:
     """An engine that answers, and how it is driven."""
 
-    testkit: BenchmarkTestkit
+    testkit: Controlled
     endpoint: Endpoint
 
     @property
@@ -99,23 +117,36 @@ class Engine:
         return self.testkit.connector.name
 
     @property
-    def control(self) -> Control:
+    def reader(self) -> SourceControl:
+        """The control that reads it; raises where there is none."""
+        if not isinstance(self.testkit.control, SourceControl):
+            raise no_control(self.name, "reads")
         return self.testkit.control
+
+    @property
+    def writer(self) -> SinkControl:
+        """The control that writes it; raises where there is none."""
+        if not isinstance(self.testkit.control, SinkControl):
+            raise no_control(self.name, "writes")
+        return self.testkit.control
+
+    @property
+    def identity(self) -> Identity:
+        return self.testkit.identify(self.endpoint)
 
     def filled(self, rows: int) -> Dataset:
         """The source table with so many rows."""
-        table = table_of(rows)
-        self.control.fill(self.endpoint, table, rows)
-        return self.testkit.dataset(self.endpoint, table)
+        return self.reader.fill(self.endpoint, table_of(rows), rows)
 
     def target(self, label: str) -> Target:
+        assert isinstance(self.testkit, SinkTestkit)  # it brings a control that writes
         return self.testkit.target(self.endpoint, label)
 
     def source(self, dataset: Dataset) -> End:
-        return End(self.name, dataset.name)
+        return source_end(self.testkit, dataset)
 
     def sink(self, target: Target) -> End:
-        return End(self.name, target.name, self.control.sink_options(MIXED))
+        return sink_end(self.testkit, target, self.writer.sink_options(MIXED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +171,7 @@ class Bench:
         )
         strategy = dict(FULL_REFRESH)
         if source.name != sink.name:
-            strategy |= sink.control.strategy_options(MIXED)
+            strategy |= sink.writer.strategy_options(MIXED)
         read, write = source.source(dataset), sink.sink
         manifest = self.work.write(name, read, write(kept), strategy)
         first = self.work.write(f"first_{name}", read, write(fresh), strategy)
@@ -149,10 +180,10 @@ class Bench:
 
         def before(who: str) -> None:
             if who == FIRST_LOAD:
-                sink.control.drop(sink.endpoint, fresh)
+                sink.writer.drop(sink.endpoint, fresh)
             if who == CONTROL:
-                sink.control.prepare(sink.endpoint, other, MIXED)
-            sink.control.rest(sink.endpoint)
+                sink.writer.prepare(sink.endpoint, other, MIXED)
+            sink.writer.rest(sink.endpoint)
 
         contestants: dict[str, Contestant] = {
             DPONE: lambda: self._dpone(manifest, rows),
@@ -163,8 +194,8 @@ class Bench:
         course = Course(name, contestants, before)
         costs = play(course, rounds, say)
         wanted, found = (
-            sink.control.constraints(sink.endpoint, other),
-            [sink.control.constraints(sink.endpoint, target) for target in (kept, fresh)],
+            sink.writer.constraints(sink.endpoint, other),
+            [sink.writer.constraints(sink.endpoint, target) for target in (kept, fresh)],
         )
         missing = {m for has in found for m in wanted - has}
         return Measured(course.name, said, rows, costs, tuple(sorted(missing)))
@@ -173,7 +204,9 @@ class Bench:
         """An incremental run that finds nothing new, beside a process that imports the driver and connects."""
         target = engine.sink(engine.target("dpone_bench_incremental"))
         manifest = self.work.write(EMPTY_RUN, engine.source(engine.filled(SMALL)), target, INCREMENTAL)
-        bare = engine.control.bare(engine.endpoint)
+        if not isinstance(engine.testkit.control, Control):
+            raise no_control(engine.name, "connects and does nothing")
+        bare = engine.testkit.control.bare(engine.endpoint)
         contestants: dict[str, Contestant] = {
             DPONE: lambda: self._dpone(manifest, SMALL),
             CONTROL: lambda: measure([[bare]], self.folder).cost,
@@ -184,11 +217,11 @@ class Bench:
     def read(self, engine: Engine, rows: int, rounds: int, say: Say) -> Measured:
         """A table is read to nowhere, by dpone's reader and by the driver that a person would use."""
         name = reading_of(engine.name, rows)
-        if not isinstance(engine.control, Fetching):
-            raise UsageError(f"the control of {engine.name} cannot read to nowhere", code="benchmark.no_control")
+        if not isinstance(engine.testkit.control, Fetching):
+            raise no_control(engine.name, "reads to nowhere")
         say(f"{name}: the source is being filled")
         dataset = engine.filled(rows)
-        said, command = engine.control.fetches(engine.endpoint, dataset, MIXED)
+        said, command = engine.testkit.control.fetches(engine.endpoint, dataset, MIXED)
         ours = self.work.read(engine.name, dataset)
 
         def counted(command: Command) -> Cost:
@@ -213,18 +246,17 @@ class Bench:
 
 def piped(source: Engine, dataset: Dataset, sink: Engine, target: Target) -> tuple[str, Sequence[Pipe]]:
     """The control of a pair in a line, and its commands: one client reads, the other writes, in a format of both."""
-    ours, theirs = source.control, sink.control
-    wire = next((name for name in ours.speaks if name in theirs.speaks), None)
+    ours, theirs = source.reader, sink.writer
+    wire = next((name for name in ours.gives if name in theirs.takes), None)
     if wire is None:
-        raise UsageError(
-            f"the clients of {source.name} and {sink.name} have no format in common", code="benchmark.no_control"
-        )
+        raise no_control(source.name, f"writes what the control of {sink.name} reads")
+    schema = ours.tells(MIXED)
     copy = [
-        ours.reads(source.endpoint, dataset, MIXED, wire),
-        theirs.writes(sink.endpoint, target, MIXED, wire),
+        ours.reads(source.endpoint, dataset, schema, wire),
+        theirs.writes(sink.endpoint, target, schema, wire),
     ]
-    said = f"{ours.speaks[wire][0]} | {theirs.speaks[wire][1]}{theirs.keys}"
-    return said, [copy, *theirs.finishes(sink.endpoint, target, MIXED)]
+    said = f"{ours.gives[wire]} | {theirs.takes[wire]}{theirs.keys}"
+    return said, [copy, *theirs.finishes(sink.endpoint, target, schema)]
 
 
 def refuse_wrong_rows(found: int, expected: int, what: str) -> None:
@@ -248,21 +280,26 @@ class Benchmark:
     measured: tuple[Measured, ...]
 
 
-def carry_out(testkits: Sequence[BenchmarkTestkit], profile: Profile, rounds: int | None, say: Say) -> Benchmark:
+def carry_out(
+    testkits: Sequence[Controlled], profile: Profile, rounds: int | None, say: Say, only: Sequence[str] = ()
+) -> Benchmark:
     """Everything that the profile asks for was measured on the servers that the environment names, or else on the best
-    services that this machine has; what takes an engine that is not installed is left out.
+    services that this machine has; what takes an engine that is not installed is left out. Of first loads only those
+    are measured whose pair one of the patterns in `only` names, as `source:sink`.
     """
     often, short = rounds or profile.rounds, rounds or profile.short_rounds
+    loads = chosen(profile.first_loads(testkits), only)
+    asked = {HOME, *profile.reads, *(name for pair in (*profile.copies, *profile.largest, *loads) for name in pair)}
     with tempfile.TemporaryDirectory(prefix="dpone-bench-") as name, ExitStack() as stack:
         bench = Bench(Workplace(Path(name)))
         engines: dict[str, Engine] = {}
         for testkit in testkits:
-            if testkit.connector.name not in profile.engines:
+            if testkit.connector.name not in asked:
                 continue
             endpoint = stack.enter_context(testkit.service(_provider(testkit)))
             bench.work.know(testkit, endpoint)
             engines[testkit.connector.name] = Engine(testkit, endpoint)
-        for absent in sorted(profile.engines - engines.keys()):
+        for absent in sorted(asked - engines.keys()):
             say(f"{absent} is left out: it is not installed, or brings no control")
         home = next(iter(engines.values()))
         measured = [start_up(bench.folder, short, say), bench.empty_run(home, short, say)]
@@ -272,6 +309,11 @@ def carry_out(testkits: Sequence[BenchmarkTestkit], profile: Profile, rounds: in
             if source in engines and sink in engines:
                 measured.append(bench.copy(engines[source], engines[sink], rows, often, say))
         measured += [bench.read(engines[e], profile.sizes[-1], often, say) for e in profile.reads if e in engines]
+        if loads:
+            from dpone_certify.benchmark.pairs import first_loads  # which stands on this module
+
+            pairs = [(engines[source], engines[sink]) for source, sink in loads]
+            measured += [m for rows in profile.sizes for m in first_loads(bench, pairs, rows, often, say)]
         if profile.logs:
             from dpone_certify.benchmark.logs import ThereAndBack, logs  # which stands on this module
 
@@ -283,13 +325,24 @@ def carry_out(testkits: Sequence[BenchmarkTestkit], profile: Profile, rounds: in
         where = {"provider": home.endpoint.provider.value, "fidelity": home.endpoint.fidelity.value}
         beside = [told(engine) for engine in engines.values() if engine is not home]
         where |= {"beside": ", ".join(beside)} if beside else {}
-        return Benchmark(profile.name, often, home.testkit.identify(home.endpoint), where, tuple(measured))
+        return Benchmark(profile.name, often, home.identity, where, tuple(measured))
+
+
+def chosen(pairs: Sequence[Pair], only: Sequence[str]) -> list[Pair]:
+    """The pairs that a pattern names, all where there is none; raises for a pattern that names nothing."""
+    for pattern in only:
+        if not any(fnmatchcase(":".join(pair), pattern) for pair in pairs):
+            raise UsageError(
+                f"{pattern} names no pair of this profile",
+                code="benchmark.no_pair",
+                hint="write source:sink, as in postgres:clickhouse or 'kafka:*', with --profile pairs",
+            )
+    return [pair for pair in pairs if not only or any(fnmatchcase(":".join(pair), pattern) for pattern in only)]
 
 
 def told(engine: Engine) -> str:
     """What answered beside the first engine, and whether it was the real thing."""
-    identity = engine.testkit.identify(engine.endpoint)
-    return f"{identity.product} {identity.version} ({engine.endpoint.provider.value})"
+    return f"{engine.identity.product} {engine.identity.version} ({engine.endpoint.provider.value})"
 
 
 def _provider(testkit: Testkit) -> Provider:

@@ -20,21 +20,40 @@ from dpone_certify.benchmark.costs import Command, Pipe
 from dpone_certify.benchmark.targets import HOME
 
 
-class Control(Protocol):
-    """The engine's own fastest way to give and to take a table, and what a benchmark needs beside it."""
+@runtime_checkable
+class SourceControl(Protocol):
+    """The engine's own client, which reads."""
 
     @property
-    def speaks(self) -> Mapping[Format, tuple[str, str]]:
-        """The formats of its clients, best first, and how each is read and written, in words for the report."""
+    def gives(self) -> Mapping[Format, str]:
+        """The formats that it writes to its standard output, best first, each in words for the report."""
+        ...
+
+    def tells(self, schema: Schema) -> Schema:
+        """What the engine can tell of a table of this schema."""
+        ...
+
+    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> Dataset:
+        """The table exists with so many rows, always the same; keys are 1 to `rows`. How a manifest reads it."""
+        ...
+
+    def reads(self, endpoint: Endpoint, dataset: Dataset, schema: Schema, wire: Format) -> Command:
+        """What writes the rows to its standard output."""
+        ...
+
+
+@runtime_checkable
+class SinkControl(Protocol):
+    """The engine's own client, which writes."""
+
+    @property
+    def takes(self) -> Mapping[Format, str]:
+        """The formats that it reads from its standard input, in words for the report."""
         ...
 
     @property
     def keys(self) -> str:
         """How keys are built after the rows, in words that follow; empty where that is no step of its own."""
-        ...
-
-    def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> None:
-        """The table exists with so many rows, always the same; keys are 1 to `rows`."""
         ...
 
     def drop(self, endpoint: Endpoint, target: Target) -> None:
@@ -53,10 +72,6 @@ class Control(Protocol):
         """What it says under `strategy:` for the same reason, where the source is another engine."""
         ...
 
-    def reads(self, endpoint: Endpoint, dataset: Dataset, schema: Schema, wire: Format) -> Command:
-        """What writes the rows to its standard output."""
-        ...
-
     def writes(self, endpoint: Endpoint, target: Target, schema: Schema, wire: Format) -> Command:
         """What takes the rows from its standard input."""
         ...
@@ -69,12 +84,17 @@ class Control(Protocol):
         """The keys and the required columns of a table, in words that equal tables share."""
         ...
 
-    def bare(self, endpoint: Endpoint) -> Command:
-        """A command that imports the driver, connects and ends: the least that any client costs."""
-        ...
-
     def rest(self, endpoint: Endpoint) -> None:
         """What was written so far is on disk, so that nobody pays for it later."""
+        ...
+
+
+@runtime_checkable
+class Control(SourceControl, SinkControl, Protocol):
+    """Both, of an engine beside which an empty run can be measured."""
+
+    def bare(self, endpoint: Endpoint) -> Command:
+        """A command that imports the driver, connects and ends: the least that any client costs."""
         ...
 
 
@@ -88,25 +108,26 @@ class Fetching(Protocol):
 
 
 @runtime_checkable
-class Controlled(Protocol):
+class _Controlled(Protocol):
+    @property
+    def control(self) -> object: ...
+
+
+class Controlled(Testkit, _Controlled, Protocol):
     """A testkit that brings a control."""
 
-    @property
-    def control(self) -> Control: ...
+
+def is_benchmarkable(testkit: Testkit) -> TypeGuard[Controlled]:
+    """It brings a control for an end that it has."""
+    if not isinstance(testkit, _Controlled):
+        return False
+    reads = isinstance(testkit.control, SourceControl) and isinstance(testkit, SourceTestkit)
+    return reads or (isinstance(testkit.control, SinkControl) and isinstance(testkit, SinkTestkit))
 
 
-class BenchmarkTestkit(Testkit, SourceTestkit, SinkTestkit, Controlled, Protocol):
-    """All that a benchmark asks of a connector that is both ends."""
-
-
-def is_benchmarkable(testkit: Testkit) -> TypeGuard[BenchmarkTestkit]:
-    """It is both ends, and brings a control."""
-    return isinstance(testkit, SourceTestkit) and isinstance(testkit, SinkTestkit) and isinstance(testkit, Controlled)
-
-
-def benchmarkable(say: Callable[[str], None]) -> list[BenchmarkTestkit]:
-    """The installed testkits of engines that can be copied, that of HOME first; raises when there is none."""
-    found: list[BenchmarkTestkit] = []
+def benchmarkable(say: Callable[[str], None]) -> list[Controlled]:
+    """The installed testkits of engines that can be read or written, that of HOME first; raises when there is none."""
+    found: list[Controlled] = []
     for point in entry_points(group=TESTKITS):
         try:
             testkit = point.load()
@@ -122,3 +143,8 @@ def benchmarkable(say: Callable[[str], None]) -> list[BenchmarkTestkit]:
             hint="pip install 'dpone-connectors-postgres[local]'",
         )
     return sorted(found, key=lambda testkit: testkit.connector.name != HOME)
+
+
+def no_control(engine: str, ability: str) -> UsageError:
+    """What is raised where a benchmark asks an engine's control for more than it has."""
+    return UsageError(f"{engine} brings no control that {ability}", code="benchmark.no_control")

@@ -46,6 +46,7 @@ class Comparison(Part):
     control: str
     rows: int | None
     contestants: Mapping[str, Contestant]
+    emulated: tuple[str, ...] = ()  # the engines of it that are stand-ins of ours
 
 
 class TargetResult(Part):
@@ -142,7 +143,13 @@ def comparison_of(measured: Measured) -> Comparison:
     contestants = {
         name: contestant_of(costs, None if name == CONTROL else control) for name, costs in measured.costs.items()
     }
-    return Comparison(name=measured.name, control=measured.control, rows=measured.rows, contestants=contestants)
+    return Comparison(
+        name=measured.name,
+        control=measured.control,
+        rows=measured.rows,
+        contestants=contestants,
+        emulated=measured.emulated,
+    )
 
 
 def contestant_of(costs: Sequence[Cost], control: Sequence[Cost] | None) -> Contestant:

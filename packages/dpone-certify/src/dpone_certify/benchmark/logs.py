@@ -14,7 +14,7 @@ from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable, SinkTestkit, SourceTestkit, Testkit
 from dpone_certify.benchmark.bench import Engine, Measured, Say, refuse_wrong_rows
 from dpone_certify.benchmark.costs import Command, Cost, measure
-from dpone_certify.benchmark.pipelines import FULL_REFRESH, End, Workplace
+from dpone_certify.benchmark.pipelines import FULL_REFRESH, Workplace, sink_end, source_end
 from dpone_certify.benchmark.rounds import Contestant, Course, play
 from dpone_certify.benchmark.shape import KEY, MESSAGE_BYTES, NARROW
 from dpone_certify.benchmark.targets import CONTROL, DPONE, pair_of
@@ -28,11 +28,6 @@ class Loops(Protocol):
     @property
     def said(self) -> tuple[str, str]:
         """How the two loops are called, that which writes first."""
-        ...
-
-    @property
-    def place(self) -> str:
-        """The word under which a manifest names a log."""
         ...
 
     def fill(self, endpoint: Endpoint, table: SeedTable, rows: int) -> Dataset:
@@ -99,10 +94,9 @@ class ThereAndBack:
         name, loops = pair_of(self.home.name, self.log.connector.name, rows), self.log.loops
         say(f"{name}: the source is being filled")
         table = SeedTable(f"dpone_bench_narrow_{rows}", NARROW)
-        self.home.control.fill(self.home.endpoint, table, rows)
-        source = self.home.source(self.home.testkit.dataset(self.home.endpoint, table))
+        source = self.home.source(self.home.reader.fill(self.home.endpoint, table, rows))
         ours, theirs = (self.log.target(self.endpoint, f"dpone_bench_{rows}_{part}") for part in ("ours", "control"))
-        sink = End(self.log.connector.name, ours.name, loops.sink_options(), loops.place)
+        sink = sink_end(self.log, ours, loops.sink_options())
         manifest = self.work.write(name, source, sink, _UPSERT)
         contestants: dict[str, Contestant] = {
             DPONE: lambda: self._run(manifest, rows),
@@ -116,13 +110,13 @@ class ThereAndBack:
         name, loops = pair_of(self.log.connector.name, self.home.name, rows), self.log.loops
         say(f"{name}: the source is being filled")
         dataset = loops.fill(self.endpoint, SeedTable(f"dpone_bench_narrow_{rows}", NARROW), rows)
-        source = End(self.log.connector.name, dataset.name, dataset.options, loops.place)
+        source = source_end(self.log, dataset)
         manifest = self.work.write(name, source, self.home.sink(self.home.target(f"of_log_{rows}")), FULL_REFRESH)
         contestants: dict[str, Contestant] = {
             DPONE: lambda: self._run(manifest, rows),
             CONTROL: lambda: self._loop(loops.reads(self.endpoint, dataset, rows)),
         }
-        course = Course(name, contestants, lambda _: self.home.control.rest(self.home.endpoint))
+        course = Course(name, contestants, lambda _: self.home.writer.rest(self.home.endpoint))
         return Measured(name, loops.said[1], rows, play(course, rounds, say))
 
     def _run(self, manifest: str, rows: int) -> Cost:

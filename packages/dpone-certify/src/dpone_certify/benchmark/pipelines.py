@@ -9,9 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
-from dpone.connector import Dataset, Json
+from dpone.connector import Dataset, Json, Target
+from dpone.manifest.options import Pattern, TableSink, TableSource, Template
+from dpone.manifest.templates import marked
 from dpone.names import print_name
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import Testkit
@@ -39,16 +41,34 @@ def python(*arguments: str, **more: str) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a manifest: a table of an engine."""
+    """One end of a manifest: a table, topic or path of an engine, under the word that its options have for it."""
 
     engine: str
-    name: tuple[str, ...]
+    place: str
+    name: str
     options: Mapping[str, Json] = field(default_factory=dict)
-    place: str = "table"  # the word for it
 
     def document(self) -> dict[str, Json]:
-        connection = f"bench_{self.engine}"
-        return {"type": self.engine, "connection": connection, self.place: print_name(self.name), **self.options}
+        return {"type": self.engine, "connection": f"bench_{self.engine}", self.place: self.name, **self.options}
+
+
+def source_end(testkit: Testkit, dataset: Dataset) -> End:
+    assert testkit.connector.source is not None  # it is benchmarked as one
+    options = testkit.connector.source.options
+    place = next(iter(marked(options, Pattern)))
+    return End(testkit.connector.name, place, _printed(options, dataset.name), dataset.options)
+
+
+def sink_end(testkit: Testkit, target: Target, more: Mapping[str, Json]) -> End:
+    assert testkit.connector.sink is not None  # it is benchmarked as one
+    options = testkit.connector.sink.options
+    place = next(iter(marked(options, Template)))
+    return End(testkit.connector.name, place, _printed(options, target.name), more)
+
+
+def _printed(options: type[object], name: tuple[str, ...]) -> str:
+    """The name as a manifest has it: of a table quoted where it must be, of anything else as it is."""
+    return print_name(name) if issubclass(options, (TableSource, TableSink)) else name[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +80,12 @@ class Workplace:
 
     def know(self, testkit: Testkit, endpoint: Endpoint) -> None:
         """Manifests may name this engine."""
-        given = testkit.connection(endpoint).items()
+        given = testkit.connection(endpoint)
         inside = {*_IN_URL, *getattr(testkit.connector.config, "url_parts", ())}
-        more = {name: value for name, value in given if name not in inside and value is not None}
-        url = endpoint.url() + (f"?{urlencode(more)}" if more else "")
-        self.secret[f"DPONE_CONN_BENCH_{testkit.connector.name.upper()}"] = url
+        more = {name: str(value) for name, value in given.items() if name not in inside and value is not None}
+        address, _, asked = str(given.get("url", endpoint.url())).partition("?")
+        query = urlencode(dict(parse_qsl(asked)) | more)
+        self.secret[f"DPONE_CONN_BENCH_{testkit.connector.name.upper()}"] = address + (f"?{query}" if query else "")
 
     def write(self, name: str, source: End, sink: End, strategy: Mapping[str, object]) -> str:
         """The manifest is in the folder; its file name."""

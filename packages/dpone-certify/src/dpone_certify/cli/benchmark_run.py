@@ -33,8 +33,10 @@ JSON, MARKDOWN, PLOT = "benchmark_metrics.json", "benchmark_metrics.md", "benchm
     default="quick",
     show_default=True,
     help="quick copies 100,000 rows within PostgreSQL; full also a million, and with ClickHouse; sql_server writes and "
-    "reads SQL Server beside pyodbc; logs writes and reads Kafka beside loops of its client.",
+    "reads SQL Server beside pyodbc; logs writes and reads Kafka beside loops of its client; pairs loads 100,000 rows "
+    "from whatever can be read into whatever can be written.",
 )
+@click.option("--pair", "only", multiple=True, help="With --profile pairs: source:sink, or a pattern; repeatable.")
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each comparison, instead of the profile's.")
 @click.option("--require-targets", is_flag=True, help="Be red, too, when a target is missed and not only told.")
 @signing_key_option
@@ -43,6 +45,7 @@ def benchmark_run(
     *,
     output_dir: Path,
     profile: str,
+    only: tuple[str, ...],
     rounds: int | None,
     require_targets: bool,
     signer: CryptoSigner | None,
@@ -70,7 +73,7 @@ def benchmark_run(
         say(line)
 
     testkits = benchmarkable(warn)
-    measured = carry_out(testkits, PROFILES[profile], rounds, say)
+    measured = carry_out(testkits, PROFILES[profile], rounds, say, only)
     metrics = document_of(measured, environment(), subject(), targets_required=require_targets)
     markdown = markdown_of(metrics, PLOT)
     written = write_signed(output_dir / JSON, metrics.to_json(), signer)
@@ -78,6 +81,7 @@ def benchmark_run(
         write(output_dir / name, text)
         written.append(output_dir / name)
     words = ["--output-dir", str(output_dir), "--profile", profile, *(["--rounds", str(rounds)] if rounds else [])]
+    words += [word for pair in only for word in ("--pair", pair)]
     words += ["--require-targets"] if require_targets else []
     command = shlex.join(["dpone", "ops", "benchmark-run", *words])
     artifact = write_artifact(metrics, command, warnings, written)

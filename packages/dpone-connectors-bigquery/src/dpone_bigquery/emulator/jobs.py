@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -15,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpone_bigquery.emulator.answers import Json, Refused, duplicate, invalid, not_found
-from dpone_bigquery.emulator.fields import field_of, quoted, stored
+from dpone_bigquery.emulator.fields import duck_type, field_of, quoted, stored
 from dpone_bigquery.emulator.statements import Engine
 from dpone_bigquery.emulator.store import Connection, Store, place, transaction, translated
 
@@ -121,22 +124,50 @@ def _now() -> str:
 
 
 def load(store: Store, how: Json, data: bytes) -> Json:
-    """The rows of a Parquet file are in the table, all or none."""
-    if how.get("sourceFormat") != "PARQUET":
-        raise invalid(f"the emulator loads PARQUET alone, not {how.get('sourceFormat')}")
+    """The rows of a file, Parquet or a JSON object a line, are in the table, all or none."""
+    own = store.connect()
+    fields = (how.get("schema") or {}).get("fields")
+    storage = {k: v for k, v in how.items() if k in {"timePartitioning", "rangePartitioning", "clustering"}}
+    disposition = how.get("writeDisposition", "WRITE_APPEND")
+    if (reader := _READERS.get(how.get("sourceFormat", ""))) is None:
+        raise invalid(f"the emulator loads {' and '.join(_READERS)} alone, not {how.get('sourceFormat')}")
+    with reader(own, data, fields) as query:
+        rows = _write(store, own, how["destinationTable"], query, fields, storage, disposition)
+    size = str(len(data))
+    return {"inputFiles": "1", "inputFileBytes": size, "outputRows": str(rows), "outputBytes": size}
+
+
+@contextmanager
+def _parquet(own: Connection, data: bytes, fields: list[Json] | None) -> Iterator[str]:
+    """A query of the rows of a Parquet file."""
+    del fields
     try:
         table = _spelled(pq.read_table(io.BytesIO(data)))
     except (pa.ArrowException, ValueError, OSError) as error:
         raise invalid(f"Error while reading data, error message: {error}") from None
-    own = store.connect()
     own.register("__loaded", table)
-    fields = (how.get("schema") or {}).get("fields")
-    storage = {k: v for k, v in how.items() if k in {"timePartitioning", "rangePartitioning", "clustering"}}
-    disposition = how.get("writeDisposition", "WRITE_APPEND")
-    _write(store, own, how["destinationTable"], "SELECT * FROM __loaded", fields, storage, disposition)
+    yield "SELECT * FROM __loaded"
     own.unregister("__loaded")
-    size = str(len(data))
-    return {"inputFiles": "1", "inputFileBytes": size, "outputRows": str(table.num_rows), "outputBytes": size}
+
+
+@contextmanager
+def _lines(own: Connection, data: bytes, fields: list[Json] | None) -> Iterator[str]:
+    """A query of JSON objects, their columns as the job's schema has them."""
+    del own
+    if fields is None:
+        raise invalid("the emulator loads JSON by a schema alone")
+    kinds = ", ".join(f"{_literal(f['name'])}: {_literal(duck_type(f))}" for f in fields)
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(data)
+        file.flush()
+        yield f"SELECT * FROM read_json({_literal(file.name)}, format = 'newline_delimited', columns = {{{kinds}}})"
+
+
+_READERS = {"PARQUET": _parquet, "NEWLINE_DELIMITED_JSON": _lines}
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _spelled(table: pa.Table) -> pa.Table:
@@ -167,7 +198,8 @@ def copy(store: Store, how: Json) -> None:
 
 def _write(
     store: Store, own: Connection, to: Json, query: str, fields: list[Json] | None, storage: Json, disposition: str
-) -> None:
+) -> int:
+    """The rows of the query are in the table; how many there were."""
     dataset, name = to["datasetId"], to["tableId"]
     with store.defining, transaction(own):
         about = store.find(dataset, name)
@@ -182,9 +214,10 @@ def _write(
         names = ", ".join(quoted(f["name"]) for f in wanted)
         rows = stored(f"SELECT {names} FROM ({query})", wanted)
         try:
-            own.execute(f"INSERT INTO {place(dataset, name)} BY NAME {rows}")
+            found = own.execute(f"INSERT INTO {place(dataset, name)} BY NAME {rows}").fetchone()
         except duckdb.Error as error:
             raise invalid(f"Error while reading data, error message: {translated(error)}") from None
+    return 0 if found is None else int(found[0])
 
 
 def _described(own: Connection, query: str) -> list[Json]:
