@@ -145,7 +145,7 @@ def test_a_load_job_that_is_refused_leaves_the_target(sink: SinkRig) -> None:
     s = stream(sink, "incremental_merge", MIXED)
     s.load(rows(1))
     with (
-        patch("dpone_bigquery.parquet.ParquetFile.close", lambda self: self.path.write_bytes(b"no Parquet")),
+        patch("dpone_bigquery.parquet.ParquetFile.finish", lambda self: self.file.write(b"no Parquet")),
         refused("sink.rejected_rows"),
     ):
         deliver(sink, s.job, rows(2))
@@ -241,9 +241,15 @@ def test_a_killed_run_is_run_again(
         pipeline.change(*MUTATIONS)
     after = BEFORE if first else AFTER if strategy == "full_refresh" else [*_gone(), *AFTER]
     command = [sys.executable, "-c", "from dpone.cli import main; main()", "run", "orders.yaml"]
+    (scratch := tmp_path / "scratch").mkdir()
     killed = subprocess.run(
-        command, env={**os.environ, "DPONE_FAILPOINT": place}, capture_output=True, text=True, check=False
+        command,
+        env={**os.environ, "DPONE_FAILPOINT": place, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert not [*scratch.iterdir()], "rows were left behind on this machine"
     shadow_alone = {"publish.promise", "publish.show", "publish.record"}
     is_passed = place not in (({"publish.begin", "publish.commit"}) if first else shadow_alone)
     assert killed.returncode == (-signal.SIGKILL if is_passed else 0), killed.stderr

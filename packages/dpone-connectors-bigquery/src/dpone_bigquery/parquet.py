@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,15 +21,17 @@ _CODEC: Any = "snappy"  # zstd takes twice the time for a fifth fewer bytes
 
 
 class ParquetFile:
-    """One file in the making; columns take these names and native types."""
+    """One file in the making; columns take these names and native types.
 
-    def __init__(self, path: Path, natives: Sequence[tuple[str, str]]) -> None:
-        self.path = path
-        self.rows = 0
+    It has no name, so nobody else opens it, and the system removes it however this process ends.
+    """
+
+    def __init__(self, natives: Sequence[tuple[str, str]]) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 -- the writer closes it
         self._fields = [Field(name, read(native)) for name, native in natives]
         self._schema = pa.schema([pa.field(f.name, column_type(f.type)) for f in self._fields])
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression=_CODEC, use_dictionary=False, write_statistics=False
+            self.file, self._schema, compression=_CODEC, use_dictionary=False, write_statistics=False
         )
         self._held: list[pa.RecordBatch] = []
         self._waiting = 0
@@ -38,7 +40,6 @@ class ParquetFile:
         """The batch will be in the file. Small ones wait for each other, to be made fit and written together."""
         self._held.append(batch)
         self._waiting += batch.num_rows
-        self.rows += batch.num_rows
         if self._waiting >= ROW_GROUP:
             self._write()
 
@@ -52,12 +53,13 @@ class ParquetFile:
     @property
     def size(self) -> int:
         """Bytes on disk so far."""
-        return self.path.stat().st_size
+        return self.file.tell()
 
-    def close(self) -> None:
-        """The file is whole."""
+    def finish(self) -> None:
+        """The file is whole, to be read from its begin."""
         self._write()
         self._writer.close()
+        self.file.flush()
 
 
 def column_type(of: Type) -> pa.DataType:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from google.cloud import bigquery
 
@@ -216,13 +214,12 @@ def staged_columns(ref: StageRef) -> list[bigquery.SchemaField]:
 
 
 class BigQueryWriter:
-    """One split on its way: a Parquet file in a folder of its own, which goes up when it is full, and at the end."""
+    """One split on its way: a Parquet file, which goes up when it is full, and at the end."""
 
-    def __init__(self, warehouse: Warehouse, ref: StageRef, split: str, folder: Path) -> None:
+    def __init__(self, warehouse: Warehouse, ref: StageRef, split: str) -> None:
         self._warehouse = warehouse
         self._ref = ref
         self._natives = [(str(name), str(native)) for name, native in ref.payload["columns"]]
-        self._folder = folder
         raw = Name(*ref.payload["table"])
         digest = hashlib.sha256(split.encode()).hexdigest()[:12]
         self._split = raw.named(f"{raw.table}_{digest}")
@@ -235,19 +232,19 @@ class BigQueryWriter:
         if batch.format != ARROW:
             raise RemoteError(f"the stage takes Arrow, a batch of {batch.format} came", code="sink.wrong_format")
         if self._file is None:
-            self._file = ParquetFile(self._folder / f"{self._parts}.parquet", self._natives)
+            self._file = ParquetFile(self._natives)
         self._file.add(batch.data)
         if self._file.size >= PART:
             self._send(self._apart, truncates=self._parts == 0)
 
     def _send(self, to: Name, *, truncates: bool) -> None:
         assert self._file is not None
-        self._file.close()
+        self._file.finish()
         flexible = not all(_PLAIN.fullmatch(name) for name, _ in self._natives)
         id_ = job_id("load", self._split.table, self._attempt, self._parts)
         columns = staged_columns(self._ref)
-        self._warehouse.load(self._file.path, to, columns, id_, truncates=truncates, flexible=flexible)
-        self._file.path.unlink()
+        with self._file.file as whole:
+            self._warehouse.load(whole, to, columns, id_, truncates=truncates, flexible=flexible)
         self._file = None
         self._parts += 1
 
@@ -255,9 +252,7 @@ class BigQueryWriter:
         """The split's table holds what was written in this attempt, and nothing else."""
         if self._parts == 0:
             if self._file is None:
-                self._file = ParquetFile(
-                    self._folder / "0.parquet", self._natives
-                )  # replaces an earlier attempt's rows
+                self._file = ParquetFile(self._natives)  # replaces an earlier attempt's rows
             self._send(self._split, truncates=True)
             return
         if self._file is not None:
@@ -265,11 +260,15 @@ class BigQueryWriter:
         self._warehouse.copy([self._apart], self._split, job_id("gather", self._split.table, self._attempt))
         self._warehouse.drop(self._apart)
 
+    def close(self) -> None:
+        """Nothing of a split that was given up stays on this machine."""
+        if self._file is not None:
+            self._file.file.close()
+
 
 @contextmanager
 def writing(config: BigQueryConfig, ref: StageRef, split: str) -> Iterator[BigQueryWriter]:
-    """A writer of one split; its files are readable by nobody else, and gone in the end."""
-    with tempfile.TemporaryDirectory(prefix="dpone-bigquery-") as folder, connected(config) as warehouse:
-        writer = BigQueryWriter(warehouse, ref, split, Path(folder))
+    """A writer of one split."""
+    with connected(config) as warehouse, closing(BigQueryWriter(warehouse, ref, split)) as writer:
         yield writer
         writer.finish()

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 from google.api_core.exceptions import Conflict, NotFound
@@ -138,7 +137,7 @@ class Warehouse:
 
     def load(
         self,
-        file: Path,
+        file: IO[bytes],
         to: Name,
         columns: Sequence[bigquery.SchemaField],
         id_: str,
@@ -160,13 +159,14 @@ class Warehouse:
         if flexible:
             config.column_name_character_map = "V2"
         location = self.location(to)
-        with translated(self.label), file.open("rb") as opened:
+        with translated(self.label):
             job: Any
             try:
                 job = self.client.load_table_from_file(
-                    opened,
+                    file,
                     to.reference,
-                    size=file.stat().st_size,
+                    rewind=True,
+                    size=file.tell(),
                     job_id=id_,
                     location=location,
                     job_config=config,

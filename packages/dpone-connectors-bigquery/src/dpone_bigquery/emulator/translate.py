@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
@@ -44,11 +44,8 @@ def translate(tree: exp.Expression, default: str | None, lookup: Lookup, variabl
         parsed.replace(exp.cast(parsed.this, "JSON", dialect="duckdb"))  # DuckDB's function rounds numbers
     for comparison in list(tree.find_all(exp.EQ, exp.NEQ, *_ORDERED)):
         _by_ieee(comparison, floats)
-    kept = dict(_held(tree, into))
-    text = tree.sql(dialect="duckdb")
-    for place, value in kept.items():
-        text = text.replace(place, value)
-    return text
+    _hold(tree, into)
+    return tree.sql(dialect="duckdb")
 
 
 def _target(tree: exp.Expr, default: str | None, lookup: Lookup) -> list[Json]:
@@ -61,23 +58,21 @@ def _target(tree: exp.Expr, default: str | None, lookup: Lookup) -> list[Json]:
     return fields
 
 
-def _held(tree: exp.Expr, into: list[Json]) -> Iterator[tuple[str, str]]:
-    """Places in the statement, and the values that come there, as the columns hold them."""
+def _hold(tree: exp.Expr, into: list[Json]) -> None:
+    """Every value that the statement puts into a column is put there as the column holds it."""
     by_name = {field["name"].lower(): field for field in into}
     if isinstance(tree, exp.Insert):
         named = tree.this.expressions if isinstance(tree.this, exp.Schema) else ()
         fields = [by_name[column.name.lower()] for column in named if column.name.lower() in by_name] or into
         query = tree.expression.sql(dialect="duckdb")
         if (rows := stored(query, fields)) != query:
-            tree.set("expression", exp.Var(this="__rows__"))
-            yield "__rows__", rows
+            tree.set("expression", exp.Var(this=rows))
         return
-    for at, (column, value) in enumerate(_assigned(tree)):
+    for column, value in _assigned(tree):
         field = by_name.get(column.name.lower())
         text = value.sql(dialect="duckdb")
         if field and (kept := held(text, field)) != text:
-            value.replace(exp.Var(this=f"__held_{at}__"))
-            yield f"__held_{at}__", kept
+            value.replace(exp.Var(this=kept))
 
 
 def _assigned(tree: exp.Expr) -> list[tuple[exp.Expr, exp.Expr]]:
