@@ -134,7 +134,7 @@ class BigQueryStage:
         raw = self._name(_RAW)
         splits = [raw.named(n) for n in self.warehouse.names(raw) if re.fullmatch(rf"{raw.table}_[0-9a-f]{{12}}", n)]
         match splits:
-            case [only]:
+            case [only] if self.spec.writers is not None:  # one elsewhere may be at work still
                 table = only
             case []:
                 made = bigquery.Table(raw.reference, staged_columns(self.ref))

@@ -15,10 +15,9 @@ from dpone.sql.probe import read_probe, render_probe
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.layouts import fields_of, find_target, remodel, statements
 from dpone_mssql.session import Connection, Connections
-from dpone_mssql.staging import MssqlStage, summable
+from dpone_mssql.staging import MssqlStage, limit_waiting, summable
 from dpone_mssql.state import books_of, enter_load, save, stored_position
 
-_LOCK_TIMEOUT = 30
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
@@ -122,8 +121,7 @@ class MssqlPublication:
 @contextmanager
 def publishing(connections: Connections, spec: StageSpec) -> Iterator[MssqlPublication]:
     """A transaction; left without commit, everything is as it was."""
-    seconds = float(spec.target.options.get("lock_timeout", _LOCK_TIMEOUT))
     with connections.session() as connection:
-        connection.run(f"SET LOCK_TIMEOUT {int(seconds * 1000)}")
+        limit_waiting(connection, spec.target)
         connection.run("BEGIN TRANSACTION")
         yield MssqlPublication(connection, spec)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dpone.batch import Format
-from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
+from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec, Target
 from dpone.errors import DataError
 from dpone.probes import Measure, Measurement, Probe, Total
 from dpone.schema import INT64, STRING, Field
@@ -34,8 +34,9 @@ from dpone_mssql.typemap import ENGINE, parse
 from dpone_mssql.wires import MSSQL_ARROW
 
 OVERFLOW = 8115
-_RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
-_TABLES = (_RAW, _LIVE, _DEAD, _PRESENT)
+_OPEN, _RAW, _LIVE, _DEAD, _PRESENT = "open", "raw", "live", "dead", "present"
+_LOCK_TIMEOUT = 30  # seconds
+_TABLES = (_OPEN, _RAW, _LIVE, _DEAD, _PRESENT)
 SPLIT = "_dpone_split"  # which split wrote a row, so that a second attempt replaces what the first one wrote
 SEQ, CHANGE, KEPT = CHANGE_FIELDS
 CHANGE_COLUMNS: tuple[Field, ...] = (
@@ -70,7 +71,7 @@ class MssqlStage:
         payload: dict[str, Json] = {
             "target": list(self.spec.target.name),
             "options": dict(self.spec.target.options),
-            "table": self.names[_RAW],
+            "table": self.names[filled(self.spec)],
             "format": self.spec.format,
             "columns": [[f.name, staged_native(f, self.spec.format), str(f.type)] for f in incoming(self.spec)],
         }
@@ -85,6 +86,9 @@ class MssqlStage:
 
     def seal(self) -> Staged:
         """Live rows, dead keys and present keys each in a table; what must not be staged was refused."""
+        if filled(self.spec) == _OPEN:  # a writer that is at work still has been waited for, a later one finds no table
+            limit_waiting(self.connection, self.spec.target)
+            self.connection.run(MSSQL.rename(self.table(_OPEN), self.names[_RAW]))
         raw = RawStage(self._typed(), self.fields, tagged=is_tagged(self.spec))
         how = self.spec.sealing
         survey = read_survey(self.connection.one(survey_query(raw, how, MSSQL)))
@@ -213,6 +217,17 @@ def _typed(of: Field, in_format: Format) -> str:
     return f"CAST({column}{collated} AS {spelled}) AS {MSSQL.quote(of.name)}"
 
 
+def limit_waiting(connection: Connection, target: Target) -> None:
+    """The session waits for a lock as long as the manifest says, and then it is an error."""
+    seconds = float(target.options.get("lock_timeout", _LOCK_TIMEOUT))
+    connection.run(f"SET LOCK_TIMEOUT {int(seconds * 1000)}")
+
+
+def filled(spec: StageSpec) -> str:
+    """The table that writers fill; those of other processes fill one that has another name as soon as it is sealed."""
+    return _OPEN if spec.writers is None else _RAW
+
+
 def _names(spec: StageSpec) -> dict[str, str]:
     digest = hashlib.sha256("\0".join((spec.load_id, *spec.target.name)).encode()).hexdigest()[:20]
     return {part: f"_dpone_{digest}_{part}" for part in _TABLES}
@@ -234,7 +249,9 @@ def staged(connections: Connections, spec: StageSpec) -> Iterator[MssqlStage]:
         for part in _TABLES:  # what an earlier attempt of the same load left
             connection.run(MSSQL.drop(stage.table(part)))
         columns = [f"{MSSQL.quote(f.name)} {staged_native(f, spec.format)} NULL" for f in incoming(spec)]
-        connection.run(f"CREATE TABLE {stage.table(_RAW)} ({', '.join([*columns, f'{SPLIT} bigint NOT NULL'])})")
+        connection.run(
+            f"CREATE TABLE {stage.table(filled(spec))} ({', '.join([*columns, f'{SPLIT} bigint NOT NULL'])})"
+        )
         try:
             yield stage
         finally:

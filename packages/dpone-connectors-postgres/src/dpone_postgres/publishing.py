@@ -25,12 +25,11 @@ from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.faults import translated
 from dpone_postgres.layouts import dialect_for, find_target, key_statement, remodel, rewrites, statements
 from dpone_postgres.session import Connection
-from dpone_postgres.staging import PostgresStage, adoption
+from dpone_postgres.staging import PostgresStage, adoption, limit_waiting
 from dpone_postgres.state import books_of, enter_load, save, stored_position
 from dpone_postgres.swapping import PATIENCE, Belongings, belongings, handing_over, obstacles, older_transactions
 from dpone_postgres.typemap import ENGINE
 
-_LOCK_TIMEOUT = 30.0
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
@@ -287,7 +286,6 @@ class PostgresPublication:
 @contextmanager
 def publishing(connections: Connections, spec: StageSpec, stage: PostgresStage | None) -> Iterator[PostgresPublication]:
     """A transaction; left without commit, everything is as it was. It is the stage's own where that has one open."""
-    seconds = float(spec.target.options.get("lock_timeout", _LOCK_TIMEOUT))
     with ExitStack() as stack:
         if stage is not None and stage.is_private:
             connection = stage.connection
@@ -295,7 +293,7 @@ def publishing(connections: Connections, spec: StageSpec, stage: PostgresStage |
         else:
             connection = stack.enter_context(connections.session())
             connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        connection.execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}".encode())
+        limit_waiting(connection, spec.target)
         publication = PostgresPublication(connection, spec, connections.label, stage)
         try:
             yield publication

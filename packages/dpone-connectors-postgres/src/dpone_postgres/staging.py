@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import psycopg
 
-from dpone.connector import Fate, Json, Staged, StageRef, StageSpec, SystemColumn
+from dpone.connector import Fate, Json, Staged, StageRef, StageSpec, SystemColumn, Target
 from dpone.ops import Recreate, ReplaceAll
 from dpone.probes import Duplicates, Measure, Measurement, Nulls, Probe, Rows
 from dpone.schema import Field
@@ -38,14 +38,15 @@ from dpone_postgres.session import Connection
 from dpone_postgres.state import Books, begin_load, books_of, is_committed, keep_load
 from dpone_postgres.swapping import is_unpublished, obstacles
 
-_RAW, _LIVE, _DEAD, _PRESENT, _KEY = "raw", "live", "dead", "present", "key"
-_TABLES = (_RAW, _LIVE, _DEAD, _PRESENT)
+_OPEN, _RAW, _LIVE, _DEAD, _PRESENT, _KEY = "open", "raw", "live", "dead", "present", "key"
+_TABLES = (_OPEN, _RAW, _LIVE, _DEAD, _PRESENT)
 _UNJOINED = (Recreate, ReplaceAll)  # operations that read the stage once, whatever its statistics say
 _ROOM_TO_SORT = (
     b"SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', true) WHERE pg_catalog.pg_size_bytes("
     b"pg_catalog.current_setting('maintenance_work_mem')) < 268435456"
 )
 _NO_VACUUM = "WITH (autovacuum_enabled = false)"  # it lives for minutes, and is analysed when sealed
+_LOCK_TIMEOUT = 30.0  # seconds
 _EXACT_TUPLES = 1 << 24  # the catalogue counts in float4, which holds every whole number below this
 
 
@@ -80,7 +81,7 @@ class PostgresStage:
             "target": list(self.spec.target.name),
             "options": dict(self.spec.target.options),
             "load_id": self.spec.load_id,
-            "table": self.names[_RAW],
+            "table": self.names[filled(self.spec)],
             "format": self.spec.format,
             "columns": [[f.name, POSTGRES.spell(f)] for f in incoming(self.spec)],
             "key": list(self.spec.sealing.key),
@@ -107,6 +108,7 @@ class PostgresStage:
             if self.is_private:
                 survey = Survey(sum(self.written.values()))
             else:
+                self._shut()
                 survey = read_survey(self._ask(survey_query(raw, how, POSTGRES)))
             if self.adoptable and (key := self.spec.layout.schema.key or how.key):
                 self._index_key(key)
@@ -124,6 +126,14 @@ class PostgresStage:
                 self.connection.execute(f"ANALYZE {self.sealed.live}".encode())
             dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
         return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+
+    def _shut(self) -> None:
+        """A writer elsewhere that is at work still has been waited for, and one that comes later finds no table."""
+        if filled(self.spec) == _OPEN:
+            rename = f"ALTER TABLE {self.table(_OPEN)} RENAME TO {POSTGRES.quote(self.names[_RAW])}"
+            with self.connection.transaction():
+                limit_waiting(self.connection, self.spec.target)
+                self.connection.execute(rename.encode())
 
     def keep(self, note: Mapping[str, Json]) -> bool:
         """The ledger says that the stage is sealed, and how; False for one that goes with its transaction."""
@@ -279,6 +289,17 @@ def incoming(spec: StageSpec) -> tuple[Field, ...]:
     return (*content(spec), *(CHANGE_COLUMNS if is_tagged(spec) else ()))
 
 
+def limit_waiting(connection: Connection, target: Target) -> None:
+    """The open transaction waits for a lock as long as the manifest says, and then it is an error."""
+    seconds = float(target.options.get("lock_timeout", _LOCK_TIMEOUT))
+    connection.execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}".encode())
+
+
+def filled(spec: StageSpec) -> str:
+    """The table that writers fill; those of other processes fill one that has another name as soon as it is sealed."""
+    return _OPEN if spec.writers is None else _RAW
+
+
 def _names(spec: StageSpec) -> dict[str, str]:
     digest = hashlib.sha256("\0".join((spec.load_id, *spec.target.name)).encode()).hexdigest()[:20]
     return {part: f"_dpone_{digest}_{part}" for part in (*_TABLES, _KEY)}
@@ -377,7 +398,7 @@ def _creation(stage: PostgresStage) -> bytes:
     kind = "TABLE" if adopts else "UNLOGGED TABLE"
     # autovacuum sees no table of an open transaction; and without the setting, the key's build counts what is visible
     options = "" if stage.is_private else _NO_VACUUM
-    return f"CREATE {kind} {stage.table(_RAW)} ({', '.join(columns)}) {options}".encode()
+    return f"CREATE {kind} {stage.table(filled(spec))} ({', '.join(columns)}) {options}".encode()
 
 
 def _with_default(column: SystemColumn) -> str:

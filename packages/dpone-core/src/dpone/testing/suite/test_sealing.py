@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from dpone.errors import DponeError
 from dpone.ops import ReplaceAll, Upsert
 from dpone.stage import Change, Duplicates, OnTruncate
 from dpone.testing.suite.jobs import Attempt, deliver
@@ -194,6 +196,44 @@ def test_a_split_whose_writer_failed_leaves_nothing(sink: SinkRig) -> None:
             attempt.publish(stage, None)
     s.expect(s.job, rows(8, 9), attempt.load)
     s.check()
+
+
+def test_a_writer_that_comes_after_the_seal_changes_nothing(sink: SinkRig) -> None:
+    """A worker that its cluster gave up may be at work still."""
+    s = _stream_that_travels(sink)
+    with sink.sink() as connected, connected.lease(s.job.target, s.job.pipeline) as lease:
+        attempt = Attempt.begin(sink, s.job, connected, lease)
+        with connected.stage(attempt.spec) as stage:
+            attempt.write(stage, rows(1, 2))
+            stage.seal()
+            with suppress(DponeError), sink.sink() as worker, worker.writer(stage.ref, "0") as writer:
+                writer.write(attempt.batch(rows(7, 8, 9)))
+            attempt.publish(stage, None)
+    s.expect(s.job, rows(1, 2), attempt.load)
+    s.check()
+
+
+def test_a_writer_that_is_at_work_when_the_stage_is_sealed_is_in_it_whole_or_not_at_all(sink: SinkRig) -> None:
+    s = _stream_that_travels(sink)
+    with sink.sink() as connected, connected.lease(s.job.target, s.job.pipeline) as lease:
+        attempt = Attempt.begin(sink, s.job, connected, lease)
+        with connected.stage(attempt.spec) as stage, ThreadPoolExecutor(1) as apart:
+            attempt.write(stage, rows(1, 2))
+            with suppress(DponeError), sink.sink() as worker, worker.writer(stage.ref, "late") as writer:
+                writer.write(attempt.batch(rows(7, 8, 9)))
+                sealing = apart.submit(stage.seal)
+                wait([sealing], timeout=0.5)
+            received = sealing.result().received
+            attempt.publish(stage, None)
+    assert received in {2, 5}
+    s.expect(s.job, rows(1, 2, *((7, 8, 9) if received > len((1, 2)) else ())), attempt.load)
+    s.check()
+
+
+def _stream_that_travels(sink: SinkRig) -> Stream:
+    if not sink.spec_of_sink.stages_travel:
+        pytest.skip(f"{sink.connector.name} stages on this machine, where no worker writes")
+    return stream_of(sink, (ReplaceAll((), FREE),), MIXED)
 
 
 def _deliver_splits(s: Stream, parts: list[tuple[str, list[dict[str, object]]]]) -> None:
