@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dpone.connector import Layout
+from dpone.connector import Layout, Size
 from dpone.errors import PlanError
 from dpone.schema import Field, Schema
 from dpone_clickhouse.dialect import CLICKHOUSE
@@ -133,6 +133,15 @@ def find_tables(session: Session, pattern: tuple[str, ...], database: str) -> li
         "AND NOT startsWith(name, '_dpone_') AND NOT startsWith(name, '.inner') ORDER BY 1, 2"
     )
     return [(d, t) for d, t in rows]
+
+
+def size_of(session: Session, name: Name) -> Size | None:
+    """What the table's parts add up to; None of what has none."""
+    database, table = literals(name)
+    rows = session.ask(
+        f"SELECT total_rows, total_bytes FROM system.tables WHERE database = {database} AND name = {table}"  # noqa: S608 - encoded literals
+    )
+    return next((Size(int(rows), int(size)) for rows, size in rows if rows is not None and size is not None), None)
 
 
 def _like(pattern: str) -> str:

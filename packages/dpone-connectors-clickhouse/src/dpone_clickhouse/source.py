@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
-from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Split
+from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Size, Split
 from dpone.schema import Field, Schema
 from dpone.segments import Extent
 from dpone.strategies import Read
 from dpone_clickhouse.bulk import read_bulk
-from dpone_clickhouse.catalog import find_tables
+from dpone_clickhouse.catalog import find_tables, full_name, size_of
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.examining import examine
 from dpone_clickhouse.segments import ClickHouseSegments, segmented
@@ -131,6 +131,10 @@ class ClickHouseSource:
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with session(self.config, "source", settings=READ_ONLY) as own:
             return [Dataset(name) for name in find_tables(own, pattern, self.config.database)]
+
+    def size(self, dataset: Dataset) -> Size | None:
+        with session(self.config, "source", settings=READ_ONLY) as own:
+            return size_of(own, full_name(dataset.name, self.config.database)) if dataset.name else None
 
     def segments(self, extent: Extent) -> AbstractContextManager[ClickHouseSegments]:
         return segmented(self.config, "source", extent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dpone.connector import Finding
+from dpone.connector import Finding, Size
 from dpone.doctor.clocks import clock
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.session import Connection
@@ -27,6 +27,18 @@ def find_tables(connection: Connection, pattern: tuple[str, ...]) -> list[tuple[
         (_like(schema), _like(name)),
     ).fetchall()
     return [(s, t) for s, t in rows]
+
+
+def size_of(connection: Connection, name: tuple[str, ...]) -> Size | None:
+    """What ANALYZE counted, and what lies on disk, indexes and all; None of what is no table."""
+    schema, table = name[-2:] if len(name) > 1 else ("public", *name)
+    row = connection.execute(
+        "SELECT nullif(c.reltuples, -1)::bigint, pg_catalog.pg_total_relation_size(c.oid) FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind IN ('r', 'm') AND n.nspname = %s AND c.relname = %s",
+        (schema, table),
+    ).fetchone()
+    return None if row is None else Size(*row)
 
 
 def _like(pattern: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 from dpone.batch import ARROW, PG_BINARY, Batch
-from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
+from dpone.connector import Dataset, Finding, Position, ReadRequest, Size, Split
 from dpone.errors import PlanError, RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, Schema, parse_type
@@ -19,7 +19,7 @@ from dpone_postgres.config import PostgresConfig
 from dpone_postgres.connections import Connections
 from dpone_postgres.copying import copy_out
 from dpone_postgres.dialect import POSTGRES
-from dpone_postgres.examining import examine_source, find_tables
+from dpone_postgres.examining import examine_source, find_tables, size_of
 from dpone_postgres.faults import translated
 from dpone_postgres.reading import Held, OpenReading, open_rows
 from dpone_postgres.segments import PostgresSegments, segmented
@@ -105,6 +105,10 @@ class PostgresSource:
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with self._connections.session() as connection:
             return [Dataset(name) for name in find_tables(connection, pattern)]
+
+    def size(self, dataset: Dataset) -> Size | None:
+        with self._connections.session() as connection:
+            return size_of(connection, dataset.name) if dataset.name else None
 
     def segments(self, extent: Extent) -> AbstractContextManager[PostgresSegments]:
         return segmented(self._connections, extent)

@@ -380,6 +380,21 @@ class Discovers(Protocol):
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """About how large a table is, by what its engine remembers; `rows` is None where nobody counted."""
+
+    rows: int | None
+    bytes: int
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A source that can say about how large a table is without reading it, for `dpone init`."""
+
+    def size(self, dataset: Dataset) -> Size | None: ...
+
+
 @runtime_checkable
 class Manages(Protocol):
     """A sink whose stored position an operator may look at and change."""

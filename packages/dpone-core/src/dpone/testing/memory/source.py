@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from dpone.batch import Batch
-from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Split
+from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Size, Split
 from dpone.errors import PlanError, UsageError
 from dpone.names import print_name
 from dpone.probes import Measurement, Probe
@@ -128,6 +128,10 @@ class MemorySource:
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         return discover(self._store, pattern)
+
+    def size(self, dataset: Dataset) -> Size | None:
+        rows = table_of(self._store.current(dataset.name), dataset).rows
+        return Size(len(rows), sum(len(str(row)) for row in rows))
 
     def segments(self, extent: Extent) -> AbstractContextManager[MemorySegments]:
         return segmented(self._store, extent)
