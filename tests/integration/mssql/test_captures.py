@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,32 +13,13 @@ from dpone.stage import ChangeKind
 from dpone.strategies import Read
 from dpone.testing.suite.plain import many
 from dpone.testing.suite.readings import Gathered, gather, request_of, since
-from dpone.testing.suite.rig import Seeded, SourceRig, rigged
+from dpone.testing.suite.rig import Seeded, SourceRig
 from dpone.testing.testkit import PLAIN, Delete, Insert, Update
-from dpone_mssql import connector
 from dpone_mssql.session import Connection
 from dpone_mssql.testkit import testkit
 
 pytestmark = pytest.mark.integration_mssql
 NOTE = Field("note", STRING)
-
-
-@pytest.fixture(scope="module")
-def source() -> Iterator[SourceRig]:
-    with rigged("mssql", None) as rig:
-        yield SourceRig(rig.spec, rig.kit, rig.endpoint)
-
-
-@pytest.fixture
-def connection(source: SourceRig) -> Iterator[Connection]:
-    made = Connection(connector.config.model_validate(dict(testkit.connection(source.endpoint))), "sink")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def seeded(source: SourceRig) -> Seeded:
-    return source.seed(PLAIN, many(5), Read.CHANGES)
 
 
 def _widened(seeded: Seeded) -> tuple[Seeded, ReadRequest]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,12 +11,10 @@ from dpone.errors import DponeError
 from dpone.schema import Field, Schema
 from dpone.strategies import Read
 from dpone.testing.suite.plain import NOON, many
-from dpone.testing.suite.rig import Rig, SinkRig, SourceRig, rigged
+from dpone.testing.suite.rig import SinkRig, SourceRig
 from dpone.testing.suite.running import plan_of, run
 from dpone.testing.testkit import PLAIN, Update
-from dpone_mssql import connector
 from dpone_mssql.session import Connection
-from dpone_mssql.testkit import testkit
 
 pytestmark = pytest.mark.integration_mssql
 COLUMNS = (
@@ -26,24 +23,10 @@ COLUMNS = (
 )
 
 
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    with rigged("mssql", None) as found:
-        yield found
-
-
-@pytest.fixture
-def connection(rig: Rig) -> Iterator[Connection]:
-    made = Connection(connector.config.model_validate(dict(testkit.connection(rig.endpoint))), "sink")
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize("strategy", ["incremental_merge", "snapshot_diff", "full_refresh"])
 def test_an_identity_takes_the_keys_that_it_is_given_and_goes_on(
-    rig: Rig, connection: Connection, strategy: str
+    source: SourceRig, sink: SinkRig, connection: Connection, strategy: str
 ) -> None:
-    source, sink = SourceRig(rig.spec, rig.kit, rig.endpoint), SinkRig(rig.spec, rig.kit, rig.endpoint)
     target = sink.target()
     table = f"[dbo].[{target.name[1]}]"
     connection.run(f"CREATE TABLE {table} ({COLUMNS}, stamped rowversion, twice AS (amount * 2))")
@@ -69,9 +52,8 @@ def _versions(connection: Connection, table: str) -> dict[int, str]:
 
 
 def test_a_target_without_rows_of_the_servers_own_columns_is_described_without_them(
-    rig: Rig, connection: Connection
+    sink: SinkRig, connection: Connection
 ) -> None:
-    sink = SinkRig(rig.spec, rig.kit, rig.endpoint)
     target = sink.target()
     connection.run(f"CREATE TABLE [dbo].[{target.name[1]}] ({COLUMNS}, stamped rowversion, twice AS (amount * 2))")
     with sink.sink() as opened:
@@ -80,9 +62,8 @@ def test_a_target_without_rows_of_the_servers_own_columns_is_described_without_t
     assert layout.schema.names == PLAIN.names
 
 
-def test_a_source_has_them_as_columns_like_any_other(rig: Rig, connection: Connection) -> None:
-    source = SourceRig(rig.spec, rig.kit, rig.endpoint)
-    table = rig.fresh("own")
+def test_a_source_has_them_as_columns_like_any_other(source: SourceRig, connection: Connection) -> None:
+    table = source.fresh("own")
     connection.run(f"CREATE TABLE dbo.{table} ({COLUMNS}, stamped rowversion, twice AS (amount * 2))")
     connection.run(f"INSERT INTO dbo.{table} (name, amount) VALUES (N'a', 1.5), (N'b', NULL)")
     with source.source() as opened:

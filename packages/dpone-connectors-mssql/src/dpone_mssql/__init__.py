@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dpone.connector import Connector, Profile, SinkSpec, SourceSpec, lazy
-from dpone.ops import OPS
+from dpone.connector import Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
+from dpone.ops import OPS, Recreate, ReplaceAll
 from dpone.strategies import Read
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.options import MssqlSink, MssqlSource
@@ -31,6 +31,9 @@ connector = Connector(
         options=MssqlSink,
         open=lazy("dpone_mssql.sink:connect"),
         atomic="transaction",
+        fates=frozenset({Fate.SCRATCH, Fate.ADOPT}),
+        adopts=frozenset({Recreate, ReplaceAll}),
+        adopts_first=frozenset({Recreate, ReplaceAll}),
         dialect=lazy("dpone_mssql.dialect:MssqlDialect"),
     ),
     machine=lazy("dpone_mssql.machine:examine_machine"),

@@ -105,9 +105,22 @@ class _Pulled:
             finally:
                 raw.close()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks
-            self._error = error
+            self._error = _without_frames(error)
             while not self._batches.empty():
                 self._batches.get_nowait()
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """The error, which keeps nothing of the driver's alive.
+
+    Its frames hold a connection, and are held by what they hold: only the garbage collector would find them. When that
+    comes within another bulk copy, the driver panics, since a runtime must not end inside of one.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        found.__traceback__ = None
+        found = found.__context__
+    return error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ here, text is compared under a binary collation and by its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import ClassVar
 
@@ -29,6 +29,7 @@ _TEXT = frozenset({Kind.STRING, Kind.JSON, Kind.OPAQUE, Kind.INTERVAL, Kind.LIST
 # A backslash before the end of a line continues a literal on the next one: both signs would vanish.
 _CONTINUED = re.compile(r"\\(?=\r?\n)")
 _LOCKED = "WITH (UPDLOCK, HOLDLOCK)"
+_NONE: Mapping[str, str] = {}
 
 
 class MssqlDialect(Dialect):
@@ -167,28 +168,41 @@ class MssqlDialect(Dialect):
         return self._definition(field, "")
 
     def _definition(self, field: Field, collation: str) -> str:
+        collated = f" COLLATE {collation}" if collation else ""
         null = "NULL" if field.nullable else "NOT NULL"
-        return f"{self.quote(field.name)} {self.spell(field)}{collation} {null}"
+        return f"{self.quote(field.name)} {self.spell(field)}{collated} {null}"
 
     def create_table(self, table: str, fields: Sequence[Field], key: Sequence[str] = ()) -> str:
-        """Text of the key gets the binary collation, without which the index would refuse `A` beside `a`.
+        """The table with its key: see `create_heap` and `primary_key`."""
+        heap = self.create_heap(table, fields, key)
+        return "".join((heap.removesuffix(")"), *(f", {clause}" for clause in self.primary_key(fields, key)), ")"))
+
+    def create_heap(
+        self, table: str, fields: Sequence[Field], key: Sequence[str], collations: Mapping[str, str] = _NONE
+    ) -> str:
+        """The table before it has its key.
+
+        Text of the key gets the binary collation, without which the index would refuse `A` beside `a`; `collations`
+        says for which columns another one is settled already.
+        """
+        parts = [self._definition(f, collations.get(f.name) or self._collation(f, key)) for f in fields]
+        return f"CREATE TABLE {table} ({', '.join(parts)})"
+
+    def _collation(self, field: Field, key: Sequence[str]) -> str:
+        is_bare = field.type.kind is Kind.STRING and not parse(self.spell(field)).collation
+        return BINARY_COLLATION if field.name in key and is_bare else ""
+
+    def primary_key(self, fields: Sequence[Field], key: Sequence[str]) -> tuple[str, ...]:
+        """The clause for the key.
 
         A key too long for an index, as nvarchar(max) is, has none; the operations keep it unique all the same.
         """
-        parts = []
-        width = 0
-        for field in fields:
-            collation = ""
-            if field.name in key:
-                native = parse(self.spell(field))
-                width += _width(native.name, native.size)
-                if field.type.kind is Kind.STRING and not native.collation:
-                    collation = f" COLLATE {BINARY_COLLATION}"
-            parts.append(self._definition(field, collation))
-        if key and width <= KEY_BYTES:
-            kind = "CLUSTERED" if width <= CLUSTERED_KEY_BYTES else "NONCLUSTERED"
-            parts.append(f"PRIMARY KEY {kind} ({', '.join(map(self.quote, key))})")
-        return f"CREATE TABLE {table} ({', '.join(parts)})"
+        natives = [parse(self.spell(field)) for field in fields if field.name in key]
+        width = sum(_width(native.name, native.size) for native in natives)
+        if not key or width > KEY_BYTES:
+            return ()
+        kind = "CLUSTERED" if width <= CLUSTERED_KEY_BYTES else "NONCLUSTERED"
+        return (f"PRIMARY KEY {kind} ({', '.join(map(self.quote, key))})",)
 
     def create_as(self, table: str, query: str) -> str:
         """SELECT INTO: CREATE TABLE AS is another product's."""
@@ -206,10 +220,17 @@ class MssqlDialect(Dialect):
         """The whole definition, since there is no DROP NOT NULL."""
         return f"ALTER TABLE {table} ALTER COLUMN {self.quote(field.name)} {self.spell(field)} NULL"
 
+    def drop_column(self, table: str, name: str) -> str:
+        return f"ALTER TABLE {table} DROP COLUMN {self.quote(name)}"
+
     def rename(self, table: str, name: str) -> str:
         """sp_rename: there is no ALTER TABLE ... RENAME. The new name is a value there, and not quoted."""
         self.quote(name)  # which refuses one that is too long
         return f"EXEC sp_rename @objname = {self.text(table)}, @newname = {self.text(name)}, @objtype = N'OBJECT'"
+
+    def switch(self, table: str, target: str) -> str:
+        """All rows go over to an empty table of the same shape, as a change of the catalogue."""
+        return f"ALTER TABLE {table} SWITCH TO {target}"
 
     # ------------------------------------------------------ changes of content
 

@@ -59,14 +59,14 @@ def remodel(table: str, relation: Relation, layout: Layout) -> Iterator[str]:
         yield f"ALTER TABLE {table} DROP CONSTRAINT {MSSQL.quote(relation.key_name)}"
         same_key = False
     for name in found.keys() - wanted.keys():
-        yield f"ALTER TABLE {table} DROP COLUMN {MSSQL.quote(name)}"
+        yield MSSQL.drop_column(table, name)
     for name, field in wanted.items():
         if name not in found:
             yield MSSQL.add_column(table, field)
         elif name in retyped or found[name].nullable != field.nullable:
             yield _altered(table, field, layout)
-    if not same_key and layout.schema.key:
-        yield key_statement(table, layout)
+    if not same_key and (statement := key_statement(table, layout)):
+        yield statement
 
 
 def _altered(table: str, field: Field, layout: Layout) -> str:
@@ -78,8 +78,8 @@ def _altered(table: str, field: Field, layout: Layout) -> str:
     return f"ALTER TABLE {table} ALTER COLUMN {MSSQL.quote(field.name)} {MSSQL.spell(field)}{collation} {null}"
 
 
-def key_statement(table: str, layout: Layout) -> str:
-    """The primary key as CREATE TABLE would have made it; nothing where the key is too long for an index."""
-    made = MSSQL.create_table(table, list(layout.schema), layout.schema.key)
-    _, mark, key = made.rpartition(", PRIMARY KEY ")
-    return f"ALTER TABLE {table} ADD PRIMARY KEY {key.removesuffix(')')}" if mark else "SELECT 1"
+def key_statement(table: str, layout: Layout) -> str | None:
+    """What gives the table the primary key that CREATE TABLE would have given it; None where that is none."""
+    return next(
+        (f"ALTER TABLE {table} ADD {c}" for c in MSSQL.primary_key(layout.schema.fields, layout.schema.key)), None
+    )

@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import StateError
+from dpone.connector import Applied, Commit, CreateTarget, Fate, Layout, SchemaChange, Stage, StageSpec
+from dpone.errors import DponeError, StateError
 from dpone.failpoints import hit
 from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, domain
+from dpone.oracle import Counts, guard_against
 from dpone.probes import Measurement, Probe, Rows, Total
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.probe import read_probe, render_probe
+from dpone.sql.questions import guard_of
+from dpone_mssql.adoption import adoption_of
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.layouts import fields_of, find_target, remodel, statements
 from dpone_mssql.session import Connection, Connections
-from dpone_mssql.staging import MssqlStage, limit_waiting, summable
+from dpone_mssql.staging import MssqlStage, brought_as_text, limit_waiting, summable
 from dpone_mssql.state import books_of, enter_load, save, stored_position
 
+_BABELFISH = 33557097  # its number for what it does not support
+REFUSALS = frozenset({3726, 3728, 3729, 15225, 15248, 15336, 40514, _BABELFISH, *range(4700, 5000)})
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
 class MssqlPublication:
-    def __init__(self, connection: Connection, spec: StageSpec) -> None:
+    def __init__(self, connections: Connections, connection: Connection, spec: StageSpec) -> None:
+        self._connections = connections
         self._connection = connection
         self._spec = spec
         self._books = books_of(spec.target)
@@ -33,17 +39,29 @@ class MssqlPublication:
         self._stage: MssqlStage | None = None
         self._identity: str | None = None
         self._remodels = False
+        self._changes: tuple[SchemaChange, ...] = ()
 
     def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
-        """The target has the layout, and nobody else writes it until the transaction ends."""
-        self._layout = layout
-        if any(isinstance(c, CreateTarget) for c in changes):
+        """The target has the layout, and nobody else writes it until the transaction ends.
+
+        Where the stage may become the target, the change of layout waits: the stage has it already.
+        """
+        self._layout, self._changes = layout, tuple(changes)
+        if self._creates:
             self._refuse_lost_target()
         else:
             self._connection.rows(f"SELECT TOP (0) 1 AS one FROM {self._table} WITH (TABLOCKX, HOLDLOCK)")  # noqa: S608 - quoted
-        for statement in statements(self._table, layout, changes):
+        if self._spec.fate is not Fate.ADOPT:
+            self._lay_out()
+
+    @property
+    def _creates(self) -> bool:
+        return any(isinstance(c, CreateTarget) for c in self._changes)
+
+    def _lay_out(self) -> None:
+        for statement in statements(self._table, self._layout, self._changes):
             self._run(statement)
-        self._remodels = not changes and any(isinstance(op, Recreate) for op in self._spec.program)
+        self._remodels = not self._changes and any(isinstance(op, Recreate) for op in self._spec.program)
         relation = find_target(self._connection, self._books.name)
         self._identity = relation.identity if relation is not None else None
 
@@ -61,6 +79,12 @@ class MssqlPublication:
     def apply(self, program: Program, stage: Stage) -> Applied:
         assert isinstance(stage, MssqlStage)  # it came from this sink
         self._is_untouched = False
+        if self._spec.fate is Fate.ADOPT:
+            if self._is_adopted(program, stage):
+                deleted = 0 if self._creates else self._count()
+                hit("after_each_op")
+                return Applied((Counts(inserted=stage.received, deleted=deleted),), adopted=True)
+            self._lay_out()
         self._stage = stage
         load = stage.load(self._table)
         if load.partial or domain(program) != Domain():
@@ -72,6 +96,35 @@ class MssqlPublication:
         if numbered:
             self._run(f"SET IDENTITY_INSERT {self._table} OFF")
         return Applied(counts)
+
+    def _is_adopted(self, program: Program, stage: MssqlStage) -> bool:
+        """The stage is the target now; False where its rows have to be copied, and then nothing has changed."""
+        if not stage.adoption.makes_target or not self._is_as_before(stage):
+            return False
+        before = 0 if self._creates else self._count()
+        for op in program:
+            if (guard := guard_of(op)) is not None:
+                guard_against(guard, before=before, after=stage.received, removed=max(0, before - stage.received))
+        try:
+            for statement in stage.takeover():
+                self._run(statement)
+        except DponeError as error:
+            if error.context.get("number") not in REFUSALS:
+                raise
+            # the transaction ended with the refusal, whose reason the catalogue did not tell
+            self._connection.undo()
+            self._connection.run("BEGIN TRANSACTION")
+            self._before = None
+            self.ensure(self._layout, self._changes)
+            return False
+        return True
+
+    def _is_as_before(self, stage: MssqlStage) -> bool:
+        """What was decided when the stage was made still holds; the target is locked, so that it will go on to."""
+        with self._connections.brief() as connection:
+            relation = find_target(connection, self._books.name)
+            now = adoption_of(connection, self._spec, relation, brought_as_text(self._spec))
+        return now.way is stage.adoption.way
 
     def _after(self, op: Op) -> None:
         if isinstance(op, Append):
@@ -124,4 +177,4 @@ def publishing(connections: Connections, spec: StageSpec) -> Iterator[MssqlPubli
     with connections.session() as connection:
         limit_waiting(connection, spec.target)
         connection.run("BEGIN TRANSACTION")
-        yield MssqlPublication(connection, spec)
+        yield MssqlPublication(connections, connection, spec)

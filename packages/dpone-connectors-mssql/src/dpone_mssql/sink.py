@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
-from dpone.connector import Dataset, Finding, Layout, Position, SchemaChange, StageRef, StageSpec, Target
+from dpone.connector import Dataset, Fate, Finding, Layout, Position, SchemaChange, StageRef, StageSpec, Target
 from dpone.names import parse_name
 from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
 from dpone.strategies import Load
+from dpone_mssql.adoption import adoption_of, takeover
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.examining import examine_sink, find_books, find_tables
@@ -19,7 +21,7 @@ from dpone_mssql.layouts import find_target, layout_of, statements
 from dpone_mssql.lease import MssqlLease, drop_leftovers, lease_if_free, leased
 from dpone_mssql.publishing import MssqlPublication, publishing
 from dpone_mssql.session import Connections
-from dpone_mssql.staging import MssqlStage, content, is_tagged, staged
+from dpone_mssql.staging import MssqlStage, brought_as_text, content, is_tagged, staged
 from dpone_mssql.state import Books, books_of, ensure_books, set_position
 
 
@@ -82,7 +84,26 @@ class MssqlSink:
             key=spec.sealing.key,
         )
         program = [s.text for op in spec.program for s in render(op, load, MSSQL)]
-        return [*statements(table, spec.layout, changes), *program]
+        in_place = [*statements(table, spec.layout, changes), *program]
+        return (
+            in_place
+            if spec.fate is not Fate.ADOPT
+            else self._by_adoption(replace(spec, writers=spec.writers or 1), in_place)
+        )
+
+    def _by_adoption(self, spec: StageSpec, in_place: Sequence[str]) -> Sequence[str]:
+        """In a comment: which way the stage becomes the target, and what stands against a better one."""
+        with self._connections.brief() as connection:
+            relation = find_target(connection, spec.target.name)
+            found = adoption_of(connection, spec, relation, brought_as_text(spec))
+        because = f", because of: {'; '.join(found.reasons)}" if found.reasons else ""
+        if not found.makes_target:
+            return [f"-- the rows of the stage are copied{because}", *in_place]
+        name = parse_name(books_of(spec.target).target)
+        return [
+            f"-- the stage is bulk loaded once and becomes the target ({found.way.value}{because})",
+            *takeover(found.way, MSSQL.table((name[0], "live")), (name[0], name[1]), "old"),
+        ]
 
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]:
         with self._connections.session() as connection:

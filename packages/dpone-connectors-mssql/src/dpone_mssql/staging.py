@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from dpone.batch import Format
 from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec, Target
-from dpone.errors import DataError
-from dpone.probes import Measure, Measurement, Probe, Total
+from dpone.errors import DataError, DponeError
+from dpone.probes import Duplicates, Measure, Measurement, Nulls, Probe, Total
 from dpone.schema import INT64, STRING, Field
 from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
@@ -26,7 +27,10 @@ from dpone.sql.seal import (
     seal_checks,
     survey_query,
 )
+from dpone.sql.statement import Check
+from dpone_mssql.adoption import Adoption, adoption_of, creation, stage_columns, takeover
 from dpone_mssql.dialect import BINARY_COLLATION, MSSQL
+from dpone_mssql.layouts import fields_of, find_target, key_statement
 from dpone_mssql.lease import drop_stages
 from dpone_mssql.session import Connection, Connections
 from dpone_mssql.state import Books, begin_load, books_of
@@ -34,7 +38,7 @@ from dpone_mssql.typemap import ENGINE, parse
 from dpone_mssql.wires import MSSQL_ARROW
 
 OVERFLOW = 8115
-_OPEN, _RAW, _LIVE, _DEAD, _PRESENT = "open", "raw", "live", "dead", "present"
+_OPEN, _RAW, _LIVE, _DEAD, _PRESENT, _OLD = "open", "raw", "live", "dead", "present", "old"
 _LOCK_TIMEOUT = 30  # seconds
 _TABLES = (_OPEN, _RAW, _LIVE, _DEAD, _PRESENT)
 SPLIT = "_dpone_split"  # which split wrote a row, so that a second attempt replaces what the first one wrote
@@ -62,24 +66,37 @@ class MssqlStage:
     books: Books
     connection: Connection
     names: Mapping[str, str]
+    adoption: Adoption
+    order: tuple[str, ...]  # of the raw table's columns
     sealed: Sealing | None = None
     answered: dict[Measure, object] = field(default_factory=dict)
     sums_overflow: bool = False  # a sum is beyond 38 digits, so sums are compared nowhere
 
     @property
     def ref(self) -> StageRef:
+        values = {c.field.name: c.value for c in self.spec.layout.system}
+        beside = [f for f in fields_of(self.spec.layout) if f.name not in self.spec.columns]
         payload: dict[str, Json] = {
             "target": list(self.spec.target.name),
             "options": dict(self.spec.target.options),
             "table": self.names[filled(self.spec)],
             "format": self.spec.format,
             "columns": [[f.name, staged_native(f, self.spec.format), str(f.type)] for f in incoming(self.spec)],
+            "order": list(self.order),
+            "constants": [_constant(f, values.get(f.name)) for f in beside] if self.adoption.makes_target else [],
+            "key": list(self.spec.layout.schema.key) if self.adoption.makes_target else [],
         }
         return StageRef(self.names[_RAW], payload)
 
     @property
     def fields(self) -> tuple[Field, ...]:
         return content(self.spec)
+
+    @property
+    def received(self) -> int:
+        """How many rows came, by the server's count."""
+        assert self.sealed is not None  # only sealed stages are published
+        return self.sealed.survey.received
 
     def table(self, part: str) -> str:
         return MSSQL.table((self.books.name[0], self.names[part]))
@@ -92,14 +109,39 @@ class MssqlStage:
         raw = RawStage(self._typed(), self.fields, tagged=is_tagged(self.spec))
         how = self.spec.sealing
         survey = read_survey(self.connection.one(survey_query(raw, how, MSSQL)))
-        for check in seal_checks(raw, how, survey, MSSQL):
-            check.refuse(self.connection.one(check.text)[0])
+        checks = seal_checks(raw, how, survey, MSSQL)
+        if self.adoption.makes_target and SPLIT in self.order:
+            self.connection.run(MSSQL.drop_column(self.table(_RAW), SPLIT))
+        if not (self.adoption.makes_target and self._build_key(checks) and how.key == self.spec.layout.schema.key):
+            self._check(checks)
         if is_sealed_as_it_came(raw, how):
             self.sealed, live = Sealing(survey, raw.table, None, None), survey.received
         else:
             self.sealed, live = self._reduce(raw, survey)
         dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
         return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+
+    def _check(self, checks: Sequence[Check]) -> None:
+        for check in checks:
+            check.refuse(self.connection.one(check.text)[0])
+
+    def _build_key(self, checks: Sequence[Check]) -> bool:
+        """The raw table has the target's key, whose index proves that no two rows share one; False without a key."""
+        statement = key_statement(self.table(_RAW), self.spec.layout)
+        if statement is None:
+            return False
+        try:
+            self.connection.run(statement)
+        except DponeError:
+            self._check(checks)  # which say what is wrong better than the index does
+            raise
+        self.answered |= {Nulls(f.name): 0 for f in self.fields if not f.nullable}
+        self.answered[Duplicates(self.spec.layout.schema.key)] = 0
+        return True
+
+    def takeover(self) -> list[str]:
+        """The statements by which the raw table becomes the target."""
+        return takeover(self.adoption.way, self.table(_RAW), self.books.name, self.names[_OLD])
 
     def _typed(self) -> str:
         """The raw table, or a query that makes of it what columns say that travel as text."""
@@ -163,6 +205,11 @@ class MssqlStage:
 
     def _count(self, table: str | None) -> int:
         return 0 if table is None else int(self.connection.one(f"SELECT COUNT_BIG(*) FROM {table} AS c")[0])
+
+
+def _constant(of: Field, value: str | datetime | None) -> Json:
+    """A column that batches do not bring, and what it holds in every row."""
+    return [of.name, MSSQL.spell(of), str(of.type), value.isoformat() if isinstance(value, datetime) else value]
 
 
 def summable(probe: Probe, *, overflow: bool) -> Probe:
@@ -230,11 +277,16 @@ def filled(spec: StageSpec) -> str:
 
 def _names(spec: StageSpec) -> dict[str, str]:
     digest = hashlib.sha256("\0".join((spec.load_id, *spec.target.name)).encode()).hexdigest()[:20]
-    return {part: f"_dpone_{digest}_{part}" for part in _TABLES}
+    return {part: f"_dpone_{digest}_{part}" for part in (*_TABLES, _OLD)}
 
 
 def stage_name(spec: StageSpec) -> str:
     return _names(spec)[_RAW]
+
+
+def brought_as_text(spec: StageSpec) -> list[str]:
+    """Columns that bulk copy cannot bring as what they are."""
+    return [f.name for f in incoming(spec) if staged_native(f, spec.format) != MSSQL.spell(f)]
 
 
 @contextmanager
@@ -242,16 +294,25 @@ def staged(connections: Connections, spec: StageSpec) -> Iterator[MssqlStage]:
     """Room for the rows of one load; in the end its tables are gone, whatever happened."""
     books, names = books_of(spec.target), _names(spec)
     tables = [names[part] for part in _TABLES]
+    with connections.brief() as lent:
+        relation = find_target(lent, spec.target.name)
+        adoption = adoption_of(lent, spec, relation, brought_as_text(spec))
     with connections.session() as connection:
-        stage = MssqlStage(spec, books, connection, names)
+        raw = MSSQL.table((books.name[0], names[filled(spec)]))
+        mark = (SPLIT,) if spec.writers != 1 or not adoption.makes_target else ()
+        if adoption.makes_target:
+            order = (*(f.name for f in stage_columns(spec, relation)), *mark)
+            made = creation(raw, spec, relation, mark)
+        else:
+            order = (*(f.name for f in incoming(spec)), *mark)
+            columns = [f"{MSSQL.quote(f.name)} {staged_native(f, spec.format)} NULL" for f in incoming(spec)]
+            made = f"CREATE TABLE {raw} ({', '.join([*columns, f'{SPLIT} bigint NOT NULL'])})"
+        stage = MssqlStage(spec, books, connection, names, adoption, order)
         with connection.transaction():
             begin_load(connection, books, spec.load_id, spec.pipeline, tables)
         for part in _TABLES:  # what an earlier attempt of the same load left
             connection.run(MSSQL.drop(stage.table(part)))
-        columns = [f"{MSSQL.quote(f.name)} {staged_native(f, spec.format)} NULL" for f in incoming(spec)]
-        connection.run(
-            f"CREATE TABLE {stage.table(filled(spec))} ({', '.join([*columns, f'{SPLIT} bigint NOT NULL'])})"
-        )
+        connection.run(made)
         try:
             yield stage
         finally:

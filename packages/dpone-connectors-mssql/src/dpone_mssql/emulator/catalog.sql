@@ -29,6 +29,8 @@ CREATE VIEW sys.objects AS
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'v') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'tsql', 'public');
 CREATE VIEW sys.tables AS SELECT o.*, CAST('0' AS tsql.bit) AS is_memory_optimized, CAST('0' AS tsql.tinyint) AS temporal_type,
+    CAST('0' AS tsql.bit) AS is_replicated, CAST('0' AS tsql.bit) AS is_published, CAST('0' AS tsql.bit) AS is_merge_published, CAST('0' AS tsql.bit) AS is_external, CAST('0' AS tsql.bit) AS is_filetable,
+    0 AS lob_data_space_id, CAST(NULL AS int4) AS principal_id,
     CAST(CASE WHEN EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = o.object_id::oid AND g.tgname = '~cdc') THEN '1' ELSE '0' END AS tsql.bit) AS is_tracked_by_cdc
     FROM sys.objects o WHERE o.type = CAST('U' AS tsql.char);
 CREATE VIEW sys.views AS SELECT o.* FROM sys.objects o WHERE o.type = CAST('V' AS tsql.char);
@@ -53,7 +55,9 @@ CREATE VIEW sys.columns AS
         CAST(CASE WHEN a.attidentity <> '' THEN '1' ELSE '0' END AS tsql.bit) AS is_identity,
         CAST(CASE WHEN a.attgenerated <> '' THEN '1' ELSE '0' END AS tsql.bit) AS is_computed,
         (CASE WHEN a.atthasdef AND a.attgenerated = '' THEN 1 ELSE 0 END)::int4 AS default_object_id,
-        CAST('0' AS tsql.bit) AS is_hidden, CAST('0' AS tsql.tinyint) AS generated_always_type
+        CAST('0' AS tsql.bit) AS is_hidden, CAST('0' AS tsql.tinyint) AS generated_always_type,
+        CAST('0' AS tsql.bit) AS is_rowguidcol, CAST('0' AS tsql.bit) AS is_sparse, CAST('0' AS tsql.bit) AS is_column_set, CAST('0' AS tsql.bit) AS is_filestream, CAST('0' AS tsql.bit) AS is_masked,
+        CAST(NULL AS int4) AS encryption_type, 0 AS xml_collection_id
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
     CROSS JOIN LATERAL (SELECT regexp_replace(t.typname::text, '_(bin|cyr)$', '') AS bare) b
     LEFT JOIN sys.types y ON CAST(y.name AS text) = CASE b.bare WHEN 'int8' THEN 'bigint' WHEN 'int4' THEN 'int' WHEN 'int2' THEN 'smallint' WHEN 'float8' THEN 'float'
@@ -66,6 +70,7 @@ CREATE VIEW sys.indexes AS
         CAST(CASE WHEN i.indisunique THEN '1' ELSE '0' END AS tsql.bit) AS is_unique,
         CAST(CASE WHEN i.indisprimary THEN '1' ELSE '0' END AS tsql.bit) AS is_primary_key,
         CAST(CASE WHEN EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype = 'u') THEN '1' ELSE '0' END AS tsql.bit) AS is_unique_constraint,
+        1 AS data_space_id, CAST('0' AS tsql.bit) AS ignore_dup_key,
         CAST('0' AS tsql.bit) AS is_disabled, CAST(CASE WHEN i.indpred IS NULL THEN '0' ELSE '1' END AS tsql.bit) AS has_filter
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid;
 CREATE VIEW sys.index_columns AS
@@ -76,7 +81,8 @@ CREATE VIEW sys.index_columns AS
     FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(number, place);
 CREATE VIEW sys.key_constraints AS
     SELECT tsql.long(k.conname) AS name, k.oid::int4 AS object_id, k.conrelid::int4 AS parent_object_id, k.conindid::int4 AS unique_index_id,
-        CAST(CASE k.contype WHEN 'p' THEN 'PK' ELSE 'UQ' END AS tsql.char(2)) AS type FROM pg_constraint k WHERE k.contype IN ('p', 'u');
+        CAST(CASE k.contype WHEN 'p' THEN 'PK' ELSE 'UQ' END AS tsql.char(2)) AS type,
+        CAST('1' AS tsql.bit) AS is_system_named FROM pg_constraint k WHERE k.contype IN ('p', 'u');
 CREATE VIEW sys.foreign_keys AS
     SELECT tsql.long(k.conname) AS name, k.conrelid::int4 AS parent_object_id, k.confrelid::int4 AS referenced_object_id FROM pg_constraint k WHERE k.contype = 'f';
 CREATE VIEW sys.check_constraints AS
@@ -84,8 +90,31 @@ CREATE VIEW sys.check_constraints AS
 CREATE VIEW sys.triggers AS
     SELECT tsql.long(t.tgname) AS name, t.tgrelid::int4 AS parent_id FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgname NOT LIKE '~%';
 CREATE VIEW sys.sql_expression_dependencies AS
-    SELECT DISTINCT r.ev_class::int4 AS referencing_id, d.refobjid::int4 AS referenced_id FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+    SELECT DISTINCT r.ev_class::int4 AS referencing_id, d.refobjid::int4 AS referenced_id, CAST('1' AS tsql.bit) AS is_schema_bound_reference FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
     WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class;
+CREATE VIEW sys.filegroups AS SELECT 1 AS data_space_id, CAST('1' AS tsql.bit) AS is_default;
+CREATE VIEW sys.partitions AS
+    SELECT c.oid::int4 AS object_id, 1 AS partition_number, CAST('0' AS tsql.tinyint) AS data_compression FROM pg_class c WHERE c.relkind = 'r';
+CREATE VIEW sys.fulltext_indexes AS SELECT CAST(NULL AS int4) AS object_id WHERE false;
+CREATE FUNCTION tsql.shape(of oid) RETURNS text LANGUAGE sql STABLE RETURN (
+    SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull), ', ' ORDER BY a.attnum)
+        || coalesce((SELECT ' key ' || string_agg(a.attname, ', ' ORDER BY k.place) FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(number, place)
+            JOIN pg_attribute a ON a.attrelid = of AND a.attnum = k.number WHERE i.indrelid = of AND i.indisprimary), '')
+    FROM pg_attribute a WHERE a.attrelid = of AND a.attnum > 0 AND NOT a.attisdropped);
+CREATE FUNCTION tsql.switch(source regclass, target regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE full_already bool;
+BEGIN
+    EXECUTE format('LOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE', source, target);
+    IF tsql.shape(source) <> tsql.shape(target) THEN
+        PERFORM tsql.fail('4C943', 'ALTER TABLE SWITCH statement failed because the two tables have different columns or keys.');
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', target) INTO full_already;
+    IF full_already THEN
+        PERFORM tsql.fail('4C905', 'ALTER TABLE SWITCH statement failed. The target table must be empty.');
+    END IF;
+    EXECUTE format('INSERT INTO %s SELECT * FROM %s', target, source);
+    EXECUTE format('TRUNCATE %s', source);
+END $$;
 CREATE VIEW sys.database_permissions AS
     SELECT c.oid::int4 AS major_id, CAST('1' AS tsql.tinyint) AS class FROM pg_class c, LATERAL aclexplode(c.relacl) g WHERE g.grantee <> c.relowner;
 CREATE VIEW sys.extended_properties AS

@@ -267,6 +267,10 @@ class _Maker:
             return self._altered(table)
         if cursor.accept("REBUILD"):
             return []
+        if cursor.accept("SWITCH", "TO"):
+            return [
+                f"SELECT tsql.switch(CAST({_literal(table)} AS regclass), CAST({_literal(self.table())} AS regclass))"
+            ]
         if cursor.word() in {"ENABLE", "DISABLE"} and cursor.word(1) == "CHANGE_TRACKING":
             name = "enable_tracking" if cursor.word() == "ENABLE" else "disable_tracking"
             return [f"SELECT tsql.{name}(CAST(CAST({_literal(table)} AS regclass) AS oid))"]
