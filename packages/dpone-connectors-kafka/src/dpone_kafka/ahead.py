@@ -1,4 +1,4 @@
-"""The next messages are fetched in a thread of their own while the last ones are decoded and written."""
+"""The next items are made in a thread of their own while the last ones are used: fetching, decoding, writing."""
 
 from __future__ import annotations
 

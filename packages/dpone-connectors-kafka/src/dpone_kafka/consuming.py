@@ -52,7 +52,7 @@ def messages(client: Client, topic: str, wanted: Range) -> Iterator[list[Message
 def _within(client: Client, topic: str, batch: list[Message], wanted: Range) -> tuple[list[Message], bool]:
     """Those of the batch that lie in the range, and whether none follows."""
     last = batch[-1]
-    if last.error() is None and (last.offset() or 0) < wanted.high - 1 and not any(m.error() for m in batch):
+    if last.error() is None and (last.offset() or 0) < wanted.high - 1 and not any(map(Message.error, batch)):
         return batch, False
     found: list[Message] = []
     for message in batch:

@@ -44,9 +44,12 @@ class Segments:
 Entry = tuple[str, bytes | None]  # the key and the value of a message
 
 
-def content_hashes(texts: Any) -> list[bytes]:
-    """A hash of each row's content, which is given as text."""
-    return [blake2b(text, digest_size=_HASH).digest() for text in pc.cast(texts, pa.binary()).to_pylist()]
+def content_hashes(texts: Any) -> Any:
+    """A hash of each row's content, which is given as text; an array of bytes."""
+    data: Any = pc.cast(texts, pa.binary()).to_pylist()
+    hashes = b"".join([blake2b(text, digest_size=_HASH).digest() for text in data])
+    fixed = pa.Array.from_buffers(pa.binary(_HASH), len(data), [None, pa.py_buffer(hashes)])
+    return pc.cast(fixed, pa.binary())
 
 
 def read(client: Client, topic: str, into: Buckets, folder: Path) -> Segments:

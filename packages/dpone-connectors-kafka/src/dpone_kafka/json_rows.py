@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -71,13 +70,13 @@ def _at_once(values: Values, fields: Sequence[Field]) -> list[pa.Array[Any]] | N
         return None
     # Each begins and ends as an object does, so what lies between two of them is between objects: then as many rows as
     # messages means one row for each. (The parser dies of a first value that is null; it never sees one.)
-    if not all(value[:1] == b"{" and value[-1:] == b"}" for value in values):
-        return None
     text = b"\n".join(values)
+    if not _are_objects(text, values):
+        return None
     schema = pa.schema([(f.name, t) for f, t in zip(fields, types, strict=True) if t is not None])
     try:
         table = pa.json.read_json(
-            io.BytesIO(text),
+            pa.BufferReader(text),  # type: ignore[arg-type]  # the stubs know files of Python alone
             read_options=pa.json.ReadOptions(use_threads=False, block_size=max(_LEAST_BLOCK, len(text) + 1)),
             parse_options=pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         )
@@ -86,6 +85,14 @@ def _at_once(values: Values, fields: Sequence[Field]) -> list[pa.Array[Any]] | N
         return [_settled(_one(table.column(f.name)), f.type) for f in fields]
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
+
+
+def _are_objects(text: bytes, values: Values) -> bool:
+    """Whether each of the values begins and ends as an object does; `text` has them a line each."""
+    between = len(values) - 1
+    if text.count(b"\n") == between:  # no value holds a line end, so that two counts say it of all of them
+        return text[:1] == b"{" and text[-1:] == b"}" and text.count(b"}\n{") == between
+    return all(value[:1] == b"{" and value[-1:] == b"}" for value in values)
 
 
 def _one(column: Any) -> Any:

@@ -20,6 +20,12 @@ import pyarrow.compute as pc
 from dpone.errors import RemoteError
 from dpone.schema import Field, Kind, Type
 
+_QUOTED = frozenset(
+    {
+        *(Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ),
+        *(Kind.STRING, Kind.UUID, Kind.INTERVAL, Kind.OPAQUE),
+    }
+)
 _SPECIAL = '["\\\\\\x00-\\x1f]'
 
 
@@ -28,27 +34,42 @@ def json_objects(columns: Sequence[pa.Array[Any]], fields: Sequence[Field]) -> p
     if not fields:
         raise ValueError("an object without fields")
     parts: list[Any] = []
-    for index, (column, field) in enumerate(zip(columns, fields, strict=True)):
-        name = json.dumps(field.name, ensure_ascii=False)
-        parts += [pa.scalar(f"{',' if index else '{'}{name}:"), json_values(column, field)]
-    joined: pa.Array[Any] = pc.binary_join_element_wise(*parts, pa.scalar("}"), pa.scalar(""))
+    literal = "{"
+    for column, field in zip(columns, fields, strict=True):
+        before, texts, behind = _value(column, field)
+        parts += [pa.scalar(f"{literal}{json.dumps(field.name, ensure_ascii=False)}:{before}"), texts]
+        literal = f"{behind},"
+    joined: pa.Array[Any] = pc.binary_join_element_wise(*parts, pa.scalar(f"{literal[:-1]}}}"), pa.scalar(""))
     return joined
 
 
 def json_values(column: pa.Array[Any], field: Field) -> pa.Array[Any]:
     """Each value as JSON, NULL as null."""
+    before, texts, behind = _value(column, field)
+    found: pa.Array[Any] = _between(before, texts, behind) if before else texts
+    return found
+
+
+def _value(column: pa.Array[Any], field: Field) -> tuple[str, Any, str]:
+    """What stands before each value, its text, and what stands behind it: to join each column by itself would cost."""
     try:
-        texts: pa.Array[Any] = _texts(column, field.type).fill_null("null")
+        texts = _texts(column, field.type)
     except ValueError:
         raise RemoteError(
             f"column {field.name}: a value is no JSON, or is its null, which a reader takes for NULL ({field.type})",
             code="sink.rejected_rows",
             hint="cast the column to string under `columns:`, or leave it out",
         ) from None
-    return texts
+    if field.type.kind in _QUOTED:
+        quotes = '"', 'Z"' if field.type.kind is Kind.TIMESTAMPTZ else '"'
+        if not column.null_count:
+            return quotes[0], texts, quotes[1]
+        texts = _between(quotes[0], texts, quotes[1])
+    return "", texts.fill_null("null"), ""
 
 
 def _texts(column: pa.Array[Any], of: Type) -> Any:
+    """Each value as JSON, without the quotes of those that are `_QUOTED`."""
     match of.kind:
         case Kind.BOOL:
             return pc.if_else(column, "true", "false")
@@ -56,16 +77,13 @@ def _texts(column: pa.Array[Any], of: Type) -> Any:
             return column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
         case Kind.FLOAT:
             return _floats(column)
-        case Kind.DECIMAL | Kind.DATE:
-            return _quoted(pc.cast(column, pa.string()))
-        case Kind.TIME:
-            return _quoted(pc.cast(column, pa.string()))
+        case Kind.DECIMAL | Kind.DATE | Kind.TIME:
+            return pc.cast(column, pa.string())
         case Kind.TIMESTAMP | Kind.TIMESTAMPTZ:
             clock = pc.cast(pc.cast(column, pa.timestamp(column.type.unit)), pa.string())
-            text = pc.replace_substring(clock, " ", "T")
-            return _quoted(text, "Z" if of.kind is Kind.TIMESTAMPTZ else "")
+            return pc.replace_substring(clock, " ", "T")
         case Kind.STRING | Kind.UUID | Kind.INTERVAL | Kind.OPAQUE:
-            return _quoted(_escaped(column))
+            return _escaped(column)
         case Kind.BINARY:
             return _python(column, lambda value: f'"{base64.b64encode(value).decode()}"')
         case Kind.JSON:
@@ -74,8 +92,8 @@ def _texts(column: pa.Array[Any], of: Type) -> Any:
             return _python(column, lambda value: json.dumps(plain_value(value, of), ensure_ascii=False))
 
 
-def _quoted(texts: Any, behind: str = "") -> Any:
-    return pc.binary_join_element_wise(pa.scalar('"'), texts, pa.scalar(f'{behind}"'), pa.scalar(""))
+def _between(before: str, texts: Any, behind: str) -> Any:
+    return pc.binary_join_element_wise(pa.scalar(before), texts, pa.scalar(behind), pa.scalar(""))
 
 
 def _floats(column: Any) -> Any:

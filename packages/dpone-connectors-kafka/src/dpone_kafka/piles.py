@@ -6,6 +6,7 @@ rows of one key lie in one bucket, and a bucket is small enough to be held.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class Buckets:
             self._piles[0].add(rows)
             return
         keys: Any = rows.column("key").to_pylist()
-        places: Any = pa.array(list(map(crc32, keys)), pa.uint32())
+        places: Any = whole_numbers(array("I", map(crc32, keys)), pa.uint32())
         places = pc.bit_wise_and(places, pa.scalar(self.count - 1, pa.uint32()))
         ordered = rows.take(pc.sort_indices(places)).combine_chunks()
         at = 0
@@ -96,6 +97,11 @@ class Buckets:
         """The rows of each bucket, in the order in which they were added to it."""
         for pile in self._piles:
             yield pile.table()
+
+
+def whole_numbers(found: array[int], of: pa.DataType) -> Any:
+    """An array of Arrow over the same memory; a list would be looked at value by value."""
+    return pa.Array.from_buffers(of, len(found), [None, pa.py_buffer(found)])
 
 
 def buckets_for(rows: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dpone_kafka.piles import Buckets, buckets_for
+from dpone_kafka.piles import Buckets, buckets_for, whole_numbers
 from dpone_kafka.prepared import HASH, KEY
 from dpone_kafka.sealing import chosen
 
@@ -68,7 +69,7 @@ def plain_rows(stage: SpillStage) -> PlainRows | None:
         size = batch.num_rows
         if entries is not None:
             hashes = batch.column(HASH) if prepared.hash else pa.nulls(size, pa.binary())
-            numbers = pa.array(range(number, number + size), pa.int64())
+            numbers = whole_numbers(array("q", range(number, number + size)), pa.int64())
             entries.add(pa.table([batch.column(KEY), hashes, numbers], schema=ENTRIES))
         number += size
     if any(nulls.get(name, received) for name in schema.key) and received:

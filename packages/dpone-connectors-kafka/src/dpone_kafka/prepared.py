@@ -48,7 +48,7 @@ class Preparation:
         if self.content or self.hash:
             texts = json_objects([column_of_load(batch, f) for f in self.fields], self.fields)
             found += [pc.cast(texts, pa.binary())] if self.content else []
-            found += [pa.array(content_hashes(texts), pa.binary())] if self.hash else []
+            found += [content_hashes(texts)] if self.hash else []
         return found
 
     def to_json(self) -> Json:

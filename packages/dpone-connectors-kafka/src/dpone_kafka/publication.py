@@ -232,7 +232,7 @@ class LogPublication:
         fields = list(self._layout.schema)
         for batch in live.to_batches(_AT_ONCE):
             columns = [column_of_load(batch, f) for f in fields]
-            found += content_hashes(json_objects(columns, fields))
+            found += content_hashes(json_objects(columns, fields)).to_pylist()
         return found
 
     def _key_of(self, row: Row, columns: tuple[str, ...]) -> bytes:

@@ -93,7 +93,7 @@ class RenderedDifference:
     def _hash_of(self, row: Row) -> bytes:
         fields = list(self.layout.schema)
         texts = json_objects([arrow_column([row.get(f.name)], f.type) for f in fields], fields)
-        (found,) = content_hashes(texts)
+        found: bytes = content_hashes(texts)[0].as_py()
         flags = [c.field.name for c in self.layout.system if c.role is Role.DELETED_AT]
         # a row that is flagged is no row of that content: when its key returns it is written again
         return found[::-1] if any(row.get(name) is not None for name in flags) else found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from confluent_kafka import Message
 
 from dpone.arrow import arrow_type
 from dpone.connector import CHANGE_FIELDS
@@ -17,8 +18,6 @@ from dpone_kafka.json_rows import UnfitError
 from dpone_kafka.shape import METADATA
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
-
     from dpone_kafka.codecs import Codec
     from dpone_kafka.dead_letters import DeadLetters
     from dpone_kafka.shape import Shape
@@ -89,7 +88,7 @@ class Decoder:
         return good, self._columns(good)
 
     def _columns(self, found: list[Message]) -> dict[str, pa.Array[Any]]:
-        values = [m.value() for m in found]
+        values = list(map(Message.value, found))
         columns = _spread(self.shape.value, values)
         if self.shape.key is not None:
             self._fill_key(found, values, columns)

@@ -22,7 +22,7 @@ from dpone_kafka.config import KafkaConfig
 from dpone_kafka.consuming import messages
 from dpone_kafka.dead_letters import DeadLetters
 from dpone_kafka.faults import translated
-from dpone_kafka.latest import latest
+from dpone_kafka.latest import Latest, latest
 from dpone_kafka.rows import Clock, Decoder
 from dpone_kafka.shape import Shape, shape_of
 from dpone_kafka.windows import windows_of
@@ -79,13 +79,8 @@ class KafkaSource:
         decoder = Decoder(shape, columns, "ignore" if as_table else tombstones, changes, bad)
         ranges = [Range(*r) for r in split.payload["ranges"]]
         last = latest(self._client, shape.topic, ranges, tombstones) if as_table else None
-        for wanted in ranges:
-            clock = Clock(wanted.partition, split.payload["partitions"])
-            for found in ahead(messages(self._client, shape.topic, wanted)):
-                kept = found if last is None else last.take(found, wanted.partition)
-                made = decoder.batch(kept, clock) if kept else None
-                if made is not None:
-                    yield from _cut(made, request.batch_bytes)
+        for made in ahead(self._decoded(shape, split, decoder, last)):
+            yield from _cut(made, request.batch_bytes)
         if bad is not None:
             bad.close()
         if last is not None and last.missing:
@@ -94,6 +89,16 @@ class KafkaSource:
                 code="source.changed_while_read",
                 hint="run again; `min.compaction.lag.ms` of the topic lets a reading finish first",
             )
+
+    def _decoded(self, shape: Shape, split: Split, decoder: Decoder, last: Latest | None) -> Iterator[pa.RecordBatch]:
+        """The rows of the split's messages, of which the next are fetched meanwhile."""
+        for wanted in (Range(*r) for r in split.payload["ranges"]):
+            clock = Clock(wanted.partition, split.payload["partitions"])
+            for found in ahead(messages(self._client, shape.topic, wanted)):
+                kept = found if last is None else last.take(found, wanted.partition)
+                made = decoder.batch(kept, clock) if kept else None
+                if made is not None:
+                    yield made
 
     def settle(self, request: ReadRequest, position: Position) -> None:
         """The group that the manifest names has the offsets that the sink holds; nothing else depends on it."""

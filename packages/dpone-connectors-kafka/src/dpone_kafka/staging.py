@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -48,7 +49,10 @@ def new_ref(spill: Spill, spec: StageSpec) -> StageRef:
 
 
 class SpillWriter:
-    """Takes the batches of one split; they are in the stage when the writer's context ends without an error."""
+    """Takes the batches of one split; they are in the stage when the writer's context ends without an error.
+
+    They are prepared and written in a thread of its own, while the next ones are read.
+    """
 
     def __init__(self, ref: StageRef, split: str) -> None:
         payload = bytes.fromhex(ref.payload["schema"])
@@ -62,6 +66,8 @@ class SpillWriter:
         self._writer = pa.ipc.new_file(self._file, stored_schema(self._schema, self._prepared))
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
+        self._thread = ThreadPoolExecutor(1, "dpone-kafka-stage")
+        self._storing: Future[None] | None = None  # one at a time, so that memory holds what waits and what is written
 
     def write(self, batch: Batch) -> None:
         if batch.format != ARROW:
@@ -93,21 +99,36 @@ class SpillWriter:
 
     def _flush(self) -> None:
         if self._waiting:
-            together = pa.Table.from_batches(self._waiting).combine_chunks()
+            self._await_stored()
+            self._storing = self._thread.submit(self._store, self._waiting)
             self._waiting, self._rows, self._bytes = [], 0, 0
-            schema = stored_schema(self._schema, self._prepared)
-            for batch in together.to_batches():
-                beside = [] if self._prepared is None else self._prepared.columns(batch)
-                self._writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *beside], schema=schema))
+
+    def _await_stored(self) -> None:
+        """What was handed over is in the file, or its error is raised."""
+        if self._storing is not None:
+            self._storing.result()
+
+    def _store(self, found: list[pa.RecordBatch]) -> None:
+        schema = stored_schema(self._schema, self._prepared)
+        for batch in pa.Table.from_batches(found).combine_chunks().to_batches():
+            beside = [] if self._prepared is None else self._prepared.columns(batch)
+            self._writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *beside], schema=schema))
 
     def close(self) -> None:
         """The split is what was written, and nothing that an earlier writer of it wrote."""
-        self._flush()
+        try:
+            self._flush()
+            self._await_stored()
+        except BaseException:
+            self.abandon()
+            raise
+        self._thread.shutdown()
         self._writer.close()
         self._file.close()
         self._path.replace(self._final)
 
     def abandon(self) -> None:
+        self._thread.shutdown()
         self._file.close()
         self._path.unlink(missing_ok=True)
 
