@@ -12,7 +12,7 @@ from dpone.testing.services.endpoint import Provider
 from dpone.testing.services.secret import Secret
 from dpone_kafka.apache import jars, settings
 from dpone_kafka.apache.__main__ import main
-from dpone_kafka.apache.settings import Doors, Identity
+from dpone_kafka.doors import Doors, Identity
 from dpone_kafka.testkit import testkit
 
 Program = Callable[[str, str], None]

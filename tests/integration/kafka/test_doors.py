@@ -1,4 +1,4 @@
-"""Apache's broker behind passwords and TLS: who is let in, and what it is told who is not."""
+"""Brokers behind passwords and TLS, ours and Apache's: who is let in, and what it is told who is not."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from dpone.testing.services.secret import Secret
 from dpone_kafka import KafkaConfig
 from dpone_kafka.apache import jars
 from dpone_kafka.apache.service import ApacheKafka
-from dpone_kafka.apache.settings import Doors, Identity
 from dpone_kafka.client import Client
-from tests.integration.kafka.certificates import Authority
+from dpone_kafka.doors import Doors, Identity
+from dpone_kafka.emulator.certificates import Authority
+from dpone_kafka.emulator.service import EmulatedKafka
 
-pytestmark = [
-    pytest.mark.integration_kafka,
-    pytest.mark.skipif(jars.why_unavailable() is not None, reason=f"no Apache Kafka here: {jars.why_unavailable()}"),
-]
+pytestmark = pytest.mark.integration_kafka
+APACHE = pytest.mark.skipif(
+    jars.why_unavailable() is not None, reason=f"no Apache Kafka here: {jars.why_unavailable()}"
+)
 MECHANISMS = ("plain", "scram_sha_256", "scram_sha_512")
 WRONG = "not the password of anybody"
 
@@ -51,12 +52,12 @@ class House:
         return {"sasl": mechanism, "user": "alice", "password": self.password}
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture(scope="module", params=[EmulatedKafka, pytest.param(ApacheKafka, marks=APACHE)])
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("certificates")
     ours, stranger, password = Authority(folder, "ours"), Authority(folder, "stranger"), Secret.generate()
     server, _ = ours.sign("server")
-    with ApacheKafka(Doors({"alice": password}, Identity(server, ours.file))) as endpoint:
+    with request.param(Doors({"alice": password}, Identity(server, ours.file))) as endpoint:
         yield House(endpoint, password.reveal(), ours, stranger)
 
 

@@ -16,7 +16,7 @@ from dpone.testing.services.launcher import Command, announces
 from dpone.testing.services.ports import LOOPBACK, free_port
 from dpone.testing.services.scratch import Scratch
 from dpone_kafka.apache import jars, settings
-from dpone_kafka.apache.settings import MECHANISMS, Doors
+from dpone_kafka.doors import MECHANISMS, Doors
 from dpone_kafka.faults import translated
 
 _STARTED = "INFO kafka.server.KafkaRaftServer - [KafkaRaftServer nodeId=1] Kafka Server started"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpone.testing.services.ports import LOOPBACK
-from dpone.testing.services.secret import Secret
+from dpone_kafka.doors import MECHANISMS, Doors
 
-MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _QUICK = {
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
@@ -34,28 +32,6 @@ _QUICK = {
     "num.io.threads": "4",
     "background.threads": "2",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """How clients know the brokers, and brokers clients: PEM files, the server's with its key."""
-
-    server: Path
-    authority: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """Beside the open one: for clients that log in, over TLS, or both."""
-
-    users: Mapping[str, Secret] = field(default_factory=dict)
-    identity: Identity | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The further ports of the endpoint."""
-        sasl, tls = bool(self.users), self.identity is not None
-        return (*(["sasl"] if sasl else []), *(["tls"] if tls else []), *(["sasl_tls"] if sasl and tls else []))
 
 
 _PROTOCOLS = {"broker": "PLAINTEXT", "sasl": "SASL_PLAINTEXT", "tls": "SSL", "sasl_tls": "SASL_SSL"}

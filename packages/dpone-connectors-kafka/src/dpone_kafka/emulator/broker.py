@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpone_kafka.emulator.codes import Code
+from dpone_kafka.emulator.doors import Door, Session
 from dpone_kafka.emulator.groups import Group
 from dpone_kafka.emulator.store import Store
 from dpone_kafka.emulator.transactions import Transactions
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 _LARGEST = 256 << 20
 _WAITING = 64  # requests of one connection that are under way at once
 _API_VERSIONS, _FETCH, _JOIN, _SYNC = 18, 1, 11, 14
+_LOGINS = frozenset({_API_VERSIONS, 17, 36})  # what is answered before a login
 _PATIENT = frozenset({_FETCH, _JOIN, _SYNC})
 _LAST_FLEXIBLE = 3
 
@@ -31,6 +33,7 @@ class Request:
     client: str
     body: Reader
     answer: Writer
+    session: Session
 
 
 Handler = Callable[["Broker", Request], Awaitable[bool | None] | bool | None]  # False: there is no answer
@@ -47,13 +50,14 @@ class Api:
 
 
 class Broker:
-    """A single node. `serve` answers at its port until the loop ends."""
+    """A single node. `serve` answers at its doors until the loop ends."""
 
-    def __init__(self, root: Path, *, host: str = "127.0.0.1", port: int = 0, store: Store | None = None) -> None:
+    def __init__(self, root: Path, doors: Sequence[Door], *, host: str = "127.0.0.1") -> None:
         from dpone_kafka.emulator.requests import APIS  # they know the broker
 
-        self.host, self.port = host, port
-        self.store = store or Store(root)
+        self.host = host
+        self._doors = doors
+        self.store = Store(root)
         self.groups: dict[str, Group] = {}
         self.transactions = Transactions(self.store, root / "transactions.jsonl")
         self._apis = {api.key: api for api in APIS}
@@ -61,11 +65,16 @@ class Broker:
     def group(self, name: str) -> Group:
         return self.groups.setdefault(name, Group(name))
 
-    async def serve(self) -> asyncio.Server:
-        server = await asyncio.start_server(self._connected, self.host, self.port, limit=1 << 20)
-        self.port = server.sockets[0].getsockname()[1]
+    async def serve(self) -> None:
+        servers = [await self._opened(door) for door in self._doors]
         self._keeping = asyncio.create_task(self._keep_house())
-        return server
+        self._waiting = [asyncio.create_task(server.serve_forever()) for server in servers]
+
+    async def _opened(self, door: Door) -> asyncio.Server:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._connected(Session(door), reader, writer)
+
+        return await asyncio.start_server(connected, self.host, door.port, limit=1 << 20, ssl=door.context)
 
     async def _keep_house(self) -> None:
         while True:
@@ -75,16 +84,16 @@ class Broker:
             self.transactions.expire()
             self.store.clean()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers: asyncio.Queue[asyncio.Future[bytes | None] | None] = asyncio.Queue(_WAITING)
-        sending = asyncio.create_task(self._send(answers, writer))
+        sending = asyncio.create_task(self._send(session, answers, writer))
         try:
             while True:
                 (size,) = INT32.unpack(await reader.readexactly(INT32.size))
                 if not 0 < size <= _LARGEST:
                     break
                 data = memoryview(await reader.readexactly(size))
-                handling = asyncio.ensure_future(self._handle(data))
+                handling = asyncio.ensure_future(self._handle(session, data))
                 await answers.put(handling)
                 if int.from_bytes(data[:2], "big") not in _PATIENT:
                     await asyncio.sleep(0)  # it begins at once: requests of one connection are carried out in order
@@ -95,7 +104,10 @@ class Broker:
             writer.close()
 
     async def _send(
-        self, answers: asyncio.Queue[asyncio.Future[bytes | None] | None], writer: asyncio.StreamWriter
+        self,
+        session: Session,
+        answers: asyncio.Queue[asyncio.Future[bytes | None] | None],
+        writer: asyncio.StreamWriter,
     ) -> None:
         while (answer := await answers.get()) is not None:
             try:
@@ -103,6 +115,8 @@ class Broker:
                 if out is not None:
                     writer.write(out)
                     await writer.drain()
+                if session.is_refused:
+                    break
             except (ConnectionError, MalformedError):
                 break
             except Exception:
@@ -110,11 +124,13 @@ class Broker:
                 break
         writer.close()
 
-    async def _handle(self, data: memoryview) -> bytes | None:
+    async def _handle(self, session: Session, data: memoryview) -> bytes | None:
         head = Reader(data)
         key, version, correlation = head.int16(), head.int16(), head.int32()
         answer = Writer()
-        request = Request(version, head.text(), head, answer)
+        request = Request(version, head.text(), head, answer, session)
+        if key not in _LOGINS and not session.may_ask:
+            raise MalformedError("nobody has logged in")
         if key == _API_VERSIONS:
             self._say_versions(request)
         else:

@@ -29,7 +29,7 @@ def metadata(broker: Broker, request: Request) -> None:
         w.int32(0)
 
     def node(_: int) -> None:
-        w.int32(NODE).text(broker.host).int32(broker.port)
+        w.int32(NODE).text(broker.host).int32(request.session.door.port)
         if v >= 1:
             w.text(None)
 

@@ -15,7 +15,7 @@ def find_coordinator(broker: Broker, request: Request) -> None:
     w.int16(Code.OK)
     if v >= 1:
         w.text(None)
-    w.int32(NODE).text(broker.host).int32(broker.port)
+    w.int32(NODE).text(broker.host).int32(request.session.door.port)
 
 
 def commit(broker: Broker, request: Request) -> None:
