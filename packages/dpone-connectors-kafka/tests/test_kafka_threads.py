@@ -27,7 +27,8 @@ def spill() -> Any:
 
 
 def _writer(spill: Spill) -> SpillWriter:
-    schema = pa.schema([pa.field("id", pa.int64()), pa.field("v", pa.string())])
+    columns: dict[str, Any] = {"id": pa.int64(), "v": pa.string()}
+    schema = pa.schema(columns)
     prepared = Preparation(FIELDS, ("id",), content=True, hash=True).to_json()
     payload = {"path": str(spill.path), "schema": schema.serialize().to_pybytes().hex(), "limits": {}}
     return SpillWriter(StageRef(spill.name, {**payload, "prepared": prepared}), "0")
