@@ -67,7 +67,7 @@ def _filled(one: Running, source: Source) -> bool:
     strategy = asked.strategy_of(one.strategy, source.volume, first=True, by_cursor=source.by_cursor)
     problem = load(one, one.small, source, strategy)
     if problem is None:
-        one.small_times.append(time_of(one, one.small))
+        one.small_times.append(time_of(one, lambda: read_back(one.small)))
         return True
     one.found.not_run("added_column", problem)
     return False
@@ -109,8 +109,9 @@ def _added(one: Running, source: Source) -> None:
     def look() -> Comparison | str:
         if problem := load(one, one.small, source, strategy, _ADDED):
             return problem
-        one.small_times.append(time_of(one, one.small))
-        rows = source.speller(one.strategy, _ADDED).found(read_back(one.small))
+        landed = read_back(one.small)
+        one.small_times.append(time_of(one, lambda: landed))
+        rows = source.speller(one.strategy, _ADDED).found(landed)
         must = expected(
             one.strategy, source.before, _altered(source), _expected_small(one, source), _options_added(one, source)
         )

@@ -44,10 +44,11 @@ def _first(one: Running, source: Source) -> None:
     def look() -> Comparison | str:
         if problem := load(one, one.main, source, strategy):
             return problem
-        rows.extend(speller.found(read_back(one.main)))
+        landed = read_back(one.main)
+        rows.extend(speller.found(landed))
         stored = one.main.stored()
         one.stored = stored.position if stored else None
-        one.times.append(time_of(one, one.main))
+        one.times.append(time_of(one, lambda: landed))
         return compared_with(one, "first_load", source, _expected_first(one, source), rows)
 
     def wide() -> Comparison | str:
@@ -98,8 +99,9 @@ def _second(one: Running, source: Source) -> None:
     def look() -> Comparison | str:
         if problem := load(one, one.main, source, strategy):
             return problem
-        one.times.append(time_of(one, one.main))
-        rows = source.speller(one.strategy).found(read_back(one.main))
+        landed = read_back(one.main)
+        one.times.append(time_of(one, lambda: landed))
+        rows = source.speller(one.strategy).found(landed)
         compared = compared_with(one, "second_load", source, _expected_second(one, source), rows)
         must = rows_expected(one.strategy, source.volume, by_cursor=source.by_cursor)
         if must is not None and compared.is_same and len(rows) != must:

@@ -74,12 +74,15 @@ def read_back(drive: Drive) -> Any:
     return drive.sink.kit.rows(drive.sink.endpoint, drive.target)
 
 
-def time_of(one: Running, drive: Drive) -> datetime:
-    """The time of the last load as its newest version tells it; a plausible one, or it is an error."""
+def time_of(one: Running, read: Callable[[], Any]) -> datetime:
+    """The time of the last load as its newest version tells it; a plausible one, or it is an error.
+
+    `read` yields the rows of the target, which only a history is asked for.
+    """
     now = datetime.now(UTC)
     if one.strategy != "scd2":
         return now
-    moments = [m for m in read_back(drive).column(asked.INTERVAL[0]).to_pylist() if m is not None]
+    moments = [m for m in read().column(asked.INTERVAL[0]).to_pylist() if m is not None]
     latest: datetime = max((m if m.tzinfo else m.replace(tzinfo=UTC) for m in moments), default=now)
     if not now - timedelta(hours=2) < latest < now + _SKEW:
         raise DponeError(f"a version begins at {latest}, and it is {now}", code="certification.implausible_time")
