@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from sqlglot import exp
@@ -24,8 +24,15 @@ _TAKEN = (
 )
 
 
-def lift(tree: exp.Expr, columns: Iterable[str], floats: Iterable[str]) -> None:
-    """Every BIGNUMERIC of the statement is a BIGNUM, and what it meets, too; beside a FLOAT64 it is one itself."""
+_SMALL = {"INTEGER": "of_integer", "NUMERIC": "of_numeric"}  # macros for columns of these kinds
+_BIG_MACROS = {"bignumeric", "ranged", *_SMALL.values()}
+
+
+def lift(tree: exp.Expr, columns: Iterable[str], floats: Iterable[str], kinds: Mapping[str, str]) -> None:
+    """Every BIGNUMERIC of the statement is a BIGNUM, and what it meets, too; beside a FLOAT64 it is one itself.
+
+    `kinds` are those of the columns whose names stand for one kind in the whole statement.
+    """
     is_big = partial(_is_big, names=_named(tree, set(columns)))
     if not any(map(is_big, tree.walk())):
         return
@@ -40,12 +47,12 @@ def lift(tree: exp.Expr, columns: Iterable[str], floats: Iterable[str]) -> None:
             for part in met:
                 part.replace(big(part.copy()))
     for total in list(tree.find_all(exp.Sum)):
-        if is_big(total):
+        if is_big(total) and not _is_small(total.this, kinds):
             whole = total.parent if isinstance(total.parent, (exp.Window, exp.Filter)) else total
             whole.replace(_macro("ranged", whole.copy()))
     for node in list(tree.find_all(exp.Cast, exp.JSONFormat)):
         assert isinstance(node, (exp.Cast, exp.JSONFormat))
-        _cast(node, is_big)
+        _cast(node, is_big, kinds)
 
 
 def big(number: exp.Expr) -> exp.Expr:
@@ -58,16 +65,27 @@ def _macro(name: str, *arguments: exp.Expr) -> exp.Dot:
     return exp.Dot(this=exp.to_identifier("__emulator"), expression=call)
 
 
-def _cast(node: exp.Cast | exp.JSONFormat, is_big: partial[bool]) -> None:
+def _cast(node: exp.Cast | exp.JSONFormat, is_big: partial[bool], kinds: Mapping[str, str]) -> None:
     """What is cast to BIGNUMERIC, or from it: the latter by its text."""
     if isinstance(node, exp.Cast) and node.to.this is _BIG:
-        found = _literal(node) if isinstance(node.this, exp.Literal) else big(node.this)
+        if isinstance(node.this, exp.Literal):
+            found = _literal(node)
+        else:
+            found = (
+                _macro(_SMALL[kinds[node.this.name.lower()]], node.this) if _is_small(node, kinds) else big(node.this)
+            )
         if sizes := [exp.Literal.number(part.name) for part in node.to.expressions]:
             found = _macro("bounded", found, sizes[0], sizes[1] if len(sizes) > 1 else exp.Literal.number(0))
         node.replace(found)
     elif is_big(node.this):
         plain = _macro("plain", node.this)
         node.replace(plain) if isinstance(node, exp.JSONFormat) else node.set("this", plain)
+
+
+def _is_small(node: exp.Expr, kinds: Mapping[str, str]) -> bool:
+    """It is a column of a smaller kind, cast to BIGNUMERIC."""
+    is_cast = isinstance(node, exp.Cast) and node.to.this is _BIG and isinstance(node.this, exp.Column)
+    return is_cast and kinds.get(node.this.name.lower()) in _SMALL
 
 
 def _literal(node: exp.Cast) -> exp.Expr:
@@ -106,7 +124,7 @@ def _is_big(node: exp.Expr | None, *, names: set[str]) -> bool:
         case _ if isinstance(node, _CHOICES):
             return any(_is_big(part, names=names) for part in _operands(node))
         case _:
-            return node is not None and _is_macro(node) and node.expression.name in {"bignumeric", "ranged"}
+            return node is not None and _is_macro(node) and node.expression.name in _BIG_MACROS
 
 
 def _is_float(node: exp.Expr, *, names: set[str]) -> bool:

@@ -13,7 +13,9 @@ _EXACT = Context(prec=200, rounding=ROUND_HALF_UP)  # Decimal's half up is away 
 
 # What a number's type is, is known when a statement is bound: of each CASE one branch is left. `bignumeric` takes any
 # number, and a text of one, and leaves a BIGNUMERIC as it is; so it may be said of whatever might be one. A value is
-# refused by a cast that fails: DuckDB's own error() keeps a join from being planned by hash.
+# refused by a cast that fails: DuckDB's own error() keeps a join from being planned by hash. To bind `bignumeric` takes
+# 7 ms a column; `of_integer` and `of_numeric` are for columns that are known to be no more. No sum of those is out of
+# range: a NUMERIC of 29 digits needs 10^9 rows for that.
 MACROS = f"""
 CREATE OR REPLACE MACRO __emulator.refused(why, b) AS CAST(why || ': ' || CAST(b AS VARCHAR) AS BIGNUM);
 CREATE OR REPLACE MACRO __emulator.ranged(b) AS CASE
@@ -28,6 +30,9 @@ CREATE OR REPLACE MACRO __emulator.bignumeric(x) AS CASE
   WHEN typeof(x) = 'BIGNUM' THEN TRY_CAST(x AS BIGNUM)
   WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN __emulator.shifted(format('{{:.60f}}', TRY_CAST(x AS DOUBLE)))
   ELSE __emulator.shifted(CAST(x AS VARCHAR)) END;
+CREATE OR REPLACE MACRO __emulator.of_integer(x) AS CAST(CAST(x AS VARCHAR) || '{"0" * SCALE}' AS BIGNUM);
+CREATE OR REPLACE MACRO __emulator.of_numeric(x) AS CAST(
+  split_part(CAST(x AS VARCHAR), '.', 1) || rpad(split_part(CAST(x AS VARCHAR), '.', 2), {SCALE}, '0') AS BIGNUM);
 CREATE OR REPLACE MACRO __emulator.unsigned(b) AS ltrim(CAST(b AS VARCHAR), '-');
 CREATE OR REPLACE MACRO __emulator.padded(b) AS
   lpad(__emulator.unsigned(b), greatest({SCALE} + 1, CAST(length(__emulator.unsigned(b)) AS INTEGER)), '0');

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from sqlglot import exp
@@ -31,13 +32,14 @@ def _pieces(part: exp.Expr) -> list[str]:
 
 def translate(tree: exp.Expression, default: str | None, lookup: Lookup, variables: Mapping[str, str]) -> str:
     """The statement in DuckDB's words."""
-    floats, bigs = (_names_of_kind(kind, tree, default, lookup) for kind in ("FLOAT", "BIGNUMERIC"))
+    kinds = _kinds(tree, default, lookup)
+    floats, bigs = ({name for name, of in kinds.items() if kind in of} for kind in ("FLOAT", "BIGNUMERIC"))
     into = _target(tree, default, lookup)
     _place_tables(tree, default)
     for variable in list(tree.find_all(exp.Parameter)):
         if isinstance(variable.this, exp.Parameter):  # @@name
             variable.replace(exp.Literal.string(variables[variable.this.name]))
-    lift(tree, bigs, floats)
+    lift(tree, bigs, floats, {name: min(of) for name, of in kinds.items() if len(of) == 1})
     for cast in list(tree.find_all(exp.Cast)):
         _exact(cast)
     for parsed in list(tree.find_all(exp.ParseJSON)):
@@ -113,14 +115,17 @@ def _place_catalog(table: exp.Table, default: str | None) -> None:
     table.replace(exp.Subquery(this=found, alias=alias))
 
 
-def _names_of_kind(kind: str, tree: exp.Expression, default: str | None, lookup: Lookup) -> set[str]:
-    """Names of the columns that are of this kind in some table of the statement."""
-    found = set()
+def _kinds(tree: exp.Expression, default: str | None, lookup: Lookup) -> dict[str, set[str]]:
+    """What the columns of each name are in the tables of the statement; a name that it gives itself may be anything."""
+    found: dict[str, set[str]] = defaultdict(set)
     for table in tree.find_all(exp.Table):
         if isinstance(table.this, exp.Identifier) and "INFORMATION_SCHEMA" not in str(table).upper():
             about = lookup(*names_of(table, default)) if table.db or default else None
-            fields = about["schema"]["fields"] if about else ()
-            found |= {f["name"].lower() for f in fields if kind_of(f) == kind}
+            for field in about["schema"]["fields"] if about else ():
+                found[field["name"].lower()] |= {kind_of(field), *({"REPEATED"} & {field.get("mode")})}
+    for alias in tree.find_all(exp.Alias):
+        if alias.alias.lower() in found:
+            found[alias.alias.lower()].add("GIVEN")
     return found
 
 
