@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from threading import local
 from typing import TYPE_CHECKING, Any
 
@@ -155,23 +156,30 @@ class KafkaTestkit:
         (made,) = admin.create_topics([NewTopic(table.label, 2, 1, config={"cleanup.policy": "compact"})]).values()
         made.result(20)
         _seeded[endpoint.port, table.label] = table
-        _produce(endpoint, table, [(_key(table, row, number), row) for number, row in enumerate(table.rows)])
+        _put(endpoint, table, [(_key(table, row, number), _whole(table, row)) for number, row in enumerate(table.rows)])
 
     def change(self, endpoint: Endpoint, table: SeedTable, mutations: Sequence[Mutation]) -> None:
+        changed: dict[bytes, Row | None] = {}
+        found: list[tuple[bytes, Row | None]]
+        held = cache(lambda: _fold(endpoint, table.label))  # the topic is read once, however much is changed
+        messages: list[tuple[bytes, Row | None]] = []
         for mutation in mutations:
             match mutation:
                 case Insert(row=row):
-                    _produce(endpoint, table, [(_key(table, row, id(mutation)), row)])
+                    found = [(_key(table, row, id(mutation)), _whole(table, row))]
                 case Update(key=key, values=values):
                     was = _key(table, key, 0)
-                    now = {**_current(endpoint, table, was), **_encoded(table, values)}
-                    new = {name: now[name] for name in table.schema.key}
-                    moved = json.dumps(new).encode()
-                    _put(endpoint, table, [*([(was, None)] if moved != was else []), (moved, now)])
+                    old = changed[was] if was in changed else json.loads(held()[was], parse_float=Decimal)
+                    now = {**(old or {}), **_encoded(table, values)}
+                    moved = json.dumps({name: now[name] for name in table.schema.key}).encode()
+                    found = [*([(was, None)] if moved != was else []), (moved, now)]
                 case Delete(key=key):
-                    _put(endpoint, table, [(_key(table, key, 0), None)])
+                    found = [(_key(table, key, 0), None)]
                 case other:
                     raise NotImplementedError(type(other).__name__)
+            changed.update(found)
+            messages += found
+        _put(endpoint, table, messages)
 
     def alter(self, endpoint: Endpoint, table: SeedTable, alteration: Alteration) -> None:
         raise NotImplementedError  # a topic has no columns of its own, so no test asks for it
@@ -188,8 +196,9 @@ class KafkaTestkit:
         types = _types(endpoint, topic)
         found = [json.loads(value, parse_float=Decimal) for value in _fold(endpoint, topic).values()]
         fields = [Field(name, of) for name, of in types.items()]
-        rows = [tuple(_home(row.get(name), of) for name, of in types.items()) for row in found]
-        return pa.Table.from_batches([pack(rows, fields, ARROW).data])
+        values = zip(*(map(row.get, types) for row in found), strict=True) if found else ([] for _ in types)
+        columns = [_homes(column, of) for column, of in zip(values, types.values(), strict=True)]
+        return pa.Table.from_batches([pack(list(zip(*columns, strict=True)), fields, ARROW).data])
 
     # --------------------------------------------------------------- what goes wrong
 
@@ -277,9 +286,8 @@ def _encoded(table: SeedTable, row: Row) -> dict[str, Any]:
     return {name: _said(value, table.schema[name].type) for name, value in row.items()}
 
 
-def _produce(endpoint: Endpoint, table: SeedTable, rows: Sequence[tuple[bytes, Row]]) -> None:
-    whole = [{**dict.fromkeys(table.schema.names), **_encoded(table, row)} for _, row in rows]
-    _put(endpoint, table, [(key, row) for (key, _), row in zip(rows, whole, strict=True)])
+def _whole(table: SeedTable, row: Row) -> dict[str, Any]:
+    return {**dict.fromkeys(table.schema.names), **_encoded(table, row)}
 
 
 def _put(endpoint: Endpoint, table: SeedTable, pairs: Sequence[tuple[bytes, Row | None]]) -> None:
@@ -291,7 +299,7 @@ def _put(endpoint: Endpoint, table: SeedTable, pairs: Sequence[tuple[bytes, Row 
     producer = kept[address]
     failed: list[object] = []
     for key, row in pairs:
-        value = None if row is None else _unparsed(row).encode()
+        value = None if row is None else _spelled(row).encode()
         producer.produce(table.label, value, key, on_delivery=lambda error, _: failed.extend([error] if error else []))
     assert producer.flush(30) == 0
     assert not failed, failed
@@ -410,8 +418,9 @@ def _without_null(sample: Sample) -> Sample:
     return replace(sample, values=tuple(v for v in sample.values if not (sample.native == "json" and v == "null")))
 
 
-def _current(endpoint: Endpoint, table: SeedTable, key: bytes) -> dict[str, Any]:
-    return dict(json.loads(_fold(endpoint, table.label)[key], parse_float=Decimal))
+def _homes(values: Sequence[Any], of: Type) -> list[Any]:
+    """A column of them, most of which are missing in a wide table."""
+    return [None if value is None else _home(value, of) for value in values]
 
 
 def _home(value: Any, of: Type) -> Any:
@@ -450,6 +459,13 @@ def _clock(text: str, of: Type) -> Any:
     digits = _DIGITS.search(whole)
     at = datetime.fromisoformat(_DIGITS.sub("", whole)).replace(tzinfo=UTC)
     return int((at - _EPOCH).total_seconds()) * 1_000_000_000 + int((digits[1] if digits else "0").ljust(9, "0"))
+
+
+def _spelled(row: Row) -> str:
+    try:
+        return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    except TypeError:  # a number that is to keep its digits
+        return _unparsed(row)
 
 
 def _unparsed(value: Any) -> str:

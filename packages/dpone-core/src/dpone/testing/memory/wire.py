@@ -31,7 +31,10 @@ def pack(rows: Sequence[tuple[Any, ...]], fields: Sequence[Field], form: Format)
     from dpone.arrow import record_batch
 
     columns = zip(*rows, strict=True) if rows else ([] for _ in fields)
-    travelling = {f.name: [_out(v, f.type) for v in values] for f, values in zip(fields, columns, strict=True)}
+    travelling = {
+        f.name: [None if v is None else _out(v, f.type) for v in values]
+        for f, values in zip(fields, columns, strict=True)
+    }
     data = record_batch(travelling, fields)
     return Batch(ARROW, data, data.num_rows, data.nbytes)
 
