@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from importlib.util import find_spec
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import uuid4
 
@@ -143,27 +144,22 @@ class MssqlTestkit:
                 _stop_capture(run, table.label)
             run(f"DROP TABLE IF EXISTS {name}")
             run(f"CREATE TABLE {name} ({', '.join(parts)})")
-            for at in range(0, len(table.rows), _ROWS_AT_ONCE):
-                _insert(run, table, table.rows[at : at + _ROWS_AT_ONCE])
+            _insert(run, table, table.rows)
             if Read.CHANGES in table.reads and self.tracks:
                 run(f"ALTER TABLE {name} ENABLE CHANGE_TRACKING")
             elif Read.CHANGES in table.reads:
                 _capture(run, table.label)
 
     def change(self, endpoint: Endpoint, table: SeedTable, mutations: Sequence[Mutation]) -> None:
-        name = _quoted(_SCHEMA, table.label)
         with _connected(endpoint) as run:
             run("SET XACT_ABORT ON; BEGIN TRANSACTION")
-            for mutation in mutations:
-                match mutation:
-                    case Insert(row=row):
-                        _insert(run, table, [row])
-                    case Update(key=key, values=values):
-                        run(f"UPDATE {name} SET {_pairs(table, values, ', ')} WHERE {_pairs(table, key, ' AND ')}")
-                    case Delete(key=key):
-                        run(f"DELETE FROM {name} WHERE {_pairs(table, key, ' AND ')}")
-                    case Truncate():
-                        run(f"TRUNCATE TABLE {name}")
+            for _, together in groupby(mutations, type):
+                some = list(together)
+                if inserted := [mutation.row for mutation in some if isinstance(mutation, Insert)]:
+                    _insert(run, table, inserted)
+                for mutation in some:
+                    if not isinstance(mutation, Insert):
+                        run(_statement(table, mutation))
             run("COMMIT TRANSACTION")
 
     def alter(self, endpoint: Endpoint, table: SeedTable, alteration: Alteration) -> None:
@@ -422,10 +418,33 @@ def _definition(of: Field, *, in_key: bool) -> str:
 
 
 def _insert(run: Run, table: SeedTable, rows: Sequence[Row]) -> None:
+    """Rows that name the same columns together: what is not named is NULL without being said. In the order of the rows
+    where the server numbers them.
+    """
     written = [f for f in table.schema if _native(f) != "rowversion"]
-    columns = ", ".join(_quoted(f.name) for f in written)
-    values = ", ".join("(" + ", ".join(_value(table, f.name, row.get(f.name)) for f in written) + ")" for row in rows)
-    run(f"INSERT INTO {_quoted(_SCHEMA, table.label)} ({columns}) VALUES {values}")
+    is_numbered = len(written) < len(table.schema)
+    alike: dict[tuple[Field, ...], list[Row]] = {}
+    for row in rows:
+        named = tuple(f for f in written if is_numbered or not f.nullable or row.get(f.name) is not None)
+        alike.setdefault(named or tuple(written), []).append(row)
+    for fields, some in alike.items():
+        columns = ", ".join(_quoted(f.name) for f in fields)
+        for at in range(0, len(some), _ROWS_AT_ONCE):
+            part = some[at : at + _ROWS_AT_ONCE]
+            values = (", ".join(_value(table, f.name, row.get(f.name)) for f in fields) for row in part)
+            listed = ", ".join(f"({one})" for one in values)
+            run(f"INSERT INTO {_quoted(_SCHEMA, table.label)} ({columns}) VALUES {listed}")
+
+
+def _statement(table: SeedTable, mutation: Update | Delete | Truncate) -> str:
+    name = _quoted(_SCHEMA, table.label)
+    match mutation:
+        case Update(key=key, values=values):
+            return f"UPDATE {name} SET {_pairs(table, values, ', ')} WHERE {_pairs(table, key, ' AND ')}"
+        case Delete(key=key):
+            return f"DELETE FROM {name} WHERE {_pairs(table, key, ' AND ')}"
+        case Truncate():
+            return f"TRUNCATE TABLE {name}"
 
 
 def _pairs(table: SeedTable, row: Row, between: str) -> str:
@@ -500,10 +519,15 @@ def _table(run: Run, target: Target) -> pa.Table:
         _AS_TEXT.get(of, "{0}").format(_quoted(name)) + f" AS c{i}" for i, (name, of, _, _) in enumerate(columns)
     )
     found = run(f"SELECT {selected} FROM {_quoted(*target.name)}")
-    arrays: list[Any] = []
-    for i, (_, of, scale, precision) in enumerate(columns):
-        arrays.append(_array([row[i] for row in found], of, scale, precision))
+    arrays = [
+        _array(list(values), of, scale, precision)
+        for values, (_, of, scale, precision) in zip(_turned(found, len(columns)), columns, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, names=[name for name, *_ in columns])
+
+
+def _turned(rows: list[tuple[Any, ...]], width: int) -> Iterable[Sequence[Any]]:
+    return zip(*rows, strict=True) if rows else ((),) * width
 
 
 def _array(values: list[Any], of: str, scale: int, precision: int) -> Any:
