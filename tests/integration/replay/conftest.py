@@ -15,11 +15,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from dpone.cli import main
+from dpone.testing.fixtures import dpone
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.services.postgres import EmbeddedPostgres
-from dpone.testing.shop import Answer, Dpone
 from tests.integration.replay.worlds import MemoryWorld, PostgresWorld, World
+
+__all__ = ["dpone"]
 
 ARTIFACTS = Path(__file__).parents[3] / "test_artifacts" / "replay_integration"
 _numbers = itertools.count(1)
@@ -65,19 +66,6 @@ def postgres_world(at_home: Path, endpoint: Endpoint) -> Iterator[PostgresWorld]
         db.execute(f"CREATE SCHEMA {schema}".encode())
         yield PostgresWorld(at_home, db, endpoint, schema)
         db.execute(f"DROP SCHEMA {schema} CASCADE".encode())
-
-
-@pytest.fixture
-def dpone(capsys: pytest.CaptureFixture[str]) -> Dpone:
-    def call(*args: str) -> Answer:
-        with pytest.raises(SystemExit) as ended:
-            main(list(args))
-        code = ended.value.code
-        assert code is None or isinstance(code, int)
-        out, err = capsys.readouterr()
-        return Answer(code or 0, out, err)
-
-    return call
 
 
 @pytest.fixture

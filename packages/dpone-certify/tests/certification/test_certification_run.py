@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from certification.conftest import Call
 from dpone import strategies
 from dpone.ops import DeleteAbsent, Program
 from dpone.strategies import Load
+from dpone.testing.shop import Dpone
 from dpone_certify.certification.document import BehaviorArtifact, CertificationReport
 from dpone_certify.certification.judge import blockers_of
 from dpone_certify.documents.canonical import parse
@@ -26,7 +26,7 @@ def report(folder: Path = Path("test_artifacts/certification/current")) -> Certi
     return CertificationReport.model_validate(parse((folder / "certification_report.json").read_bytes()))
 
 
-def test_one_case_of_each_strategy_passes_and_leaves_its_evidence(call: Call) -> None:
+def test_one_case_of_each_strategy_passes_and_leaves_its_evidence(call: Dpone) -> None:
     answer = call(*RUN, "--source", "postgres", "--sink", "clickhouse", "--format", "json")
     assert answer.code == 0, answer.err
     found = report()
@@ -50,7 +50,7 @@ def test_one_case_of_each_strategy_passes_and_leaves_its_evidence(call: Call) ->
         assert f"\n## {part}\n" in dated.read_text()
 
 
-def test_a_log_is_computed_by_its_records(call: Call) -> None:
+def test_a_log_is_computed_by_its_records(call: Dpone) -> None:
     answer = call(*RUN, "--sink", "kafka", "--source", "mssql,kafka")
     assert answer.code == 0, answer.out
     assert report().case_count == 11
@@ -69,7 +69,7 @@ def test_a_log_is_computed_by_its_records(call: Call) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
-    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], hint: str
+    call: Dpone, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], hint: str
 ) -> None:
     for name in ("POSTGRES", "MSSQL"):
         monkeypatch.delenv(f"DPONE_CONN_{name}_LIVE", raising=False)
@@ -79,7 +79,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert not Path("test_artifacts/certification/current/certification_report.json").exists()
 
 
-def test_parts_are_merged_to_nothing_less(call: Call) -> None:
+def test_parts_are_merged_to_nothing_less(call: Dpone) -> None:
     for n in (1, 2):
         assert (
             call(*RUN, "--source", "rest", "--sink", "mssql", "--shard", f"{n}/2", "--artifact-dir", f"p{n}").code == 0
@@ -88,7 +88,7 @@ def test_parts_are_merged_to_nothing_less(call: Call) -> None:
     assert len(set(ids)) == len(ids) == 8
 
 
-def test_what_is_proven_is_not_proven_again_and_what_is_not_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_proven_is_not_proven_again_and_what_is_not_is(call: Dpone, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("it is carried out again")
 
@@ -112,7 +112,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, name: str, wrong: Any) -> None:
 
 
 def test_a_program_that_forgets_deletes_is_red_and_the_rows_are_shown(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Dpone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = strategies.STRATEGIES["snapshot_diff"].program
 
@@ -129,7 +129,7 @@ def test_a_program_that_forgets_deletes_is_red_and_the_rows_are_shown(
     assert "--case-id postgres_to_clickhouse__snapshot_diff" in result.repro
 
 
-def test_a_rendering_that_a_grammar_does_not_read_is_red(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rendering_that_a_grammar_does_not_read_is_red(call: Dpone, monkeypatch: pytest.MonkeyPatch) -> None:
     from dpone.sql.dialect import Dialect
 
     monkeypatch.setattr(Dialect, "delete", lambda _self, table, _alias, condition: f"DELETE FORM {table} {condition}")
@@ -138,7 +138,7 @@ def test_a_rendering_that_a_grammar_does_not_read_is_red(call: Call, monkeypatch
     assert "statements" in answer.out
 
 
-def test_a_guide_that_is_not_there_is_red(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guide_that_is_not_there_is_red(call: Dpone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpone_certify.certification.guided.index", dict)
     answer = call(*RUN, "--case-id", ONE)
     assert answer.code == 1

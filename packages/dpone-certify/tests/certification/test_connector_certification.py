@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from certification.conftest import Call
 from dpone.testing.memory.testkit import testkit
+from dpone.testing.shop import Dpone
 from dpone_certify.conformance.document import ConnectorCertification
 from dpone_certify.conformance.judge import blockers_of
 from dpone_certify.conformance.report import certification_of, markdown_of
@@ -52,7 +52,7 @@ def test_a_test_that_fails_makes_the_connector_red(tmp_path: Path, monkeypatch: 
     assert [b.code for b in found.blockers] == ["connector_certification.connector_not_passed:memory"]
 
 
-def test_the_command_writes_what_was_found(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_writes_what_was_found(call: Dpone, monkeypatch: pytest.MonkeyPatch) -> None:
     suite = ("--pyargs", "dpone.testing.suite.test_declaration")
     monkeypatch.setattr("dpone_certify.conformance.run.SUITE", suite)
     answer = call("ops", "connector-certification", "--connector", "memory", "--format", "json")
@@ -63,7 +63,7 @@ def test_the_command_writes_what_was_found(call: Call, monkeypatch: pytest.Monke
     assert next(c.code for c in blockers_of(found)) == "connector_certification.connector_missing:postgres"
 
 
-def test_a_connector_that_nobody_has_is_refused(call: Call) -> None:
+def test_a_connector_that_nobody_has_is_refused(call: Dpone) -> None:
     answer = call("ops", "connector-certification", "--connector", "oracle")
     assert answer.code == 2
     assert "no testkit is registered for oracle" in answer.err

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from certification.conftest import Call
 from certification.reports import VOLUME, result_of
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX as MATRIX
 from dpone.integration_matrix import Case
+from dpone.testing.shop import Dpone
 from dpone_certify.certification.document import BehaviorArtifact
 from dpone_certify.documents.document import now
 from dpone_certify.documents.subject import subject
@@ -59,7 +59,7 @@ def parts(artifacts: Path, tmp_path: Path) -> list[Path]:
     return [tmp_path / "part0", tmp_path / "part1"]
 
 
-def merge(call: Call, *folders: Path) -> tuple[int, set[str]]:
+def merge(call: Dpone, *folders: Path) -> tuple[int, set[str]]:
     asked = [word for folder in folders for word in ("--artifact-dir", str(folder))]
     answer = call("ops", "integration-matrix-report", *asked, "--output-dir", "merged", "--format", "json")
     found = json.loads(REPORT.read_text())
@@ -67,20 +67,20 @@ def merge(call: Call, *folders: Path) -> tuple[int, set[str]]:
     return answer.code, {b["code"].removeprefix("certification_report.") for b in found["blockers"]}
 
 
-def test_all_parts_are_the_whole(call: Call, parts: list[Path]) -> None:
+def test_all_parts_are_the_whole(call: Dpone, parts: list[Path]) -> None:
     assert merge(call, *parts) == (0, set())
     found = json.loads(REPORT.read_text())
     assert [r["case_id"] for r in found["results"]] == [case.id for case in MATRIX.cases]
     assert all((REPORT.parent / r["artifact_path"]).is_file() for r in found["results"])
 
 
-def test_a_part_too_few_names_every_case_of_it(call: Call, parts: list[Path]) -> None:
+def test_a_part_too_few_names_every_case_of_it(call: Dpone, parts: list[Path]) -> None:
     code, codes = merge(call, parts[0])
     assert code == 1
     assert codes == {f"coverage_missing:{case.id}" for case in MATRIX.cases[1::2]}
 
 
-def test_a_case_twice_a_foreign_one_and_a_broken_one_are_named(call: Call, parts: list[Path]) -> None:
+def test_a_case_twice_a_foreign_one_and_a_broken_one_are_named(call: Dpone, parts: list[Path]) -> None:
     one, two, three, four = MATRIX.cases[:4]
     shutil.copy(path(parts[0], one), parts[1])
     unknown = json.loads(path(parts[1], two).read_text())
@@ -102,7 +102,7 @@ def test_a_case_twice_a_foreign_one_and_a_broken_one_are_named(call: Call, parts
     }
 
 
-def test_a_case_of_another_profile_is_named_and_an_empty_folder_too(call: Call, parts: list[Path]) -> None:
+def test_a_case_of_another_profile_is_named_and_an_empty_folder_too(call: Dpone, parts: list[Path]) -> None:
     last = MATRIX.cases[-1]
     other = json.loads(path(parts[1], last).read_text())
     other["profile"] = "mock_local"
@@ -112,7 +112,7 @@ def test_a_case_of_another_profile_is_named_and_an_empty_folder_too(call: Call, 
     assert codes == {f"profile_differs:{last.id}", "part_missing:nothing"}
 
 
-def test_nothing_at_all_is_red(call: Call) -> None:
+def test_nothing_at_all_is_red(call: Dpone) -> None:
     code, codes = merge(call)
     assert code == 1
     assert {"empty", "part_missing:test_artifacts/integration_matrix"} <= codes

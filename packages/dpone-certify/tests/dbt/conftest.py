@@ -1,4 +1,4 @@
-"""The command line, and recorded artifacts that a test may change."""
+"""Recorded artifacts that a test may change."""
 
 from __future__ import annotations
 
@@ -10,25 +10,9 @@ from typing import Any
 
 import pytest
 
-from dpone.cli import main
-from dpone.testing.shop import Answer, Dpone
-
 ARTIFACTS = Path(__file__).parent / "artifacts"
 Record = dict[str, Any]
 Change = Callable[[Record, Record], None]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Dpone:
-    def answer(*args: str) -> Answer:
-        with pytest.raises(SystemExit) as ended:
-            main(list(args))
-        code = ended.value.code
-        assert code is None or isinstance(code, int)
-        out, err = capsys.readouterr()
-        return Answer(code or 0, out, err)
-
-    return answer
 
 
 @pytest.fixture

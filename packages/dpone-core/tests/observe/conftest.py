@@ -1,4 +1,4 @@
-"""A shop whose runs are observed, and the published schemas that lineage is held against."""
+"""The published schemas that lineage is held against."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from uuid import UUID
 import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
-
-from dpone.testing.shop import Shop, open_shop
 
 SPEC = Path(__file__).parent / "openlineage_spec"
 Event = dict[str, Any]
@@ -54,15 +52,3 @@ def checker() -> Callable[[Event], int]:
 @pytest.fixture(scope="session")
 def refuse_invalid() -> Callable[[Event], int]:
     return checker()
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop in the current folder, with nothing of the environment that asks for observers."""
-    for name in ("OPENLINEAGE_URL", "DPONE_LINEAGE", "OPENLINEAGE_PARENT_ID", "OPENLINEAGE_NAMESPACE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("DPONE_METRICS_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DPONE_TESTING", "1")
-    monkeypatch.chdir(tmp_path)
-    return open_shop(tmp_path)
