@@ -28,8 +28,8 @@ def test_memory_does_not_grow_with_the_number_of_keys(tmp_path: Path) -> None:
         work.know(testkit, endpoint)
         for rows in (FEW, MANY):
             dataset = testkit.loops.fill(endpoint, SeedTable(f"memory_{rows}", NARROW), rows)
-            source = End("kafka", dataset.name, {**dataset.options, **TABLE}, "topic")
-            sink = End("kafka", (f"written_{rows}",), testkit.loops.sink_options(), "topic")
+            source = End("kafka", "topic", ".".join(dataset.name), {**dataset.options, **TABLE})
+            sink = End("kafka", "topic", f"written_{rows}", testkit.loops.sink_options())
             manifest = work.write(f"memory_{rows}", source, sink, FULL_REFRESH)
             first, again = (measure([[work.run(manifest)]], tmp_path) for _ in range(2))
             for outcome in (first, again):
