@@ -65,7 +65,7 @@ def test_what_was_read_is_what_can_be_written(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(plain, "connect", lambda: back)
     out.seek(0)
     plain.write("INSERT", "int,long,decimal,moment", out)
-    assert back.rows == rows
+    assert back.rows == [tuple(row) for row in rows]
 
 
 def test_the_program_counts_what_it_fetches(

@@ -1,4 +1,4 @@
-"""What a person writes with a driver alone: rows out of SQL Server by fetchmany, or into it by executemany.
+"""What a person writes with a driver alone: rows out of SQL Server by fetchmany, or into it by its quickest call.
 
 A program of its own, which the benchmark measures dpone beside: `python plain.py VERB STATEMENT`, told by its
 environment how to connect, and by which driver. Rows come and go as the text of COPY, or go as JSON.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, TextIO
+from uuid import UUID
 
 from dpone.testing.plain import JSON_LINES, NULL, copied, put, unescaped
 
@@ -70,20 +71,27 @@ def read(statement: str, wire: str, out: TextIO) -> None:
 
 def write(statement: str, kinds: str, source: TextIO) -> None:
     """Text becomes rows by an INSERT, in one transaction; `kinds` has a word for each column."""
-    takes = [_TAKES[kind] for kind in kinds.split(",")]
+    rows = _rows(kinds, source)
     with connect() as connection:
         cursor = connection.cursor()
-        if PROVIDER not in os.environ:  # mssql-python sends columns in any case
-            cursor.fast_executemany = True
-            # said beforehand, or text without limit would be sent row by row
-            cursor.setinputsizes([_LONG if kind == "long" else None for kind in kinds.split(",")])
-        while lines := list(islice(source, ROWS)):
-            rows = [
-                [None if v == NULL else take(v) for take, v in zip(takes, line[:-1].split("\t"), strict=True)]
-                for line in lines
-            ]
-            cursor.executemany(statement, rows)
+        cursor.fast_executemany = True
+        # said beforehand, or text without limit would be sent row by row
+        cursor.setinputsizes([_LONG if kind == "long" else None for kind in kinds.split(",")])
+        while some := list(islice(rows, ROWS)):
+            cursor.executemany(statement, some)
         connection.commit()
+
+
+def bulk(table: str, kinds: str, source: TextIO) -> None:
+    """Text becomes rows by the bulk copy of mssql-python, which pyodbc has not."""
+    with connect() as connection:
+        connection.cursor().bulkcopy(table, _rows(kinds, source), timeout=0, keep_nulls=True)
+
+
+def _rows(kinds: str, source: TextIO) -> Iterator[tuple[Any, ...]]:
+    takes = [_TAKES[kind] for kind in kinds.split(",")]
+    for line in source:
+        yield tuple(None if v == NULL else take(v) for take, v in zip(takes, line[:-1].split("\t"), strict=True))
 
 
 def run(statement: str) -> None:
@@ -105,6 +113,7 @@ _TAKES: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: text in {"t", "true"},
     "date": date.fromisoformat,
     "moment": datetime.fromisoformat,
+    "uuid": UUID,
     "text": unescaped,
     "long": unescaped,
 }
@@ -122,8 +131,10 @@ def main(verb: str, statement: str = "", kinds: str = "") -> None:
             read(statement, kinds, sys.stdout)
         case "write":
             write(statement, kinds, sys.stdin)
+        case "bulk":
+            bulk(statement, kinds, sys.stdin)
         case _:
-            sys.exit(f"{verb} is none of bare, count, run, read, write")
+            sys.exit(f"{verb} is none of bare, count, run, read, write, bulk")
 
 
 if __name__ == "__main__":
