@@ -101,8 +101,9 @@ def fix(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Run mypy --strict over every package, the tests and this file."""
+    """Run mypy --strict over every package, the examples, the tests and this file."""
     sources = [f"packages/{package}/src" for package in PACKAGES]
+    sources += sorted(str(folder) for folder in Path("examples").glob("*/src"))
     tool(session, "mypy", *sources, "tests", "noxfile.py", *(str(f) for f in sorted(Path(".ci").glob("*.py"))))
     folders = {path.parent for path in (ROOT / "packages").glob("*/tests/**/*.py")}
     for folder in sorted(folders):  # one by one: each may have a conftest.py of its own

@@ -89,6 +89,14 @@ def _cell(text: str) -> str:
 
 # ---------------------------------------------------------------- environment
 
+NAMES = {
+    "postgres": "PostgreSQL",
+    "mssql": "SQL Server",
+    "clickhouse": "ClickHouse",
+    "bigquery": "BigQuery",
+    "kafka": "Kafka",
+    "rest": "REST",
+}
 VARIABLES = {
     "Connections": {
         "DPONE_CONN_<NAME>": "the URL of the connection `<name>`; it is preferred to a `connections.yml`",
@@ -106,6 +114,12 @@ VARIABLES = {
         "DPONE_SIGNING_KEY": "the Ed25519 key that signs evidence: a file, or the PEM text itself",
         "DPONE_PUBLIC_KEY": "the public key that evidence is verified by: a file, or the PEM text itself",
         "DPONE_RELEASE_ID": "the release that the nox sessions of certification judge",
+        **{
+            f"DPONE_MATRIX_{name}": f"`--{name.lower().replace('_', '-')}` of the matrix in nox sessions; `*`: all"
+            for name in ("SOURCE", "SINK", "STRATEGY", "CASE_ID", "ROW_COUNT", "CHANGE_RATIO", "DELETE_RATIO")
+        },
+        "DPONE_MATRIX_ARTIFACT_DIR": "where the tests of the matrix leave what they found",
+        "DPONE_MATRIX_RUN_MODE": "the profile that the matrix of the tests is run by, as `mock_contract`",
         "DPONE_CONN_POSTGRES_LIVE": "a vendor's own PostgreSQL for `vendor_live`",
         "DPONE_CONN_MSSQL_LIVE": "a vendor's own SQL Server for `vendor_live`",
         "DPONE_CONN_CLICKHOUSE_LIVE": "a vendor's own ClickHouse for `vendor_live`",
@@ -121,7 +135,22 @@ VARIABLES = {
         "DPONE_TESTING": "`1` shows the connectors in memory that tests use",
         "DPONE_FAILPOINT": "`after_seal` kills the process at that place, `after_seal:2` the second time",
         "DPONE_HYPOTHESIS_PROFILE": "`full` lets the tests of properties look for longer",
+        "DPONE_DBT": "the program of dbt for the tests that need one; `nox -s dbt` installs it",
+        "DPONE_BIGQUERY_REFEREE": "another emulator of BigQuery to ask the same; `nox -s bigquery-goccy` builds it",
         "CHROMIUM": "the browser in which the reports are tested",
+    },
+    "Containers": {
+        **{
+            f"DPONE_{name}_PASSWORD": f"the password of {NAMES[name.lower()]} in `compose.yaml`"
+            for name in ("POSTGRES", "MSSQL", "CLICKHOUSE")
+        },
+        "DPONE_POSTGRES_PORT": "where PostgreSQL listens on this machine",
+        "DPONE_MSSQL_PORT": "where SQL Server listens on this machine",
+        "DPONE_CLICKHOUSE_HTTP_PORT": "where ClickHouse listens for HTTP",
+        "DPONE_CLICKHOUSE_NATIVE_PORT": "where ClickHouse listens for its own protocol",
+        "DPONE_KAFKA_PORT": "where Kafka listens on this machine",
+        "DPONE_SCHEMA_REGISTRY_PORT": "where the schema registry listens on this machine",
+        "DPONE_BIGQUERY_PORT": "where the emulator of BigQuery listens on this machine",
     },
 }
 # of one file or one test, and of nobody else
@@ -141,27 +170,22 @@ def environment_page() -> str:
 
 
 def read_variables() -> set[str]:
-    """The variables of dpone's own that the packages name."""
+    """The variables of dpone's own that the packages, the containers, the sessions and the workflows name."""
     found: set[str] = set()
     for path in ROOT.glob("packages/*/src/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found |= set(re.findall(r"\bDPONE_[A-Z0-9_]*[A-Z0-9]\b", node.value))
-    return {name for name in found if not PRIVATE.fullmatch(name)}
+    found = {name for name in found if not PRIVATE.fullmatch(name)}
+    for path in (ROOT / "compose.yaml", ROOT / "noxfile.py", *ROOT.glob(".github/**/*.yml")):
+        found |= set(re.findall(r"\bDPONE_[A-Z0-9_]*[A-Z0-9]\b", path.read_text(encoding="utf-8")))
+    return found
 
 
 # ---------------------------------------------------------------------- types
 
 SOURCES = ("postgres", "mssql", "clickhouse", "rest", "kafka")
 SINKS = ("postgres", "mssql", "clickhouse", "bigquery", "kafka")
-NAMES = {
-    "postgres": "PostgreSQL",
-    "mssql": "SQL Server",
-    "clickhouse": "ClickHouse",
-    "bigquery": "BigQuery",
-    "kafka": "Kafka",
-    "rest": "REST",
-}
 
 
 def types_page() -> str:
