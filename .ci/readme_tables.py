@@ -72,7 +72,10 @@ def compared_table(figures: Mapping[str, Any]) -> list[str]:
         found = figures["pairs"][name]
         by = found["by"].replace("|", "\\|")
         cells = (f"`{by}`", f"{found['wall_ratio'][0]:.1f} ×", f"{found['dpone'][2]:.0f} MB")
-        lines.append(f"| {NAMES[source]} → {NAMES[sink]} | {' | '.join(cells)} |")
+        ends = (f"{NAMES[end]}{' (emulated)' * (end in found['emulated'])}" for end in (source, sink))
+        lines.append(f"| {' → '.join(ends)} | {' | '.join(cells)} |")
+    if any(figures["pairs"][name]["load"] > 2 * figures["machine"]["cores"] for name in COMPARED):
+        lines += ["", "The machine was busy with other work while this was measured, so these ratios are rough."]
     return lines
 
 
