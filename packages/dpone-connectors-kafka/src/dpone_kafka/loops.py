@@ -113,6 +113,7 @@ def send(brokers: str, topic: str, messages: Iterator[tuple[bytes, bytes]]) -> N
         "linger.ms": 5,
         "partitioner": "murmur2_random",
         "transactional.id": f"loop.{topic}",
+        "transaction.timeout.ms": 600_000,  # who makes the messages may be slow
         "log_level": 2,
     }
     producer = Producer(settings)

@@ -64,6 +64,7 @@ def write(brokers: str, topic: str, key: str, lines: BinaryIO) -> None:
         "acks": "all",
         "linger.ms": 5,
         "transactional.id": f"plain.{topic}",
+        "transaction.timeout.ms": 600_000,  # who writes the lines may be slow
         "log_level": 2,
     }
     producer = Producer(settings)
