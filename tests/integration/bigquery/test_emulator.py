@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,30 @@ def test_a_copy_takes_rows_columns_and_labels_along(client: bigquery.Client) -> 
     assert found.labels == {"a": "b"}
     assert [(f.name, f.mode, f.precision) for f in found.schema] == [("id", "REQUIRED", None), ("n", "NULLABLE", 10)]
     assert found.num_rows == 1
+
+
+def test_lines_of_json_are_loaded_all_or_none(client: bigquery.Client) -> None:
+    schema = [
+        bigquery.SchemaField("id", "INTEGER", "REQUIRED"),
+        bigquery.SchemaField("price", "NUMERIC", precision=12, scale=2),
+        bigquery.SchemaField("at", "TIMESTAMP"),
+        bigquery.SchemaField("details", "JSON"),
+    ]
+    table = client.create_table(bigquery.Table(f"{PROJECT}.{DATASET}.lines", schema))
+    how = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON", schema=schema)
+
+    def load(text: str) -> Any:
+        return client.load_table_from_file(io.BytesIO(text.encode()), table.reference, job_config=how).result()
+
+    first = '{"id": 1, "price": 1.25, "at": "2026-01-02T03:04:05.000006Z", "details": {"a": [1, null]}}\n'
+    assert load(first + '{"id": 2}\n').output_rows == 2
+    with pytest.raises(BadRequest):
+        load('{"id": 3}\n{"id": null}\n')
+    with pytest.raises(BadRequest):
+        load('{"id": "three"}\n')
+    found = rows(client, f"SELECT id, CAST(price AS STRING), at, details FROM `{DATASET}.lines` ORDER BY id")
+    moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert found == [(1, "1.25", moment, {"a": [1, None]}), (2, None, None, None)]
 
 
 def test_no_comparison_is_true_of_nan(client: bigquery.Client) -> None:
