@@ -116,7 +116,7 @@ def run_and_lineage(here: Place) -> None:
     target = here.build()
     here.dpone(
         f"ops dbt-lineage --manifest {target}/manifest.json --run-results {target}/run_results.json "
-        f"--run-registry-entry {ENTRY} --output-dir {Path(DBT).parent} --signing-key signing.pem"
+        f"--run-registry-entry {ENTRY} --signing-key signing.pem"
     )
 
 

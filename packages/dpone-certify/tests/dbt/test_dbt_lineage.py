@@ -15,7 +15,7 @@ from dpone_certify.documents.canonical import sha256_of
 from dpone_certify.documents.document import Artifact, Subject, now
 from dpone_certify.registry.document import DatasetRef, RegisteredStream, RunRegistryEntry
 
-OUT = Path(".dpone/dbt-lineage/shop")
+OUT = Path(".dpone/dbt-lineage/shop")  # where no run is given
 FAILING = "test.shop.no_negative_amounts"
 SOURCE = "source.shop.raw.orders"
 Record = dict[str, Any]
@@ -70,7 +70,8 @@ def test_a_project_that_ran_whole_is_green(call: Dpone, recorded: Recorded, vers
     answer = call("ops", "dbt-lineage", *recorded(f"{version}_green"), *entry(tmp_path), "--format", "json")
     assert answer.code == 0, answer.out
     document = DbtLineage.model_validate_json(answer.out)
-    assert (OUT / "dbt_lineage.json").read_text(encoding="utf-8") == answer.out
+    out = Path(".dpone/dbt-lineage/orders")  # of the pipeline
+    assert (out / "dbt_lineage.json").read_text(encoding="utf-8") == answer.out
     assert (document.project, document.adapter, document.passed) == ("shop", "postgres", True)
     assert document.statuses == {"pass": 8, "success": 11}
     assert len([n for n in document.nodes if n.kind == "model"]) == 11
@@ -84,8 +85,8 @@ def test_a_project_that_ran_whole_is_green(call: Dpone, recorded: Recorded, vers
     assert {n.dataset.namespace for n in document.nodes if n.dataset} == {"postgres://db:5432"}
     ephemeral = next(n for n in document.nodes if n.id == "model.shop.recent")
     assert (ephemeral.status, ephemeral.dataset) == (None, None)
-    assert document.events.sha256 == sha256_of(OUT / document.events.path)
-    assert (OUT / "dbt_lineage.md").read_text(encoding="utf-8").startswith("# dbt project shop: passed")
+    assert document.events.sha256 == sha256_of(out / document.events.path)
+    assert (out / "dbt_lineage.md").read_text(encoding="utf-8").startswith("# dbt project shop: passed")
 
 
 @VERSIONS

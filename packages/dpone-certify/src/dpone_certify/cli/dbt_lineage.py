@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the documents go.  [default: .dpone/dbt-lineage/<project>]",
+    help="Where the documents go.  [default: .dpone/dbt-lineage/<pipeline>, without a run the project]",
 )
 @signing_key_option
 @output_format(markdown=True)
@@ -44,12 +44,12 @@ def dbt_lineage(
 ) -> None:
     """Judge a dbt run; exit 1 unless every node and test of the project ran and passed."""
     from dpone_certify.cli.answers import conclude, file_name
-    from dpone_certify.dbt.document import EVENTS, lineage_of, markdown_of, project_of
+    from dpone_certify.dbt.document import EVENTS, folder_of, lineage_of, markdown_of
     from dpone_certify.documents.canonical import write
     from dpone_certify.documents.subject import subject
     from dpone_certify.signing.envelope import write_signed
 
-    folder = output_dir or Path(".dpone/dbt-lineage") / file_name(project_of(manifest))
+    folder = output_dir or Path(".dpone/dbt-lineage") / file_name(folder_of(run_registry_entry, manifest))
     document, events = lineage_of(
         {"dbt_manifest": manifest, "dbt_run_results": run_results},
         run_registry_entry,

@@ -130,8 +130,13 @@ def lineage_of(
     return document, text
 
 
-def project_of(manifest: Path | None) -> str:
-    """What the project calls itself, for the folder of its documents; `unknown` where that cannot be read."""
+def folder_of(entry: Path | None, manifest: Path | None) -> str:
+    """The name of the documents' folder: the pipeline that loaded dbt's sources, or else what the project calls itself;
+    `unknown` where neither can be read.
+    """
+    loaded = read_document("run_registry_entry", entry, RunRegistryEntry).found if entry is not None else None
+    if loaded is not None and loaded.pipeline:
+        return loaded.pipeline
     value, _, _ = read_json("dbt_manifest", manifest, MOST_BYTES)
     found = understand("dbt_manifest", value)[0] if value is not None else None
     return found.metadata.project_name or "unknown" if isinstance(found, Manifest) else "unknown"
