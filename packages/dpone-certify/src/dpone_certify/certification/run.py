@@ -185,11 +185,14 @@ def refuse_unreachable(profile: Profile, executor: str) -> None:
 
 
 def _groups(order: Order, cases: Sequence[Case], live: tasks.Live) -> Iterator[Task]:
-    """The executed cases of each source together; in parts where there are fewer sources than processes."""
+    """The executed cases of each source together, in two parts, so that no process is left alone with the last group.
+
+    There are more parts where there are fewer sources than processes.
+    """
     by_source: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         by_source[case.source].append(case)
-    parts = max(1, -(-order.workers // max(1, len(by_source))))
+    parts = max(2, -(-order.workers // max(1, len(by_source)))) if order.workers > 1 else 1
     for source, found in sorted(by_source.items(), key=lambda item: -len(item[1])):
         for n in range(parts):
             if part := tuple(found[n::parts]):
