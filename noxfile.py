@@ -16,6 +16,9 @@ nox.options.default_venv_backend = "none"  # sessions share the workspace's .ven
 nox.options.error_on_external_run = False
 nox.options.sessions = ["lint", "types", "test", "contract"]
 
+# The machine's own certificates, as pip uses them and make says: without make, uv's own list would know no proxy.
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")
+
 ROOT = Path(__file__).parent
 VERSION = (ROOT / "VERSION").read_text().strip()
 BIN = ROOT / ".venv" / "bin"
