@@ -69,14 +69,17 @@ def prepare(folder: Path, modules: list[str], tests: list[str]) -> None:
 
 
 def mutmut(folder: Path, *words: str, quietly: bool = False) -> str:
-    """What mutmut said, where the changed sources are those that Python finds first."""
+    """What mutmut said, where the changed sources are those that Python finds first; all of it when it came to nothing,
+    as when a test is red before anything is changed.
+    """
     environ = {**os.environ, "PYTHONPATH": str(folder / "mutants/src"), "DPONE_TESTING": "1"}
     command = [str(Path(sys.executable).with_name("mutmut")), *words]
     done = subprocess.run(  # noqa: S603 -- fixed words
         command, cwd=folder, env=environ, check=False, stdout=subprocess.PIPE, text=True
     )
     if not quietly:
-        print("\n".join(done.stdout.replace("\r", "\n").splitlines()[-3:]), flush=True)
+        last = None if done.returncode else -3
+        print("\n".join(done.stdout.replace("\r", "\n").splitlines()[last:]), flush=True)
     return done.stdout
 
 
@@ -94,9 +97,15 @@ def main(folder: Path, chosen: list[str]) -> int:
         place = folder / group
         prepare(place, modules, tests)
         mutmut(place, "run", *([f"--max-children={os.environ['MUTANTS']}"] if "MUTANTS" in os.environ else []))
-        found = re.findall(
+        found: list[tuple[str, str]] = re.findall(
             r"^\s*(\S+__mutmut_\d+): (\S.*)$", mutmut(place, "results", "--all", "true", quietly=True), re.MULTILINE
         )
+        if all(state == UNCHECKED for _, state in found):
+            print(
+                f"{group}: no mutant was looked at, since the tests do not pass without any; what is red stands above"
+            )
+            red = True
+            continue
         by_module: dict[str, Counter[str]] = defaultdict(Counter)
         for name, state in found:
             by_module[name.rpartition(".")[0]][state] += 1
@@ -114,6 +123,7 @@ def main(folder: Path, chosen: list[str]) -> int:
 
 
 NOTICED = {"killed", "timeout", "segfault"}
+UNCHECKED = "not checked"
 
 
 def noticed_of(states: Counter[str]) -> int:
