@@ -55,13 +55,18 @@ of CPU and the memory, and of the time no more than that both sides waited for t
 FOOT = """\
 ## Measured again
 
+Half an hour on a quiet machine:
+
 ```
-dpone ops benchmark-run --profile pairs --output-dir test_artifacts/benchmarks/pairs
-python .ci/performance_page.py test_artifacts/benchmarks/pairs/benchmark_metrics.json
+for source in postgres mssql clickhouse rest kafka; do
+  dpone ops benchmark-run --profile pairs --pair "$source:*" --output-dir "test_artifacts/benchmarks/pairs/$source"
+done
+python .ci/performance_page.py test_artifacts/benchmarks/pairs/*/benchmark_metrics.json
+python .ci/readme_tables.py
 ```
 
-`--pair postgres:clickhouse` or `--pair 'kafka:*'` measures some of them; the others keep their figures. Longer copies,
-start-up and an empty run: `dpone ops benchmark-run --profile full`, which holds them to
+Pairs that are not in the files keep their figures, so one can be measured alone: `--pair postgres:clickhouse`. Longer
+copies, start-up and an empty run: `dpone ops benchmark-run --profile full`, which holds them to
 [limits](testing/benchmark-baseline.md).
 """
 

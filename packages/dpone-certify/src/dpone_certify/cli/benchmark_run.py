@@ -33,8 +33,8 @@ JSON, MARKDOWN, PLOT = "benchmark_metrics.json", "benchmark_metrics.md", "benchm
     default="quick",
     show_default=True,
     help="quick copies 100,000 rows within PostgreSQL; full also a million, and with ClickHouse; sql_server writes and "
-    "reads SQL Server beside pyodbc; logs writes and reads Kafka beside loops of its client; pairs loads 100,000 rows "
-    "from whatever can be read into whatever can be written.",
+    "reads SQL Server beside pyodbc, or mssql-python where it does not load; logs writes and reads Kafka beside loops "
+    "of its client; pairs loads 100,000 rows from whatever can be read into whatever can be written.",
 )
 @click.option("--pair", "only", multiple=True, help="With --profile pairs: source:sink, or a pattern; repeatable.")
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each comparison, instead of the profile's.")
