@@ -21,8 +21,10 @@ from dpone_mssql.session import Connection, Connections
 from dpone_mssql.staging import MssqlStage, brought_as_text, limit_waiting, summable
 from dpone_mssql.state import books_of, enter_load, save, stored_position
 
-_BABELFISH = 33557097  # its number for what it does not support
-REFUSALS = frozenset({3726, 3728, 3729, 15225, 15248, 15336, 40514, _BABELFISH, *range(4700, 5000)})
+_NO_RIGHT = frozenset({229, 1088, 3701, 15151, 15247})  # to change a definition, where rows may be changed all the same
+_BOUND = frozenset({3726, 3728, 3729, 15225, 15248, 15336, *range(4700, 5000)})
+_UNKNOWN = frozenset({40514, 33557097})  # as the emulator and Babelfish say of what they do not carry out
+REFUSALS = _NO_RIGHT | _BOUND | _UNKNOWN
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
