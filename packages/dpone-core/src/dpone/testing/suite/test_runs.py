@@ -164,6 +164,7 @@ def _cut() -> None:
     raise CutError
 
 
+@pytest.mark.timeout(600)  # four runs for each of some fifteen places, on a machine that others use too
 @CUT_OFF
 def test_runs_from_the_source_that_fail_at_any_step_are_run_again(
     source: SourceRig, memory_sink: SinkRig, strategy: str
@@ -172,6 +173,7 @@ def test_runs_from_the_source_that_fail_at_any_step_are_run_again(
     _fail_everywhere(source, memory_sink, strategy)
 
 
+@pytest.mark.timeout(600)  # four runs for each of some fifteen places, on a machine that others use too
 @CUT_OFF
 def test_runs_into_the_sink_that_fail_at_any_step_are_run_again(
     memory_source: SourceRig, sink: SinkRig, strategy: str
