@@ -19,6 +19,7 @@ WIRES = (Wire(ROWS), Wire(ARROW))
 
 CHANGE_COLUMNS = tuple(map(Field, CHANGE_FIELDS, (INT64, STRING, STRING)))
 
+_NESTED = frozenset({Kind.LIST, Kind.MAP, Kind.STRUCT})
 _ARROW_BITS = 64
 _ARROW_DIGITS = 76
 _MICROSECONDS = 6
@@ -31,10 +32,7 @@ def pack(rows: Sequence[tuple[Any, ...]], fields: Sequence[Field], form: Format)
     from dpone.arrow import record_batch
 
     columns = zip(*rows, strict=True) if rows else ([] for _ in fields)
-    travelling = {
-        f.name: [None if v is None else _out(v, f.type) for v in values]
-        for f, values in zip(fields, columns, strict=True)
-    }
+    travelling = {f.name: _out_column(values, f.type) for f, values in zip(fields, columns, strict=True)}
     data = record_batch(travelling, fields)
     return Batch(ARROW, data, data.num_rows, data.nbytes)
 
@@ -56,6 +54,12 @@ def _travels_as_text(of: Type) -> bool:
             return of.size is None or of.size > _ARROW_DIGITS
         case _:
             return False
+
+
+def _out_column(values: Sequence[Any], of: Type) -> list[Any]:
+    if of.kind not in _NESTED and not _travels_as_text(of):
+        return list(values)
+    return [_out(value, of) for value in values]
 
 
 def _out(value: Any, of: Type) -> Any:
