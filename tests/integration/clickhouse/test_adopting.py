@@ -176,3 +176,26 @@ def test_a_null_in_a_block_of_the_server_itself_is_refused_as_well(rig: SinkRig,
             writer.write(Batch(CH_NATIVE, block, 1, len(block)))
     assert found.value.code == "sink.rejected_rows"
     assert testkit.leftovers(rig.endpoint, made.target) == []
+
+
+@pytest.mark.parametrize("partition, least, most", [(None, 2, 4), ({"column": "id", "grain": "value"}, 1, 1)])
+def test_a_large_load_is_packed_while_it_comes(
+    rig: SinkRig, partition: Mapping[str, object] | None, least: int, most: int
+) -> None:
+    """It leaves parts of 64 MB; one in each partition of a table that has some, as the server itself would."""
+    named = target(rig, {"partition_by": partition} if partition else {})
+    made = replace(job(rig, "full_refresh", STRICT, target=named, guard=FREE), format=CH_NATIVE)
+    block = fetch(rig.endpoint, "SELECT toInt64(7) AS id, repeat('x', 1000) AS note FROM numbers(45000) FORMAT Native")
+    with rig.sink() as sink, sink.lease(made.target, made.pipeline) as lease:
+        attempt = Attempt.begin(rig, made, sink, lease)
+        with sink.stage(attempt.spec) as stage:
+            with sink.writer(stage.ref, "0") as writer:
+                for _ in range(4):
+                    writer.write(Batch(CH_NATIVE, block, 45000, len(block)))
+            assert stage.seal().live == 4 * 45000
+            table = stage.ref.payload["table"][1]
+            parts = f"SELECT count(), sum(rows) FROM system.parts WHERE table = '{table}' AND active"
+            found, staged = map(int, ask(rig.endpoint, parts).split())
+    assert staged == 4 * 45000
+    assert least <= found <= most
+    assert testkit.leftovers(rig.endpoint, made.target) == []

@@ -72,9 +72,9 @@ def locked(config: ClickHouseConfig, name: Name, *, digest: str | None = None, w
     try:
         with translated("sink", config.label):
             while True:
-                progress = client.execute_with_progress(_LOCK + token, query_id=query_id)
+                answer = client.execute_iter(_LOCK + token, query_id=query_id, with_column_types=True)
                 try:
-                    next(progress)
+                    next(answer)  # the names of its columns, which the server sends when it begins
                     break
                 except errors.ServerException as error:
                     if error.code != RUNNING_ALREADY:
@@ -82,7 +82,7 @@ def locked(config: ClickHouseConfig, name: Name, *, digest: str | None = None, w
                     if monotonic() > until:
                         raise leased(print_name(name)) from None
                 sleep(_PAUSE)
-        reader = Thread(target=_read, args=(progress,), name="dpone-lease", daemon=True)
+        reader = Thread(target=_read, args=(answer,), name="dpone-lease", daemon=True)
         reader.start()
         try:
             yield Held(query_id, token)
@@ -95,8 +95,8 @@ def locked(config: ClickHouseConfig, name: Name, *, digest: str | None = None, w
         client.disconnect()
 
 
-def _read(progress: Iterator[object]) -> None:
+def _read(answer: Iterator[object]) -> None:
     """What the server says meanwhile is taken in, until the query ends."""
     with suppress(errors.Error, OSError, EOFError):
-        for _ in progress:
+        for _ in answer:
             pass

@@ -77,6 +77,7 @@ class ShadowPublication:
         self._appended: list[str] = []
         self._is_there = False  # this very load was published before, and its answer lost
         self._saved: Commit | None = None
+        self._is_dropped = False
 
     @property
     def _table(self) -> str:
@@ -332,7 +333,9 @@ class ShadowPublication:
 
     def drop(self) -> None:
         """The shadow, or what stands there after the exchange, is gone."""
-        drop(self._own, self._shadow, self._options)
+        if not self._is_dropped:
+            drop(self._own, self._shadow, self._options)
+            self._is_dropped = True
 
 
 def is_whole(program: Program) -> bool:

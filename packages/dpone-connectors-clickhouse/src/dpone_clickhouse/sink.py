@@ -43,7 +43,6 @@ from dpone_clickhouse.session import Session, session
 from dpone_clickhouse.staging import (
     LEFTOVER,
     ClickHouseStage,
-    ClickHouseWriter,
     content,
     drop,
     drop_kept,
@@ -53,7 +52,6 @@ from dpone_clickhouse.staging import (
     tables_beside,
     taken_up,
     why_not_adopted,
-    writing,
 )
 from dpone_clickhouse.state import (
     Books,
@@ -68,6 +66,7 @@ from dpone_clickhouse.state import (
 )
 from dpone_clickhouse.storage import create_new, on_cluster
 from dpone_clickhouse.versions import wants_versions
+from dpone_clickhouse.writers import ClickHouseWriter, writing
 
 
 @contextmanager

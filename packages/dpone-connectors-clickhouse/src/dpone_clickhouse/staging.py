@@ -1,4 +1,4 @@
-"""Stages: tables beside the target that hold one load's rows, written over HTTP, sealed by SQL, dropped at the end.
+"""Stages: tables beside the target that hold one load's rows, filled by writers, sealed by SQL, dropped at the end.
 
 A stage that may be adopted is made as the next target would be, and needs no second copy of its rows.
 
@@ -9,18 +9,15 @@ unknown. A split is written to a table of its own, which a later attempt of the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
 from dpone.connector import CHANGE_FIELDS, Fate, Json, Layout, Staged, StageRef, StageSpec
-from dpone.errors import DponeError, RemoteError
+from dpone.errors import DponeError
 from dpone.probes import Measurement, Probe
 from dpone.schema import INT64, STRING, Field
 from dpone.sql.load import KEPT, SqlLoad
@@ -36,7 +33,6 @@ from dpone.sql.seal import (
     seal_checks,
     survey_query,
 )
-from dpone_clickhouse.bulk import BulkInsert
 from dpone_clickhouse.catalog import Name, Table, find_table, full_name
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
@@ -49,11 +45,6 @@ from dpone_clickhouse.state import books_of, is_committed
 from dpone_clickhouse.storage import on_cluster
 from dpone_clickhouse.versions import UNMERGED, wants_versions
 
-if TYPE_CHECKING:
-    from dpone_clickhouse.arrow_stream import ArrowStream
-
-_FORMATS = {CH_NATIVE: "Native", PG_TEXT: "TabSeparated", ARROW: "ArrowStream"}
-_SETTINGS = {"max_partitions_per_insert_block": 0, "flatten_nested": 0}  # a load may fill any number of partitions
 _RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
 _SEALED = "dpone sealed stage, do not edit: "
 LEFTOVER = re.compile(r"_dpone_([0-9a-f]{16})_(raw|live|dead|present|shadow|delta|rest)_[0-9a-f]{12}(_[0-9a-f]{12})?")
@@ -151,6 +142,7 @@ class ClickHouseStage:
             "columns": [[f.name, CLICKHOUSE.spell(replace(f, nullable=True))] for f in columns],
             "required": list(self.spec.sealing.key),
             "stamps": self._stamps() if self.becomes_target else None,
+            "partitioned": self.becomes_target and self._has_partitions,
         }
         return StageRef(self._name(_RAW)[1], payload)
 
@@ -161,6 +153,12 @@ class ClickHouseStage:
             for c in self.spec.layout.system
             if c.value is not None and c.field.name not in self.spec.columns
         ]
+
+    @property
+    def _has_partitions(self) -> bool:
+        if self.base is not None:
+            return "PARTITION BY" in self.base.storage
+        return bool(self.spec.target.options.get("partition_by"))
 
     def _name(self, part: str) -> Name:
         return table_beside(self.target, part, self.mark)
@@ -212,13 +210,16 @@ class ClickHouseStage:
         return Staged(survey.received, live, dead, present, cleared=survey.cleared)
 
     def _gather(self) -> None:
-        """The rows of all splits are in the raw table."""
+        """The rows of all splits are in the raw table. A single split takes its place, where one server has both."""
         prefix = f"{self._name(_RAW)[1]}_"
-        for name in tables_beside(self.own, self.target[0], digest_of(self.target)):
-            if name.startswith(prefix):
-                split = (self.target[0], name)
+        beside = tables_beside(self.own, self.target[0], digest_of(self.target))
+        splits = [(self.target[0], name) for name in beside if name.startswith(prefix)]
+        for split in splits:
+            if len(splits) == 1 and not on_cluster(self.spec.target.options):
+                self.own.run(f"EXCHANGE TABLES {self._table(_RAW)} AND {CLICKHOUSE.table(split)}")
+            else:
                 attach(self.own, self._name(_RAW), split)
-                drop(self.own, split, {})
+            drop(self.own, split, {})
 
     def keep(self, note: Mapping[str, Json]) -> bool:
         """The raw table says in its comment that the stage is sealed, and how.
@@ -380,80 +381,3 @@ def taken_up(config: ClickHouseConfig, spec: StageSpec) -> Iterator[tuple[ClickH
                 stage.end()
             raise
         stage.end()
-
-
-class ClickHouseWriter:
-    """One split on its way into its table, in one INSERT, which begins with the first batch."""
-
-    def __init__(self, config: ClickHouseConfig, statement: str, ref: StageRef) -> None:
-        self._config = config
-        self._statement = statement
-        self._format = ref.payload["format"]
-        self._natives = [(str(name), str(native)) for name, native in ref.payload["columns"]]
-        self._insert: BulkInsert | None = None
-        self._arrow: ArrowStream | None = None
-
-    def write(self, batch: Batch) -> None:
-        if batch.format != self._format:
-            raise RemoteError(
-                f"the stage was made for {self._format}, a batch of {batch.format} came", code="sink.wrong_format"
-            )
-        data = self._packed(batch) if batch.format == ARROW else batch.data
-        if self._insert is None:
-            self._insert = BulkInsert(self._config, self._statement, _SETTINGS)
-        self._insert.send(data)
-
-    def _packed(self, batch: Batch) -> bytes:
-        from dpone_clickhouse.arrow_stream import ArrowStream
-
-        if self._arrow is None:
-            self._arrow = ArrowStream(self._natives)
-        return self._arrow.add(batch.data)
-
-    def finish(self) -> None:
-        """All rows are in the table."""
-        if self._insert is not None:
-            if self._arrow is not None:
-                self._insert.send(self._arrow.end())
-            self._insert.finish()
-
-    def close(self) -> None:
-        if self._insert is not None:
-            self._insert.close()
-
-
-@contextmanager
-def writing(config: ClickHouseConfig, ref: StageRef, split: str) -> Iterator[ClickHouseWriter]:
-    """A writer of one split. What an earlier attempt wrote is replaced, and what one is still writing goes nowhere."""
-    database, raw = ref.payload["table"]
-    own_table = CLICKHOUSE.table((database, f"{raw}_{hashlib.sha256(split.encode()).hexdigest()[:12]}"))
-    with session(config, "sink") as own:
-        own.run(f"CREATE OR REPLACE TABLE {own_table} AS {CLICKHOUSE.table((database, raw))}")
-    writer = ClickHouseWriter(config, _insertion(own_table, ref), ref)
-    try:
-        yield writer
-        writer.finish()
-    finally:
-        writer.close()
-
-
-def _insertion(table: str, ref: StageRef) -> str:
-    """The INSERT that a writer feeds.
-
-    Into the next target TabSeparated goes through columns that hold NULL: the server would take a NULL of it for an
-    empty text where the column holds none, and refuses it here. Blocks of Native bring their own types, so that the
-    server sees such a NULL by itself.
-    """
-    wire, stamps = _FORMATS[ref.payload["format"]], ref.payload["stamps"]
-    names = [str(name) for name, _ in ref.payload["columns"]]
-    columns = CLICKHOUSE.names(names)
-    required = [f"isNull({CLICKHOUSE.quote(str(name))})" for name in ref.payload["required"]]
-    if stamps is None or (ref.payload["format"] == CH_NATIVE and not stamps and not required):
-        return f"INSERT INTO {table} ({columns}) FORMAT {wire}"
-    listed = CLICKHOUSE.names([*names, *(name for name, _ in stamps)])
-    values = ", ".join([columns, *(literal for _, literal in stamps)])
-    incoming = ", ".join(f"{CLICKHOUSE.quote(name)} {native}" for name, native in ref.payload["columns"])
-    rows = f"SELECT {values} FROM input({CLICKHOUSE.text(incoming)})"
-    if required:
-        rows += f" WHERE throwIf({' OR '.join(required)}) = 0"
-    return f"INSERT INTO {table} ({listed}) {rows} FORMAT {wire}"
