@@ -192,3 +192,14 @@ def test_the_state_of_an_aggregate_leaves_clickhouse_in_no_format() -> None:
     state = own("AggregateFunction(quantile(0.5), Float64)")
     with pytest.raises(DponeError, match="aggregate"):
         negotiate(EMITS, COPY, [(state, Landing("text"))])
+
+
+def test_the_driver_is_loaded_without_a_table_of_all_days() -> None:
+    code = """
+from datetime import date
+import dpone_clickhouse.session
+from clickhouse_driver.columns.datecolumn import Date32Column as column
+print(len(column.date_lut), column.date_lut[-25567], column.date_lut_reverse[date(2299, 12, 31)])
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["0", "1900-01-01", "120529"]

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Literal
 
-from clickhouse_driver import errors
-
 from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
+from dpone_clickhouse.driver import errors
 
 Side = Literal["source", "sink"]
 

@@ -16,11 +16,10 @@ from threading import Thread
 from time import monotonic, sleep
 from uuid import uuid4
 
-from clickhouse_driver import errors
-
 from dpone.names import print_name
 from dpone_clickhouse.catalog import Name
 from dpone_clickhouse.config import ClickHouseConfig
+from dpone_clickhouse.driver import errors
 from dpone_clickhouse.faults import RUNNING_ALREADY, leased, translated
 from dpone_clickhouse.session import Session, connect
 

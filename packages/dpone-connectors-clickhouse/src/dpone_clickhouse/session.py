@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from clickhouse_driver import Client
-
 from dpone.errors import PlanError
 from dpone_clickhouse.config import ClickHouseConfig
+from dpone_clickhouse.driver import Client
 from dpone_clickhouse.faults import Side, translated
 
 # Under these a value means the same wherever the server is, NULL is never replaced, and an empty set has no sum.

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clickhouse_driver import errors
-
 from dpone.connector import AddColumn, Json, Layout, SchemaChange
 from dpone.errors import PlanError
 from dpone.names import print_name
 from dpone_clickhouse.catalog import Name, Table, literals, views_on
 from dpone_clickhouse.dialect import CLICKHOUSE
+from dpone_clickhouse.driver import errors
 from dpone_clickhouse.session import Session
 from dpone_clickhouse.storage import create_like, create_new, fields_of, on_cluster
 

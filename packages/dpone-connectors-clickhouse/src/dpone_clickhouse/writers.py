@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from clickhouse_driver import errors
-
 from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
 from dpone.connector import StageRef
 from dpone.errors import RemoteError
 from dpone_clickhouse.bulk import BulkInsert
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
+from dpone_clickhouse.driver import errors
 from dpone_clickhouse.session import session
 
 if TYPE_CHECKING:
