@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,7 +15,7 @@ from dpone.ops import Append, DeleteAbsent, DeleteKeys, Guard, Hard, Ignore, Op,
 from dpone.oracle import Counts
 from dpone.schema import INT64, STRING, Field, Schema
 from dpone.testing.suite.shapes import FREE
-from dpone_kafka.deciding import Tally, decide
+from dpone_kafka.deciding import Bucket, Tally, decide
 from dpone_kafka.index import SCHEMA, Entry, Segments, SegmentWriter, settled
 from dpone_kafka.piles import Buckets, Pile, buckets_for
 from dpone_kafka.plain_rows import ENTRIES
@@ -23,6 +24,7 @@ from dpone_kafka.rendering import Known, Need, Render, Staged, need_of
 LAYOUT = Layout(Schema((Field("id", INT64), Field("v", STRING)), ("id",)))
 COLUMNS = ("id", "v")
 Entries = dict[bytes, bytes]
+Gone = tuple[frozenset[bytes], frozenset[bytes], bool]  # dead keys, present ones, whether all was cleared
 PROGRAMS: tuple[Program, ...] = (
     (Recreate(FREE),),
     (ReplaceAll((), FREE),),
@@ -40,6 +42,14 @@ def _rows(random: Random, least: int = 0) -> dict[bytes, bytes]:
     return {b"%d" % n: b"%d" % random.randrange(3) for n in random.sample(range(12), random.randint(least, 8))}
 
 
+def _gone(random: Random, staged: dict[bytes, bytes]) -> Gone:
+    """What changes may say beside rows: no key is dead that is staged."""
+    dead, present = _rows(random).keys() - staged.keys(), _rows(random).keys()
+    if random.random() < 0.3:
+        return frozenset(), frozenset(), False
+    return frozenset(dead), frozenset(present), random.random() < 0.2
+
+
 def _table(rows: dict[bytes, bytes]) -> pa.Table:
     return pa.table([pa.array(list(rows), pa.binary()), pa.array(list(rows.values()), pa.binary())], schema=SCHEMA)
 
@@ -50,8 +60,9 @@ def _rendered(
     known: dict[bytes, bytes],
     stamps: dict[str, object],
     loads: frozenset[str],
+    gone: Gone,
 ) -> tuple[tuple[Counts, ...], set[bytes], set[bytes], int]:
-    stage = Staged(list(staged), list(staged.values()), lambda _: {}, COLUMNS, stamps=stamps)
+    stage = Staged(list(staged), list(staged.values()), lambda _: {}, COLUMNS, *gone, stamps=stamps)
     render = Render(LAYOUT, stage, lambda *_: b"", lambda _: b"", loads)
     found = render.carry_out(program, {key: Known(value) for key, value in known.items()})
     return found.counts, set(found.writes), set(found.tombstones), len(found.rows)
@@ -65,9 +76,12 @@ def test_columns_are_decided_as_rows_are_rendered(program: Program) -> None:
         staged, known = _rows(random, 1), _rows(random)
         stamps: dict[str, object] = {"at": 1} if random.random() < 0.2 else {}
         loads = frozenset({"l"}) if random.random() < 0.2 else frozenset()
-        wanted = _rendered(program, staged, known, stamps, loads)
+        gone_ = _gone(random, staged)
+        wanted = _rendered(program, staged, known, stamps, loads, gone_)
         tally = Tally(program)
-        found = decide(tally, _table(staged), _table(known), stamped=bool(stamps), appended=loads)
+        keys: list[Any] = [pa.array(sorted(each), pa.binary()) if each else None for each in gone_[:2]]
+        bucket = Bucket(_table(staged), _table(known), keys[0], keys[1], gone_[2])
+        found = decide(tally, bucket, stamped=bool(stamps), appended=loads)
         written = set(_table(staged).filter(found.written).column("key").to_pylist())
         gone = set(found.gone.to_pylist())
         assert (tuple(tally.counts), written, gone, tally.rows) == wanted, seed
@@ -78,13 +92,12 @@ def test_columns_are_decided_as_rows_are_rendered(program: Program) -> None:
 def test_a_guard_sees_all_buckets_together() -> None:
     guard = Guard(allow_empty=False, max_removed_share=0.5)
     tally = Tally((DeleteAbsent(("id",), Hard(), guard),))
-    decide(
-        tally, _table({b"1": b"x"}), _table({b"1": b"x", b"2": b"x", b"3": b"x"}), stamped=False, appended=frozenset()
-    )
+    three = Bucket(_table({b"1": b"x"}), _table({b"1": b"x", b"2": b"x", b"3": b"x"}))
+    decide(tally, three, stamped=False, appended=frozenset())
     with pytest.raises(DataError) as refused:
         tally.reaches[0].refuse_excess()
     assert refused.value.code == "guard.removed_share"
-    decide(tally, _table({b"4": b"x"}), _table({b"4": b"x"}), stamped=False, appended=frozenset())
+    decide(tally, Bucket(_table({b"4": b"x"}), _table({b"4": b"x"})), stamped=False, appended=frozenset())
     tally.reaches[0].refuse_excess()  # two of four
 
 
@@ -92,7 +105,7 @@ def test_an_append_refuses_a_key_that_is_taken() -> None:
     same = _table({b"1": b"x"})
     op: Op = Append("l")
     with pytest.raises(DataError) as refused:
-        decide(Tally((op,)), same, same, stamped=False, appended=frozenset())
+        decide(Tally((op,)), Bucket(same, same), stamped=False, appended=frozenset())
     assert refused.value.code == "sink.key_taken"
 
 

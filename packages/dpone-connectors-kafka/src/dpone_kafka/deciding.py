@@ -1,6 +1,6 @@
 """What a program does to the rows of one bucket, where keys and hashes are all that it must know, by whole columns.
 
-It is `rendering` for programs that never look at a value, on loads that are plain rows: the same rules, said of arrays.
+It is `rendering` for programs that never look at a value, on prepared rows and changes: the same rules, said of arrays.
 """
 
 from __future__ import annotations
@@ -47,6 +47,17 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """What is staged and what is known of the target, under the keys of one bucket; keys of each are unique."""
+
+    staged: pa.Table
+    known: pa.Table
+    dead: Any = None  # keys that were deleted
+    present: Any = None  # keys that the source has, staged or not
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """Of one bucket: which staged rows are written, which keys get a tombstone, which entries stay as they are."""
 
@@ -55,12 +66,12 @@ class Decided:
     untouched: pa.Table  # of the known entries
 
 
-def decide(tally: Tally, staged: pa.Table, known: pa.Table, *, stamped: bool, appended: frozenset[str]) -> Decided:
-    """The difference that the program makes in one bucket; keys of `staged` and of `known` are unique.
+def decide(tally: Tally, given: Bucket, *, stamped: bool, appended: frozenset[str]) -> Decided:
+    """The difference that the program makes in one bucket.
 
     `stamped` says that each load writes something of its own in every row; `appended` are the loads that are there.
     """
-    bucket = _Bucket(staged, known, stamped=stamped, appended=appended)
+    bucket = _Rows(given, stamped=stamped, appended=appended)
     for number, op in enumerate(tally.program):
         tally.counts[number] += bucket.carry_out(op, tally.reaches, number)
     found = bucket.decided()
@@ -70,13 +81,15 @@ def decide(tally: Tally, staged: pa.Table, known: pa.Table, *, stamped: bool, ap
     return found
 
 
-class _Bucket:
-    """Staged rows are there or not, and fresh where the load's own stands in the target; the others are there or not.
+class _Rows:
+    """Staged rows are there or not, and fresh where the load's own stands in the target.
 
-    Of the others, rows of the target that the load does not hold, an operation takes all or none.
+    The others are rows of the target that the load does not hold; each of them stays or does not.
     """
 
-    def __init__(self, staged: pa.Table, known: pa.Table, *, stamped: bool, appended: frozenset[str]) -> None:
+    def __init__(self, given: Bucket, *, stamped: bool, appended: frozenset[str]) -> None:
+        staged, known = given.staged, given.known
+        self._given = given
         self._known = known
         self._keys = staged.column("key").combine_chunks()
         self._appended = appended
@@ -87,11 +100,10 @@ class _Bucket:
         self._kept: Any = _none(len(self._keys)) if stamped else self._equal
         self._fresh: Any = _none(len(self._keys))
         self._is_other: Any = pc.invert(pc.is_in(known.column("key").combine_chunks(), self._keys))
-        self._others = _true(self._is_other)
-        self._others_stay = True
+        self._stays: Any = self._is_other
 
     def size(self) -> int:
-        return _true(self._there) + (self._others if self._others_stay else 0)
+        return _true(self._there) + _true(self._stays)
 
     def carry_out(self, op: Op, reaches: dict[int, Reach], number: int) -> Counts:
         match op:
@@ -104,11 +116,18 @@ class _Bucket:
                 changed = pc.and_(self._there, pc.invert(pc.or_(self._fresh, self._equal)))
                 return self._write(changed)
             case DeleteAbsent(how=Hard(), guard=guard):
-                reach = self._reach(reaches, number, guard, after=len(self._keys))
-                gone = self._drop_others()
+                present = self._given.present
+                more = 0 if present is None else _true(pc.invert(pc.is_in(present, self._keys)))
+                reach = self._reach(reaches, number, guard, after=len(self._keys) + more)
+                gone = self._drop_others(None if present is None else pc.invert(self._in_known(present)))
                 reach.absent = (reach.absent or 0) + gone
                 return Counts(deleted=gone)
-            case DeleteAbsent() | DeleteKeys():  # plain rows delete no key, and this policy none that is absent
+            case DeleteKeys(how=Hard()):
+                dead = self._given.dead
+                if self._given.cleared:
+                    return Counts(deleted=self._drop_others())
+                return Counts(deleted=0 if dead is None else self._drop_others(self._in_known(dead)))
+            case DeleteAbsent() | DeleteKeys():  # rows that went are left where they are
                 return Counts()
             case _:
                 raise AssertionError(op)  # it looks at values
@@ -138,18 +157,20 @@ class _Bucket:
         self._there = _all(len(self._keys))
         return Counts(_true(added), _true(changed))
 
-    def _drop_others(self) -> int:
-        gone = self._others if self._others_stay else 0
-        self._others_stay = False
-        return gone
+    def _in_known(self, keys: Any) -> Any:
+        return pc.is_in(self._known.column("key").combine_chunks(), keys)
+
+    def _drop_others(self, which: Any = None) -> int:
+        """All of them, or those of this mask, go; how many went."""
+        gone = self._stays if which is None else pc.and_(self._stays, which)
+        self._stays = pc.and_not(self._stays, gone)
+        return _true(gone)
 
     def decided(self) -> Decided:
         keys = self._known.column("key").combine_chunks()
-        gone = keys.slice(0, 0) if self._others_stay else keys.filter(self._is_other)
-        left = pc.invert(pc.is_in(keys, self._keys.filter(self._fresh)))
-        if not self._others_stay:
-            left = pc.and_(left, pc.invert(self._is_other))
-        return Decided(self._fresh, gone, self._known.filter(left))
+        went = pc.and_not(self._is_other, self._stays)
+        left = pc.and_not(pc.invert(pc.is_in(keys, self._keys.filter(self._fresh))), went)
+        return Decided(self._fresh, keys.filter(went), self._known.filter(left))
 
 
 def _true(mask: Any) -> int:

@@ -75,6 +75,7 @@ class Buckets:
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema, count: int) -> None:
         self.count = count
+        self.schema = schema
         self.rows = 0
         self._piles = [Pile(folder / f"{name}.{n}.pile", schema, _KEPT // count) for n in range(count)]
 

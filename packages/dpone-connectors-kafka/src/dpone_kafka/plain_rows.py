@@ -31,6 +31,9 @@ class PlainRows:
     nulls: Mapping[str, int]
     entries: Buckets | None  # key, hash and number of every row, where rows have a key
     dropped: bytearray | None = None  # one at the number of each row that gave way to another one of its key
+    dead: Buckets | None = None  # keys that were deleted, where rows came as changes
+    present: Buckets | None = None  # keys that the source has, where it said so
+    cleared: bool = False
     taken: bytes | None = None  # a key of several rows, where the program asks for no key and rows have one
 
     def batches(self, names: Sequence[str], written: bytearray | None = None) -> Iterator[pa.RecordBatch]:
@@ -56,6 +59,10 @@ def plain_rows(stage: SpillStage) -> PlainRows | None:
     prepared, spec = stage.prepared, stage.spec
     if prepared is None:
         return None
+    if spec.sealing.changes or spec.present:
+        from dpone_kafka.changed_rows import changed_rows  # which makes what this module holds
+
+        return changed_rows(stage)
     schema = spec.layout.schema
     required = [f.name for f in schema if f.name in spec.columns and (not f.nullable or f.name in schema.key)]
     received = stage.spill.rows()

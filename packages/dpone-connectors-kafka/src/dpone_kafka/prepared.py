@@ -1,7 +1,7 @@
 """Plain rows, made ready for their topic while they come: key, content and its hash stand beside them in the stage.
 
 A content that is JSON is encoded once, and is the message. A load whose rows are prepared so is published a batch at a
-time; one whose program looks at values, or whose rows are changes, is rendered in memory.
+time; one whose program looks at values, or whose changes have no key, is rendered in memory.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def preparation_for(spec: StageSpec) -> Preparation | None:
     """How the rows of this load are made ready; None when they have to be looked at together."""
     schema = spec.layout.schema
     how, options = spec.sealing, spec.target.options
-    if how.changes or spec.present or (how.key and how.key != schema.key):
+    if how.key != schema.key and (how.key or how.changes or spec.present):
+        return None
+    if (how.changes or spec.present) and not how.key:
         return None
     if need_of(spec.program, spec.layout, spec.columns) is Need.VALUES:
         return None

@@ -1,4 +1,4 @@
-"""The difference of a load whose program looks at values or whose rows are changes: rendered row by row, in memory."""
+"""The difference of a load whose program looks at values, or whose rows have no key: rendered by the row, in memory."""
 
 from __future__ import annotations
 

@@ -120,16 +120,21 @@ def _with_present(columns: pa.Table, kinds: list[str], spec: StageSpec, schema: 
     return replace(sealed, present=frozenset(key for key, _ in present), null_keys=null_keys)
 
 
-def _sealed_changes(table: pa.Table, spec: StageSpec, schema: Schema) -> Sealed:
-    how = spec.sealing
-    seq_name, kind_name, kept_name = CHANGE_FIELDS
-    partial: Any = pc.match_substring(table.column(kept_name), "1")
+def refuse_partial(kept: Any) -> None:
+    """Raises when a change does not say the whole row."""
+    partial: Any = pc.match_substring(kept, "1")
     if pc.any(partial).as_py():
         raise DataError(
             "a change keeps columns of a row, and a message is the whole value of its key",
             code="stage.partial_without_base",
             hint="set REPLICA IDENTITY FULL on the source table",
         )
+
+
+def _sealed_changes(table: pa.Table, spec: StageSpec, schema: Schema) -> Sealed:
+    how = spec.sealing
+    seq_name, kind_name, kept_name = CHANGE_FIELDS
+    refuse_partial(table.column(kept_name))
     columns = table.select(list(spec.columns))
     kinds: Any = table.column(kind_name).to_pylist()
     numbers = [n or 0 for n in table.column(seq_name).to_pylist()]
@@ -164,8 +169,7 @@ def _sealed_changes(table: pa.Table, spec: StageSpec, schema: Schema) -> Sealed:
             continue
         key = keys[i]
         if key in last and numbers[last[key]] == numbers[i]:
-            (row,) = python_rows(taken(columns, [i]), schema.fields)
-            raise duplicate_key(tuple(row[c] for c in how.key), how.key)
+            raise several_at_once(columns, i, spec, schema)
         last.pop(key, None)
         last[key] = i
     live = [*loose, *(i for i in last.values() if kinds[i] == upsert)]
@@ -178,6 +182,12 @@ def _sealed_changes(table: pa.Table, spec: StageSpec, schema: Schema) -> Sealed:
         cleared=cleared,
         null_keys=null_keys,
     )
+
+
+def several_at_once(columns: pa.Table, at: int, spec: StageSpec, schema: Schema) -> DataError:
+    """Two changes of one key have one number, so that neither of them is the last."""
+    (row,) = python_rows(taken(columns, [at]), schema.fields)
+    return duplicate_key(tuple(row[c] for c in spec.sealing.key), spec.sealing.key)
 
 
 def taken(table: pa.Table, rows: Sequence[int]) -> pa.Table:

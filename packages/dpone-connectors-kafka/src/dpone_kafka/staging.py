@@ -175,7 +175,9 @@ class SpillStage:
     def seal(self) -> Staged:
         self.plain = plain_rows(self)
         if self.plain is not None:
-            return Staged(self.plain.received, self.plain.live, 0, 0, cleared=False)
+            rows = self.plain
+            dead, present = (0 if found is None else found.rows for found in (rows.dead, rows.present))
+            return Staged(rows.received, rows.live, dead, present, cleared=rows.cleared)
         found = self.sealed
         received = self.spill.rows()
         return Staged(received, found.live.num_rows, len(found.dead), len(found.present), cleared=found.cleared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,14 @@ from dpone.connector import Layout
 from dpone.ops import Append, Program, Recreate
 from dpone.oracle import Counts
 from dpone.where import Row
-from dpone_kafka.deciding import Decided, Tally, decide
+from dpone_kafka.deciding import Bucket, Decided, Tally, decide
 from dpone_kafka.difference import Writes, constants
 from dpone_kafka.encoding import Encoder
 from dpone_kafka.index import Segments, settled
 from dpone_kafka.json_text import json_objects
 from dpone_kafka.layouts import columns_of
 from dpone_kafka.piles import Buckets, Pile
-from dpone_kafka.plain_rows import ENTRIES, PlainRows
+from dpone_kafka.plain_rows import PlainRows
 from dpone_kafka.prepared import CONTENT, HASH, KEY
 from dpone_kafka.rendered import completed
 from dpone_kafka.rendering import Known, key_taken
@@ -52,7 +53,7 @@ class StreamedDifference:
     _tally: Tally = field(init=False)
     _marks: bytearray | None = None  # one at the number of each row that is written; None where all are that count
     _gone: Pile = field(init=False)
-    _anew: Buckets | None = None  # the staged entries in as many buckets as the index's
+    _anew: dict[str, Buckets] = field(default_factory=dict)  # what is staged, in as many buckets as the index
 
     def __post_init__(self) -> None:
         self.epoch = any(isinstance(op, Recreate) for op in self.program)
@@ -60,7 +61,7 @@ class StreamedDifference:
         self._gone = Pile(self.folder / "gone.pile", pa.schema([("key", pa.binary())]))
         if self.plain.taken is not None:
             raise key_taken(self.plain.taken)
-        if self.index is None or not self.index.rows:
+        if self.index is None or not (self.index.rows or self.plain.dead is not None):
             self._decide_unknown()
         else:
             self._decide_known()
@@ -72,33 +73,45 @@ class StreamedDifference:
         size = self.plain.live
         alike = pa.table({"key": pa.repeat(pa.scalar(0, pa.int8()), size), "hash": pa.nulls(size, pa.binary())})
         known = pa.table({"key": pa.array([], pa.int8()), "hash": pa.array([], pa.binary())})
-        self._decide(alike, known)
+        self._decide(Bucket(alike, known))
         if not self._tally.written:
             self._marks = bytearray(self.plain.received)
 
     def _decide_known(self) -> None:
         marks = bytearray(self.plain.received)
-        for staged, known in self._buckets():
-            self.known += known.num_rows
-            found = self._decide(staged, known)
-            numbers: Any = staged.column("number").filter(found.written).to_pylist()
+        for bucket in self._buckets():
+            self.known += bucket.known.num_rows
+            found = self._decide(bucket)
+            numbers: Any = bucket.staged.column("number").filter(found.written).to_pylist()
             for number in numbers:
                 marks[number] = 1
             self._gone.add(pa.table([found.gone], names=["key"]))
         self._marks = marks
 
-    def _buckets(self) -> Iterator[tuple[pa.Table, pa.Table]]:
+    def _buckets(self) -> Iterator[Bucket]:
         """What is staged and what is known, bucket by bucket."""
         assert self.index is not None  # asked for only then
-        assert self.plain.entries is not None  # rows with keys
-        entries = self._anew or self.plain.entries
-        if entries.count != self.index.count:
-            anew = Buckets(self.folder, "anew", ENTRIES, self.index.count)
-            for bucket in entries:
-                anew.add(bucket)
-            entries = self._anew = anew
-        for staged, known in zip(entries, self.index, strict=True):
-            yield self._live(staged), settled(known)
+        plain = self.plain
+        assert plain.entries is not None  # rows with keys
+        dead, present = (
+            itertools.repeat(None) if found is None else (_keys(keys) for keys in self._as_many(name, found))
+            for name, found in (("dead", plain.dead), ("present", plain.present))
+        )
+        entries = self._as_many("staged", plain.entries)
+        # what is repeated without end comes last
+        for staged, known, gone, there in zip(entries, self.index, dead, present, strict=False):
+            yield Bucket(self._live(staged), settled(known), gone, there, cleared=plain.cleared)
+
+    def _as_many(self, name: str, found: Buckets) -> Buckets:
+        """The same in as many buckets as the index's."""
+        assert self.index is not None
+        if found.count == self.index.count:
+            return found
+        if name not in self._anew:
+            self._anew[name] = Buckets(self.folder, f"{name} anew", found.schema, self.index.count)
+            for bucket in found:
+                self._anew[name].add(bucket)
+        return self._anew[name]
 
     def _live(self, staged: pa.Table) -> pa.Table:
         dropped = self.plain.dropped
@@ -108,9 +121,9 @@ class StreamedDifference:
         mask = pa.array([not dropped[n] for n in numbers], pa.bool_())
         return staged.filter(mask)
 
-    def _decide(self, staged: pa.Table, known: pa.Table, tally: Tally | None = None) -> Decided:
+    def _decide(self, bucket: Bucket, tally: Tally | None = None) -> Decided:
         stamped = bool(constants(self.layout))
-        return decide(tally or self._tally, staged, known, stamped=stamped, appended=self.appended_before)
+        return decide(tally or self._tally, bucket, stamped=stamped, appended=self.appended_before)
 
     # ----------------------------------------------------------------------- what it is
 
@@ -179,8 +192,8 @@ class StreamedDifference:
     def untouched(self) -> Iterator[tuple[Any, Any]]:
         if self.index is None or not self.index.rows:
             return
-        for staged, known in self._buckets():
-            left = self._decide(staged, known, Tally(self.program)).untouched
+        for bucket in self._buckets():
+            left = self._decide(bucket, Tally(self.program)).untouched
             yield left.column("key").combine_chunks(), left.column("hash").combine_chunks()
 
     # ------------------------------------------------------------------------ questions
@@ -204,3 +217,7 @@ class StreamedDifference:
             loose += len(found)
             rows |= {key: {**row, **stamps} for key, row in zip(keys, found, strict=True)}
         yield from rows.values()
+
+
+def _keys(found: pa.Table) -> Any:
+    return found.column("key").combine_chunks()
