@@ -362,21 +362,34 @@ def test_commits_of_a_group_are_found_by_other_clients(brokers: str, admin: Admi
 # ------------------------------------------------------------------------ administration
 
 
+def eventually(holds: Callable[[], bool]) -> None:
+    """It holds, if not at once: Apache's controller answers a moment before its brokers have heard of a change."""
+    until = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_topics_are_made_grown_described_and_removed(brokers: str, admin: AdminClient, new_topic: NewTopic) -> None:
     topic = new_topic(2, cleanup_policy="compact")
     (grown,) = admin.create_partitions([NewPartitions(topic, 3)]).values()
     grown.result(10)
-    assert len(admin.list_topics(topic, 10).topics[topic].partitions) == 3
+    eventually(lambda: len(admin.list_topics(topic, 10).topics[topic].partitions) == 3)
     resource = ConfigResource(ResourceType.TOPIC, topic)
     resource.add_incremental_config(ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET))
     (altered,) = admin.incremental_alter_configs([resource]).values()
     altered.result(10)
-    (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
-    config = {name: entry.value for name, entry in described.result(10).items()}
-    assert (config["cleanup.policy"], config["retention.ms"]) == ("compact", "1000")
+
+    def told(name: str) -> str | None:
+        (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+        value: str | None = described.result(10)[name].value
+        return value
+
+    eventually(lambda: told("retention.ms") == "1000")
+    assert told("cleanup.policy") == "compact"
     (removed,) = admin.delete_topics([topic]).values()
     removed.result(10)
-    assert topic not in admin.list_topics(timeout=10).topics
+    eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
 
 
 def test_a_topic_is_not_made_by_writing_to_it(brokers: str, admin: AdminClient) -> None:

@@ -1,4 +1,4 @@
-"""Ten times the keys cost no more memory: a topic read as a table, and written to another one whose index is known."""
+"""Ten times the keys cost no more memory: a topic read as a table or by its changes, and written to another one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
+from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable
 from dpone_certify.benchmark.costs import measure
 from dpone_certify.benchmark.pipelines import FULL_REFRESH, End, Workplace
@@ -21,19 +23,41 @@ MOST = 60_000_000  # bytes that may come on top; a dictionary of the keys alone 
 TABLE: Mapping[str, object] = {"view": "table", "key_format": "json", "key_columns": ["id"]}
 
 
-def test_memory_does_not_grow_with_the_number_of_keys(tmp_path: Path) -> None:
+MERGE: Mapping[str, object] = {"mode": "incremental_merge", "key": ["id"]}  # its rows come as changes
+
+
+@pytest.mark.timeout(900)  # four loads of a million keys in all
+@pytest.mark.parametrize("strategy", [FULL_REFRESH, MERGE], ids=lambda s: str(s["mode"]))
+def test_memory_does_not_grow_with_the_number_of_keys(tmp_path: Path, strategy: Mapping[str, object]) -> None:
     work = Workplace(tmp_path)
     held: dict[int, list[int]] = {}
     with testkit.service(testkit.providers()[0]) as endpoint:
         work.know(testkit, endpoint)
         for rows in (FEW, MANY):
             dataset = testkit.loops.fill(endpoint, SeedTable(f"memory_{rows}", NARROW), rows)
-            source = End("kafka", "topic", ".".join(dataset.name), {**dataset.options, **TABLE})
+            source = End("kafka", "topic", dataset.name[0], {**dataset.options, **TABLE})
             sink = End("kafka", "topic", f"written_{rows}", testkit.loops.sink_options())
-            manifest = work.write(f"memory_{rows}", source, sink, FULL_REFRESH)
-            first, again = (measure([[work.run(manifest)]], tmp_path) for _ in range(2))
-            for outcome in (first, again):
-                assert json.loads(outcome.out)["streams"][0]["rows_after"] == rows
+            manifest = work.write(f"memory_{rows}", source, sink, strategy)
+            first = measure([[work.run(manifest)]], tmp_path)
+            left = _delete_every_second(endpoint, dataset.name[0], rows) if strategy is MERGE else rows
+            again = measure([[work.run(manifest)]], tmp_path)
+            for outcome, wanted in ((first, rows), (again, left)):
+                assert json.loads(outcome.out)["streams"][0]["rows_after"] == wanted
             held[rows] = [first.cost.memory, again.cost.memory]
     for few, many in zip(held[FEW], held[MANY], strict=True):
         assert many < few + MOST, held
+
+
+def _delete_every_second(endpoint: Endpoint, topic: str, rows: int) -> int:
+    """Half of the keys have a tombstone; how many have none."""
+    producer = Producer({"bootstrap.servers": f"{endpoint.host}:{endpoint.port}", "partitioner": "murmur2_random"})
+    for number in range(2, rows + 1, 2):
+        while True:
+            try:
+                producer.produce(topic, None, b'{"id":%d}' % number)
+            except BufferError:
+                producer.poll(0.01)
+            else:
+                break
+    assert producer.flush(60) == 0
+    return rows - rows // 2

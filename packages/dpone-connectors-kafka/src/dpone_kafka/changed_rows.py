@@ -86,17 +86,24 @@ def _seal(rows: PlainRows, bucket: pa.Table, clearing: Place | None) -> None:
     assert rows.dead is not None
     assert rows.present is not None
     assert rows.dropped is not None  # all four were made for this
-    numbers: Any = bucket.column("number").to_pylist()
-    if rows.stage.spec.sealing.changes:
-        live, dead, present = _last_changes(rows, bucket, clearing)
+    if clearing is None and len(pc.unique(bucket.column("key"))) == bucket.num_rows:
+        live, dead, present = (_of_kind(bucket, kind) for kind in (_UPSERT, _DELETE, _PRESENT))
     else:
-        live, dead, present = _rows_and_present(rows, bucket)
-    for at in live:
-        rows.dropped[numbers[at]] = 0
-    rows.live += len(live)
-    rows.entries.add(bucket.select(ENTRIES.names).take(pa.array(live, pa.int64())))
-    rows.dead.add(pa.table([pa.array(dead, pa.binary())], schema=_KEYS))
-    rows.present.add(pa.table([pa.array(present, pa.binary())], schema=_KEYS))
+        decide = _last_changes if rows.stage.spec.sealing.changes else _rows_and_present
+        ats, gone, there = decide(rows, bucket, clearing)
+        live = bucket.take(pa.array(ats, pa.int64()))
+        dead, present = (pa.table([pa.array(keys, pa.binary())], schema=_KEYS) for keys in (gone, there))
+    numbers: Any = live.column("number").to_pylist()
+    for number in numbers:
+        rows.dropped[number] = 0
+    rows.live += live.num_rows
+    rows.entries.add(live.select(ENTRIES.names))
+    rows.dead.add(dead.select(_KEYS.names))
+    rows.present.add(present.select(_KEYS.names))
+
+
+def _of_kind(bucket: pa.Table, kind: str) -> pa.Table:
+    return bucket.filter(pc.equal(bucket.column("kind"), pa.scalar(kind)))
 
 
 Found = tuple[list[int], list[bytes], list[bytes]]  # where the rows are that count, keys that are dead, and present
@@ -123,7 +130,7 @@ def _last_changes(rows: PlainRows, bucket: pa.Table, clearing: Place | None) -> 
     return live, [key for key, at in last.items() if kinds[at] == _DELETE], list(present)
 
 
-def _rows_and_present(rows: PlainRows, bucket: pa.Table) -> Found:
+def _rows_and_present(rows: PlainRows, bucket: pa.Table, _: Place | None) -> Found:
     """Plain rows, one of each key, and beside them the keys of all rows that the source has."""
     columns: Any = [bucket.column(name).to_pylist() for name in ("key", "number", "kind")]
     keys, numbers, kinds = columns

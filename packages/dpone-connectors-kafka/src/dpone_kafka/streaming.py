@@ -16,7 +16,7 @@ from dpone.ops import Append, Program, Recreate
 from dpone.oracle import Counts
 from dpone.where import Row
 from dpone_kafka.deciding import Bucket, Decided, Tally, decide
-from dpone_kafka.difference import Writes, constants
+from dpone_kafka.difference import AT_ONCE, Writes, constants
 from dpone_kafka.encoding import Encoder
 from dpone_kafka.index import Segments, settled
 from dpone_kafka.json_text import json_objects
@@ -187,7 +187,8 @@ class StreamedDifference:
 
     def tombstones(self) -> Iterator[Any]:
         for table in self._gone.tables():
-            yield table.column("key").combine_chunks()
+            for at in range(0, table.num_rows, AT_ONCE):
+                yield _keys(table.slice(at, AT_ONCE))
 
     def untouched(self) -> Iterator[tuple[Any, Any]]:
         if self.index is None or not self.index.rows:
