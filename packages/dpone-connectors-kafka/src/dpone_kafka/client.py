@@ -31,7 +31,7 @@ _MECHANISMS = {
 _QUIET = 20  # milliseconds that a fetch waits when there is nothing, since an end is only said by an empty answer
 _FETCH = 2 << 20  # small messages take ten times their bytes in the client
 _A_WHILE = 5  # seconds
-_AHEAD = 16 << 10  # kilobytes that wait in librdkafka, which would let a long topic fill four times as much
+_AHEAD = 8 << 10  # kilobytes that wait in librdkafka, which would let a long topic fill four times as much
 _FIRST_LOOK = 0.5  # seconds; each further one is twice as long
 
 
