@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import select
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -16,13 +14,15 @@ import pyarrow as pa
 import pytest
 
 from dpone.errors import DataError, DponeError, MissingPackage, PlanError, RemoteError
+from dpone.testing.fixtures import crowd
 from dpone_mssql import bcp
 from dpone_mssql.arrow_text import spelled
 from dpone_mssql.bcp import bcp_copy, command, format_file, login
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.session import Connection
 
-_BEYOND = 1100  # select knows files up to the 1023rd
+__all__ = ["crowd"]
+
 CANARY = "cAnArY } -71"
 FAKE = """#!{python}
 import getpass, json, os, struct, sys
@@ -117,26 +117,6 @@ def test_a_password_is_typed_and_stands_nowhere_else(told: Path) -> None:
     assert found["typed"] == CANARY
     assert CANARY not in json.dumps([found["argv"], found["environ"]])
     assert "-P" not in found["argv"]
-
-
-@pytest.fixture
-def crowd() -> Iterator[int]:
-    """More files are open than `select` can tell apart, so that the next one has a number beyond."""
-    resource = pytest.importorskip("resource", reason="this platform counts no open files", exc_type=ImportError)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < _BEYOND * 2:
-        pytest.skip(f"a process may open {hard} files here, which is too few")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _BEYOND * 2), hard))
-    first = os.open(os.devnull, os.O_RDONLY)
-    opened = [first]
-    try:
-        while opened[-1] <= _BEYOND:
-            opened.append(os.dup(first))
-        yield opened[-1]
-    finally:
-        for number in opened:
-            os.close(number)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_password_is_typed_in_a_process_with_more_open_files_than_select_knows(told: Path, crowd: int) -> None:

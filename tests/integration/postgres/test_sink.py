@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -21,9 +22,12 @@ from dpone.connector import Cursor, Position, Target
 from dpone.errors import DponeError
 from dpone.failpoints import RUN, arm
 from dpone.strategies import Read
+from dpone.testing.fixtures import crowd
 from dpone_postgres import PostgresConfig
 from dpone_postgres.sink import PostgresSink
 from dpone_postgres.source import PostgresSource
+
+__all__ = ["crowd"]
 
 pytestmark = pytest.mark.integration_postgres
 Db = psycopg.Connection[Any]
@@ -61,8 +65,16 @@ def stages(db: Db) -> list[Any]:
     return rows(
         db,
         "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' "
-        "AND relname ~ '^_dpone_.*_(raw|live|dead|present)$'",
+        "AND relname ~ '^_dpone_.*_(open|raw|live|dead|present)$'",
     )
+
+
+def test_a_process_may_have_more_open_files_than_select_knows(make: Make, db: Db, crowd: int) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        select.select([crowd], [], [], 0)
+    make("full_refresh").run()
+    make("full_refresh").run()
+    assert same(db)
 
 
 # ------------------------------------------------------------------------------ kills

@@ -44,7 +44,7 @@ def make(db: Db, schema: str, config: Any, pipeline_type: Any) -> Make:
 
 def same(db: Db) -> bool:
     """The target holds the source's rows, and nothing of a stage is left."""
-    stages = "relnamespace = current_schema()::regnamespace AND relname ~ '^_dpone_.*_(raw|live|key[0-9]*)$'"
+    stages = "relnamespace = current_schema()::regnamespace AND relname ~ '^_dpone_.*_(open|raw|live|key[0-9]*)$'"
     assert not rows(db, f"SELECT relname FROM pg_class WHERE {stages}")
     return not rows(db, "(TABLE src EXCEPT ALL TABLE tgt) UNION ALL (TABLE tgt EXCEPT ALL TABLE src)")
 

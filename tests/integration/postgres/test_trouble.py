@@ -117,7 +117,7 @@ def test_a_server_that_is_killed_in_mid_load_is_an_error_and_the_next_run_is_rig
     pipeline.run()
     with psycopg.connect(service.endpoint.url(), autocommit=True) as admin:
         assert not rows(admin, "(TABLE src EXCEPT ALL TABLE raw.tgt) UNION ALL (TABLE raw.tgt EXCEPT ALL TABLE src)")
-        assert not rows(admin, "SELECT relname FROM pg_class WHERE relname LIKE '\\_dpone\\_%\\_raw'")
+        assert not rows(admin, "SELECT relname FROM pg_class WHERE relname ~ '^_dpone_.*_(open|raw)$'")
 
 
 _running: list[EmbeddedPostgres] = []
@@ -208,5 +208,5 @@ def test_a_backfill_of_30_days_that_was_killed_halfway_does_only_the_rest(
     assert not rows(
         db,
         "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
-        "AND relname ~ '^_dpone_.*_(raw|live|dead|present)$'",
+        "AND relname ~ '^_dpone_.*_(open|raw|live|dead|present)$'",
     )

@@ -210,12 +210,15 @@ class ClickHouseStage:
         return Staged(survey.received, live, dead, present, cleared=survey.cleared)
 
     def _gather(self) -> None:
-        """The rows of all splits are in the raw table. A single split takes its place, where one server has both."""
+        """The rows of all splits are in the raw table. A single split takes its place, where one server has both, and
+        where no writer elsewhere may be at work still: what that one brings goes where its table goes.
+        """
         prefix = f"{self._name(_RAW)[1]}_"
         beside = tables_beside(self.own, self.target[0], digest_of(self.target))
         splits = [(self.target[0], name) for name in beside if name.startswith(prefix)]
+        is_alone = len(splits) == 1 and self.spec.writers is not None
         for split in splits:
-            if len(splits) == 1 and not on_cluster(self.spec.target.options):
+            if is_alone and not on_cluster(self.spec.target.options):
                 self.own.run(f"EXCHANGE TABLES {self._table(_RAW)} AND {CLICKHOUSE.table(split)}")
             else:
                 attach(self.own, self._name(_RAW), split)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +13,7 @@ from psycopg import pq
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.faults import Side, translate
 from dpone_postgres.session import Connection, connect
+from dpone_postgres.waiting import EVENT_READ, wait_for
 
 
 class _Login:
@@ -154,8 +154,7 @@ class Connections:
 
 def _has_news(connection: Connection) -> bool:
     """The server said something unasked, which to a connection at rest is most likely that it is going down."""
-    readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    return bool(readable)
+    return bool(wait_for(connection.fileno(), EVENT_READ, 0))
 
 
 def _is_at_rest(connection: Connection) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Generator
 
 from psycopg import Error, errors, pq
 
 from dpone_postgres.session import Connection
+from dpone_postgres.waiting import EVENT_READ, EVENT_WRITE, wait_for
 
 BINARY_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 BINARY_HEADER = BINARY_SIGNATURE + b"\0" * 8
@@ -129,8 +129,7 @@ def _drain(wire: pq.abc.PGconn) -> None:
 def _flush(wire: pq.abc.PGconn) -> None:
     """Everything handed over is with the system; meanwhile what the server sends is taken in, so that neither waits."""
     while wire.flush():
-        readable, _, _ = select.select([wire.socket], [wire.socket], [])
-        if readable:
+        if wait_for(wire.socket, EVENT_READ | EVENT_WRITE) & EVENT_READ:
             wire.consume_input()
 
 
@@ -140,5 +139,5 @@ def _await(wire: pq.abc.PGconn) -> None:
 
 
 def _wait(wire: pq.abc.PGconn) -> None:
-    select.select([wire.socket], [], [])
+    wait_for(wire.socket, EVENT_READ)
     wire.consume_input()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +15,7 @@ from psycopg import conninfo, pq
 from dpone.errors import PlanError
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.faults import Side, not_a_database, refused_login, translate, unreachable
+from dpone_postgres.waiting import EVENT_READ, EVENT_WRITE, wait_for
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -141,9 +141,8 @@ def _state_of_login(parameters: dict[str, Any]) -> str | None:
 
 def _finish_login(attempt: pq.abc.PGconn, seconds: float) -> None:
     while (status := attempt.connect_poll()) in {pq.PollingStatus.READING, pq.PollingStatus.WRITING}:
-        reading = status == pq.PollingStatus.READING
-        ready = select.select([attempt.socket] if reading else [], [] if reading else [attempt.socket], [], seconds)
-        if not any(ready):
+        event = EVENT_READ if status == pq.PollingStatus.READING else EVENT_WRITE
+        if not wait_for(attempt.socket, event, seconds):
             return
 
 

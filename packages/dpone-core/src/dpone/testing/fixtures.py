@@ -1,7 +1,9 @@
-"""A shop and the command line, as pytest fixtures: a conftest imports those that its tests ask for."""
+"""A shop, the command line, and a process with many files, as fixtures: a conftest imports those it offers."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from dpone.cli import main
 from dpone.testing.shop import Answer, Dpone, Shop, open_shop
 
+_BEYOND = 1100  # select knows files up to the 1023rd
 OBSERVERS = (
     "DPONE_LINEAGE",
     "DPONE_METRICS_FILE",
@@ -44,3 +47,23 @@ def dpone(capsys: pytest.CaptureFixture[str]) -> Dpone:
         return Answer(code or 0, out, err)
 
     return call
+
+
+@pytest.fixture
+def crowd() -> Iterator[int]:
+    """More files are open than `select` can tell apart, so that the next one has a number beyond."""
+    resource = pytest.importorskip("resource", reason="this platform counts no open files", exc_type=ImportError)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _BEYOND * 2:
+        pytest.skip(f"a process may open {hard} files here, which is too few")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _BEYOND * 2), hard))
+    first = os.open(os.devnull, os.O_RDONLY)
+    opened = [first]
+    try:
+        while opened[-1] <= _BEYOND:
+            opened.append(os.dup(first))
+        yield opened[-1]
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
