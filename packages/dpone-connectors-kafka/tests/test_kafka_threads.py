@@ -9,9 +9,9 @@ import pytest
 
 from dpone.batch import ARROW, Batch
 from dpone.connector import StageRef
-from dpone.schema import INT64, STRING, Field
-from dpone_kafka import staging
-from dpone_kafka.json_rows import UnfitError, read_objects
+from dpone.schema import INT64, JSON, STRING, Field
+from dpone_kafka import json_rows, staging
+from dpone_kafka.json_rows import UnfitError, column_of, read_objects
 from dpone_kafka.prepared import Preparation
 from dpone_kafka.spills import Spill
 from dpone_kafka.staging import SpillWriter
@@ -91,3 +91,19 @@ def test_objects_of_several_lines_are_read() -> None:
     (ids, texts) = read_objects([b'{"id":1,\n"v":"a"}', b'{"v":"b",\n\n"id":2}', b"{}"], FIELDS)
     assert ids.to_pylist() == [1, 2, None]
     assert texts.to_pylist() == ["a", "b", None]
+
+
+def test_a_column_that_is_looked_at_value_by_value_leaves_the_others_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And keeps the digits of its numbers, which a float has not."""
+    looked_at: list[str] = []
+
+    def watched(values: Any, field: Field) -> Any:
+        looked_at.append(field.name)
+        return column_of(values, field)
+
+    monkeypatch.setattr(json_rows, "column_of", watched)
+    values = [b'{"v":"a","id":1,"about":{"b":[1.10,null,"\xc3\xa9"]}}', b'{"id":2,"about":7}', b'{"about":null}']
+    ids, about, texts = read_objects(values, (FIELDS[0], Field("about", JSON), FIELDS[1]))
+    assert looked_at == ["about"]
+    assert about.to_pylist() == ['{"b":[1.10,null,"\u00e9"]}', "7", None]
+    assert (ids.to_pylist(), texts.to_pylist()) == ([1, 2, None], ["a", None, None])

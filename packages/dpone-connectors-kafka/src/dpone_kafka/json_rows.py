@@ -1,4 +1,4 @@
-"""JSON objects as columns of Arrow: a whole batch at once where its types and values allow it, one by one otherwise.
+"""JSON objects as columns of Arrow: a whole batch at once where type and values allow it, one by one otherwise.
 
 Both ways take the same values, and what the first one does not take the second one looks at, so that a message which
 is bad is found and named, and a batch that holds one loses nothing else.
@@ -27,6 +27,7 @@ _TEXTS = frozenset({Kind.STRING, Kind.UUID, Kind.INTERVAL, Kind.OPAQUE})
 _CLOCKS = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _LEAST_BLOCK = 1 << 20
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Values = Sequence[bytes]
 
@@ -37,11 +38,11 @@ class UnfitError(ValueError):
 
 def read_objects(values: Values, fields: Sequence[Field]) -> list[pa.Array[Any]]:
     """The columns of these objects; fields that an object lacks are NULL. UnfitError when one of them is bad."""
-    at_once = _at_once(values, fields)
-    if at_once is not None:
-        return at_once
-    rows = [parse_object(value) for value in values]
-    return [column_of([row.get(f.name) for row in rows], f) for f in fields]
+    found = _at_once(values, [f for f in fields if _raw_type(f.type) is not None])
+    if left := [f for f in fields if f.name not in found]:
+        rows = [parse_object(value) for value in values]
+        found |= {f.name: column_of([row.get(f.name) for row in rows], f) for f in left}
+    return [found[f.name] for f in fields]
 
 
 # ------------------------------------------------------------------------ all at once
@@ -64,16 +65,16 @@ def _raw_type(of: Type) -> pa.DataType | None:
             return None
 
 
-def _at_once(values: Values, fields: Sequence[Field]) -> list[pa.Array[Any]] | None:
-    types = [_raw_type(f.type) for f in fields]
-    if not values or None in types:
-        return None
+def _at_once(values: Values, fields: Sequence[Field]) -> dict[str, pa.Array[Any]]:
+    """The columns by name; none of them where a value does not fit."""
+    if not values or not fields:
+        return {}
     # Each begins and ends as an object does, so what lies between two of them is between objects: then as many rows as
     # messages means one row for each. (The parser dies of a first value that is null; it never sees one.)
     text = b"\n".join(values)
     if not _are_objects(text, values):
-        return None
-    schema = pa.schema([(f.name, t) for f, t in zip(fields, types, strict=True) if t is not None])
+        return {}
+    schema = pa.schema([(f.name, t) for f in fields if (t := _raw_type(f.type)) is not None])
     try:
         table = pa.json.read_json(
             pa.BufferReader(text),  # type: ignore[arg-type]  # the stubs know files of Python alone
@@ -81,10 +82,10 @@ def _at_once(values: Values, fields: Sequence[Field]) -> list[pa.Array[Any]] | N
             parse_options=pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         )
         if table.num_rows != len(values):
-            return None
-        return [_settled(_one(table.column(f.name)), f.type) for f in fields]
+            return {}
+        return {f.name: _settled(_one(table.column(f.name)), f.type) for f in fields}
     except (pa.ArrowInvalid, UnicodeDecodeError):
-        return None
+        return {}
 
 
 def _are_objects(text: bytes, values: Values) -> bool:
@@ -223,6 +224,10 @@ def _nested(value: Any, of: Type) -> Any:
 
 def json_text(value: Any) -> str:
     """Parsed JSON as text again, numbers with the digits that they had."""
+    try:
+        return _ENCODER.encode(value)
+    except TypeError:  # it holds a Decimal
+        pass
     match value:
         case dict():
             inner = ",".join(f"{json.dumps(k, ensure_ascii=False)}:{json_text(v)}" for k, v in value.items())
