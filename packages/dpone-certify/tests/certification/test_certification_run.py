@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,3 +147,34 @@ def test_a_guide_that_is_not_there_is_red(call: Dpone, monkeypatch: pytest.Monke
     answer = call(*RUN, "--case-id", ONE)
     assert answer.code == 1
     assert "guide" in answer.out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of another one in /proc")
+def test_its_processes_end_with_it(tmp_path: Path) -> None:
+    command = ["-c", "from dpone.cli import main; main()", *RUN[:2], "--workers", "2", "--row-count", "20000"]
+    with subprocess.Popen([sys.executable, *command], cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
+        try:
+            workers = _eventually(lambda: [pid for pid in _children(run.pid) if "spawn_main" in _said(pid)])
+        finally:
+            run.kill()
+    assert workers
+    assert _eventually(lambda: not any("spawn_main" in _said(pid) for pid in workers))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _said(pid: int) -> str:
+    """The command line of a process; nothing where it ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _eventually(found: Callable[[], Any]) -> Any:
+    until = time.monotonic() + 30
+    while not (answer := found()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return answer

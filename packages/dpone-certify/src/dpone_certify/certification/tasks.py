@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -96,8 +98,16 @@ _messages: list[Any] = []  # where this process says what it has done
 
 
 def begin(messages: Queue[tuple[str, str] | None]) -> None:
-    """What a process does first."""
+    """What a process does first. It does not outlive the one that it works for, however that one ends."""
     _messages.append(messages)
+    Thread(target=_end_with_parent, name="dpone-certification-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None  # it was started to carry out tasks
+    parent.join()
+    os._exit(1)
 
 
 def carry_out_apart(task: Task) -> list[Outcome]:
