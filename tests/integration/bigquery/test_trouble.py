@@ -32,6 +32,7 @@ from dpone.testing.suite.shapes import MIXED, row, rows
 from dpone.testing.suite.streams import Stream, stream, stream_of
 from dpone_bigquery.lease import lease_table, locked
 from dpone_bigquery.naming import Name
+from dpone_bigquery.parquet import ParquetFile
 from dpone_bigquery.publishing import STEPS
 from dpone_bigquery.testkit import testkit as bigquery
 from dpone_bigquery.warehouse import connected
@@ -144,10 +145,14 @@ def test_a_statement_that_fails_halfway_undoes_the_whole_transaction(sink: SinkR
 def test_a_load_job_that_is_refused_leaves_the_target(sink: SinkRig) -> None:
     s = stream(sink, "incremental_merge", MIXED)
     s.load(rows(1))
-    with (
-        patch("dpone_bigquery.parquet.ParquetFile.finish", lambda self: self.file.write(b"no Parquet")),
-        refused("sink.rejected_rows"),
-    ):
+    finish = ParquetFile.finish
+
+    def finished(self: ParquetFile) -> None:
+        finish(self)
+        self.file.seek(0)
+        self.file.write(b"no Parquet")
+
+    with patch.object(ParquetFile, "finish", finished), refused("sink.rejected_rows"):
         deliver(sink, s.job, rows(2))
     s.check("target after a load job that failed")
 

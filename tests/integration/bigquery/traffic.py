@@ -144,7 +144,7 @@ def made_job(rig: SinkRig, strategy: str) -> Job:
     if strategy in _GUARDED:
         given["guard"] = FREE
     found = job(rig, strategy, MIXED, target=rig.target(f"orders_{strategy}"), **given)
-    return replace(found, changes=strategy in _CHANGES, audit=True)
+    return replace(found, changes=strategy in _CHANGES, audit=True, writers=1)
 
 
 def loads_of(strategy: str) -> tuple[Sequence[Any], Sequence[Any]]:

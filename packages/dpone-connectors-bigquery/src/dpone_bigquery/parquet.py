@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -60,6 +61,12 @@ class ParquetFile:
         self._write()
         self._writer.close()
         self.file.flush()
+
+    def discard(self) -> None:
+        """Nothing of it is left."""
+        with suppress(OSError, ValueError):  # what went wrong before is the error to tell
+            self._writer.close()
+        self.file.close()
 
 
 def column_type(of: Type) -> pa.DataType:

@@ -263,7 +263,7 @@ class BigQueryWriter:
     def close(self) -> None:
         """Nothing of a split that was given up stays on this machine."""
         if self._file is not None:
-            self._file.file.close()
+            self._file.discard()
 
 
 @contextmanager

@@ -179,13 +179,13 @@ def a_truncate_is_not_logged() -> None:
 def arrow_cuts_decimals() -> None:
     from decimal import ROUND_DOWN, Decimal
 
-    real = wire._out
+    real = wire._out_column
 
-    def out(value: Any, of: Any) -> Any:
-        value = real(value, of)
-        return value.quantize(Decimal("0.01"), ROUND_DOWN) if isinstance(value, Decimal) else value
+    def out(values: Any, of: Any) -> Any:
+        cut = Decimal("0.01")
+        return [v.quantize(cut, ROUND_DOWN) if isinstance(v, Decimal) else v for v in real(values, of)]
 
-    wire._out = out
+    wire._out_column = out
 
 
 @plant("test_types::test_a_native_type_is_read_as_it_is")

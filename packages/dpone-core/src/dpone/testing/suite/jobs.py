@@ -76,6 +76,7 @@ class Job:
     audit: bool = False
     fate: Fate | None = None
     format: Format = ARROW
+    writers: int | None = None  # as many of this process; by default others may write, too
     policy: Policy = field(default=POLICY)
 
     @property
@@ -183,6 +184,7 @@ class Attempt:
             program=program,
             fate=fate,
             present=the_job.present,
+            writers=the_job.writers,
         )
         return cls(rig, the_job, sink, lease, load, program, evolution, spec)
 
