@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -92,6 +93,41 @@ def test_a_swap_carries_over_what_belongs_to_the_table(db: Db, make: Make, role:
     assert made.counts == (90, 0, 90)
     assert oid(db) != was
     assert rows(db, _KEPT) == before
+    assert same(db)
+
+
+_SLOWLY_VACUUMED = """
+CREATE TABLE large (id int, v text) WITH (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1)
+"""
+
+
+@pytest.fixture
+def vacuumed(db: Db) -> Iterator[str]:
+    """A question that is true as long as autovacuum is at work on another table."""
+    db.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+    db.execute("SELECT pg_reload_conf()")
+    db.execute(_SLOWLY_VACUUMED)
+    db.execute("INSERT INTO large SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i")
+    db.execute("DELETE FROM large WHERE id % 2 = 0")
+    yield (
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND query LIKE '%.large%' "
+        "AND datname = current_database()"
+    )
+    db.execute("ALTER SYSTEM RESET autovacuum_naptime")
+    db.execute("SELECT pg_reload_conf()")
+    db.execute("DROP TABLE large")  # which ends a vacuum of it
+
+
+def test_an_autovacuum_of_another_table_keeps_no_swap_away(db: Db, make: Make, vacuumed: str) -> None:
+    make().run()
+    was = oid(db)
+    until = monotonic() + 60
+    while rows(db, vacuumed) == [(0,)] and monotonic() < until:
+        sleep(0.1)
+    make().run()
+    assert rows(db, vacuumed) == [(1,)]
+    assert oid(db) != was
     assert same(db)
 
 

@@ -159,12 +159,13 @@ def _grants(connection: Connection, oid: int) -> tuple[tuple[str, str, str], ...
 def older_transactions(connection: Connection, oid: int) -> bool:
     """True when others that run now do not end in a moment: a snapshot of theirs may hold the table's old rows.
 
-    Who waits for a lock on the table has not read it yet.
+    Who waits for a lock on the table has not read it yet, and autovacuum reads rows for nobody.
     """
     query = (
         "SELECT array_agg(l.virtualtransaction) FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a "
         "ON a.pid = l.pid WHERE l.locktype = 'virtualxid' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() "
         "AND coalesce(a.datname = pg_catalog.current_database(), a.pid IS NULL) "
+        "AND a.backend_type IS DISTINCT FROM 'autovacuum worker' "
         "AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks w "
         f"WHERE w.pid = l.pid AND NOT w.granted AND w.relation = {oid})"
     ).encode()
