@@ -1,8 +1,8 @@
 """Writes docs/performance.md: what every pair costs beside its two clients joined by a pipe.
 
-`python .ci/performance_page.py METRICS.json ...` takes what `dpone ops benchmark-run --profile pairs` wrote into
-docs/performance.json and writes the page; pairs that are not in the files keep their figures. Without a file the page
-alone is written. tests/repo/test_performance_page.py compares the two.
+`python .ci/performance_page.py METRICS.json ...` takes what `dpone ops benchmark-run --profile pairs` wrote, and of
+`--profile full` the million rows, into docs/performance.json and writes the page; pairs that are not in the files keep
+their figures. Without a file the page alone is written. tests/repo/test_performance_page.py compares the two.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ NAMES = {
 }
 PAIRS = list(dict.fromkeys((case.source, case.sink) for case in DEFAULT_INTEGRATION_MATRIX.cases))
 _COMPARISON = re.compile(rf"(\w+?)_into_(\w+)_{ROWS}")
+_LONG = re.compile(r"(full_refresh|(\w+?)_to_(\w+))_1000000")  # the first is of PostgreSQL to itself
 _MACHINE = ("python", "machine", "processor", "cores", "memory_gb")
 
 HEAD = """\
@@ -65,9 +66,9 @@ python .ci/performance_page.py test_artifacts/benchmarks/pairs/*/benchmark_metri
 python .ci/readme_tables.py
 ```
 
-Pairs that are not in the files keep their figures, so one can be measured alone: `--pair postgres:clickhouse`. Longer
-copies, start-up and an empty run: `dpone ops benchmark-run --profile full`, which holds them to
-[limits](testing/benchmark-baseline.md).
+Pairs that are not in the files keep their figures, so one can be measured alone: `--pair postgres:clickhouse`. A
+million rows, start-up and an empty run: `dpone ops benchmark-run --profile full`, which holds them to
+[limits](testing/benchmark-baseline.md); the page takes its `benchmark_metrics.json` as well.
 """
 
 
@@ -94,6 +95,25 @@ def condensed(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
         )
 
 
+def long_copies(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same of a million rows: by a process, and by one that has started before."""
+    for comparison in document["comparisons"]:
+        found = _LONG.fullmatch(comparison["name"])
+        if found is not None:
+            cold, warm, control = (comparison["contestants"][who] for who in ("dpone", "in_process", "control"))
+            yield (
+                ":".join(found.groups()[1:]) if found[2] else "postgres:postgres",
+                {
+                    "rounds": document["rounds"],
+                    "by": comparison["control"],
+                    "dpone": _costs(cold),
+                    "control": _costs(control),
+                    "wall_ratio": _interval(cold["wall_ratio"]),
+                    "warm_ratio": _interval(warm["wall_ratio"]),
+                },
+            )
+
+
 def _costs(contestant: Mapping[str, Any]) -> list[float]:
     return [contestant["wall_seconds"], contestant["cpu_seconds"], contestant["memory_mb"]]
 
@@ -106,6 +126,7 @@ def taken(figures: dict[str, Any], documents: Sequence[Mapping[str, Any]]) -> di
     """The figures with those of the documents in place of the ones that they measure again."""
     for document in documents:
         figures.setdefault("pairs", {}).update(condensed(document))
+        figures.setdefault("long", {}).update(long_copies(document))
         environment = document["environment"]
         figures["machine"] = {name: environment[name] for name in _MACHINE}
         engine = document["engine"]
@@ -132,7 +153,20 @@ def page_of(figures: Mapping[str, Any]) -> str:
             "figures are rough, and the seconds say nothing."
         )
     return "\n".join(
-        [HEAD, about, "", "## Wall time beside the control", "", *_square(pairs), "", *_all(pairs), "", FOOT]
+        [
+            HEAD,
+            about,
+            "",
+            "## Wall time beside the control",
+            "",
+            *_square(pairs),
+            "",
+            *_long(figures),
+            "",
+            *_all(pairs),
+            "",
+            FOOT,
+        ]
     )
 
 
@@ -153,6 +187,27 @@ def _ratio_of(pairs: Mapping[str, Any], source: str, sink: str) -> str:
         return "not measured"
     ratio = f"{found['wall_ratio'][0]:.2f}"
     return f"*{ratio}*" if found["emulated"] else ratio
+
+
+def _long(figures: Mapping[str, Any]) -> Iterator[str]:
+    yield "## A million rows"
+    yield ""
+    yield "Onto a table that is there, whose readers see the old rows until they see the new ones. The warm ratio is"
+    yield "that of a process that has started before, as a worker of a scheduler has."
+    yield ""
+    yield "| pair | by hand | by hand, s | dpone, s | × control | warm | peak MB | rounds |"
+    yield "|---|---|--:|--:|--:|--:|--:|--:|"
+    for source, sink in PAIRS:
+        found = figures.get("long", {}).get(f"{source}:{sink}")
+        if found is None:
+            continue
+        pair = f"{NAMES[source]} → {NAMES[sink]}"
+        by = found["by"].replace("|", "\\|")
+        (wall, _, memory), (their_wall, *_) = found["dpone"], found["control"]
+        yield (
+            f"| **{pair}** | `{by}` | {their_wall:.2f} | {wall:.2f} | {_told(found['wall_ratio'])} "
+            f"| {_told(found['warm_ratio'])} | {memory:.0f} | {found['rounds']} |"
+        )
 
 
 def _all(pairs: Mapping[str, Any]) -> Iterator[str]:
