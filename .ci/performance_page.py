@@ -15,19 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX
+from dpone_certify.guides.sections import title_of
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs/performance.json"
 PAGE = ROOT / "docs/performance.md"
 ROWS = 100_000
-NAMES = {
-    "postgres": "PostgreSQL",
-    "mssql": "SQL Server",
-    "clickhouse": "ClickHouse",
-    "rest": "REST",
-    "kafka": "Kafka",
-    "bigquery": "BigQuery",
-}
 PAIRS = list(dict.fromkeys((case.source, case.sink) for case in DEFAULT_INTEGRATION_MATRIX.cases))
 _COMPARISON = re.compile(rf"(\w+?)_into_(\w+)_{ROWS}")
 _LONG = re.compile(r"(full_refresh|(\w+?)_to_(\w+))_1000000")  # the first is of PostgreSQL to itself
@@ -152,31 +145,18 @@ def page_of(figures: Mapping[str, Any]) -> str:
             f" **The machine was busy with other work, its load average up to {busiest:.0f}**: the ratios of such "
             "figures are rough, and the seconds say nothing."
         )
-    return "\n".join(
-        [
-            HEAD,
-            about,
-            "",
-            "## Wall time beside the control",
-            "",
-            *_square(pairs),
-            "",
-            *_long(figures),
-            "",
-            *_all(pairs),
-            "",
-            FOOT,
-        ]
-    )
+    return "\n".join([HEAD, about, "", *_square(pairs), "", *_long(figures), "", *_all(pairs), "", FOOT])
 
 
 def _square(pairs: Mapping[str, Any]) -> Iterator[str]:
     """Sources and sinks, crossed."""
     sources, sinks = (list(dict.fromkeys(pair[at] for pair in PAIRS)) for at in (0, 1))
-    yield f"| from \\ to | {' | '.join(NAMES[sink] for sink in sinks)} |"
+    yield "## Wall time beside the control"
+    yield ""
+    yield f"| from \\ to | {' | '.join(map(title_of, sinks))} |"
     yield f"|---|{'--:|' * len(sinks)}"
     for source in sources:
-        yield f"| {NAMES[source]} | {' | '.join(_ratio_of(pairs, source, sink) for sink in sinks)} |"
+        yield f"| {title_of(source)} | {' | '.join(_ratio_of(pairs, source, sink) for sink in sinks)} |"
     yield ""
     yield "*Slanted* where one end is emulated."
 
@@ -201,7 +181,7 @@ def _long(figures: Mapping[str, Any]) -> Iterator[str]:
         found = figures.get("long", {}).get(f"{source}:{sink}")
         if found is None:
             continue
-        pair = f"{NAMES[source]} → {NAMES[sink]}"
+        pair = f"{title_of(source)} → {title_of(sink)}"
         by = found["by"].replace("|", "\\|")
         (wall, _, memory), (their_wall, *_) = found["dpone"], found["control"]
         yield (
@@ -219,12 +199,12 @@ def _all(pairs: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|--:|--:|--:|--:|--:|--:|---|"
     for source, sink in PAIRS:
         found = pairs.get(f"{source}:{sink}")
-        pair = f"{NAMES[source]} → {NAMES[sink]}"
+        pair = f"{title_of(source)} → {title_of(sink)}"
         if found is None:
             yield f"| **{pair}** | not measured | | | | | | |"
             continue
         (wall, cpu, memory), (their_wall, their_cpu, their_memory) = found["dpone"], found["control"]
-        emulated = ", ".join(NAMES[name] for name in found["emulated"])
+        emulated = ", ".join(title_of(name) for name in found["emulated"])
         yield (
             f"| **{pair}** | {wall:.2f} | {_told(found['wall_ratio'])} | {cpu:.2f} | {_told(found['cpu_ratio'])} "
             f"| {memory:.0f} | {found['rounds']} | {emulated} |"

@@ -14,19 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from dpone.testing.services.endpoint import Fidelity
+from dpone_certify.guides.sections import title_of
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 CERTIFIED = ROOT / "docs/certified.json"
 FIGURES = ROOT / "docs/performance.json"
-NAMES = {
-    "postgres": "PostgreSQL",
-    "mssql": "SQL Server",
-    "clickhouse": "ClickHouse",
-    "rest": "REST",
-    "kafka": "Kafka",
-    "bigquery": "BigQuery",
-}
 COMPARED = ("postgres:postgres", "postgres:clickhouse", "clickhouse:clickhouse", "rest:postgres", "postgres:kafka")
 
 
@@ -47,10 +40,10 @@ def condensed(report: Mapping[str, Any]) -> dict[str, Any]:
 def certified_table(found: Mapping[str, Any]) -> list[str]:
     """Sources and sinks, crossed."""
     sources, sinks = (list(dict.fromkeys(pair.split(":")[at] for pair in found["pairs"])) for at in (0, 1))
-    lines = [f"| from \\ to | {' | '.join(NAMES[sink] for sink in sinks)} |", "|---" * (len(sinks) + 1) + "|"]
+    lines = [f"| from \\ to | {' | '.join(map(title_of, sinks))} |", "|---" * (len(sinks) + 1) + "|"]
     for source in sources:
         cells = [_certified(found["pairs"].get(f"{source}:{sink}")) for sink in sinks]
-        lines.append(f"| **{NAMES[source]}** | {' | '.join(cells)} |")
+        lines.append(f"| **{title_of(source)}** | {' | '.join(cells)} |")
     passed = sum(pair["passed"] for pair in found["pairs"].values())
     told = (
         f"{passed} of {found['case_count']} cases passed over {found['rows']:,} rows each, {found['executed_count']} "
@@ -74,7 +67,7 @@ def compared_table(figures: Mapping[str, Any]) -> list[str]:
         long = figures["long"].get(name)
         ratios = (f"{one['wall_ratio'][0]:.1f} ×" if one else "" for one in (found, long))
         cells = (f"`{by}`", *ratios, f"{found['dpone'][2]:.0f} MB")
-        ends = (f"{NAMES[end]}{' (emulated)' * (end in found['emulated'])}" for end in (source, sink))
+        ends = (f"{title_of(end)}{' (emulated)' * (end in found['emulated'])}" for end in (source, sink))
         lines.append(f"| {' → '.join(ends)} | {' | '.join(cells)} |")
     if any(figures["pairs"][name]["load"] > 2 * figures["machine"]["cores"] for name in COMPARED):
         lines += ["", "The machine was busy with other work while this was measured, so these ratios are rough."]

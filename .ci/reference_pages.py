@@ -18,6 +18,7 @@ from dpone.cli.root import cli
 from dpone.connector import Connector
 from dpone.landings import landings
 from dpone.schema import Verdict
+from dpone_certify.guides.sections import title_of
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -89,14 +90,6 @@ def _cell(text: str) -> str:
 
 # ---------------------------------------------------------------- environment
 
-NAMES = {
-    "postgres": "PostgreSQL",
-    "mssql": "SQL Server",
-    "clickhouse": "ClickHouse",
-    "bigquery": "BigQuery",
-    "kafka": "Kafka",
-    "rest": "REST",
-}
 VARIABLES = {
     "Connections": {
         "DPONE_CONN_<NAME>": "the URL of the connection `<name>`; it is preferred to a `connections.yml`",
@@ -141,7 +134,7 @@ VARIABLES = {
     },
     "Containers": {
         **{
-            f"DPONE_{name}_PASSWORD": f"the password of {NAMES[name.lower()]} in `compose.yaml`"
+            f"DPONE_{name}_PASSWORD": f"the password of {title_of(name.lower())} in `compose.yaml`"
             for name in ("POSTGRES", "MSSQL", "CLICKHOUSE")
         },
         "DPONE_POSTGRES_PORT": "where PostgreSQL listens on this machine",
@@ -206,8 +199,8 @@ def types_page() -> str:
 
 
 def _types_of(source: Connector[Any], sinks: list[Connector[Any]]) -> Iterator[str]:
-    yield from (f"## {NAMES[source.name]}", "")
-    yield f"| {NAMES[source.name]} | dpone | {' | '.join(NAMES[sink.name] for sink in sinks)} |"
+    yield from (f"## {title_of(source.name)}", "")
+    yield f"| {title_of(source.name)} | dpone | {' | '.join(title_of(sink.name) for sink in sinks)} |"
     yield f"|---|---|{'---|' * len(sinks)}"
     for fates in zip(*(landings(source, sink) for sink in sinks), strict=True):
         cells = (f"{_code(fate.sink)}{' ⚠' if fate.verdict is Verdict.LOSSY else ''}" for fate in fates)

@@ -160,15 +160,17 @@ def test_what_would_be_lost_keeps_the_table_and_is_named(refresh: Refresh, what:
     assert refresh.id == before
 
 
-def test_a_refusal_that_the_catalogue_did_not_tell_leads_to_the_copy(
-    refresh: Refresh, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("otherwise", [Way.COPY, Way.SWAP])
+def test_a_refusal_that_the_catalogue_did_not_tell_leads_to_another_way(
+    refresh: Refresh, monkeypatch: pytest.MonkeyPatch, otherwise: Way
 ) -> None:
     refresh.connection.run(f"CREATE TABLE {refresh.table} (id bigint NOT NULL PRIMARY KEY, gone nvarchar(9) NULL)")
     refresh.connection.run(f"INSERT INTO {refresh.table} VALUES (1, N'a'), (2, N'b')")
-    monkeypatch.setattr(adoption, "decide", lambda *_: Adoption(Way.SWITCH))
+    before = refresh.id
+    monkeypatch.setattr(adoption, "decide", lambda *_: Adoption(Way.SWITCH, otherwise=otherwise))
     assert refresh.carry_out() == Counts(inserted=30, deleted=2)
     assert [text for text in refresh.said if " SWITCH TO " in text]
-    assert refresh.copied()
+    assert bool(refresh.copied()) is (refresh.id == before) is (otherwise is Way.COPY)
 
 
 def test_what_comes_to_the_table_while_rows_are_staged_is_not_lost(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import pytest
 
 import dpone
 from dpone.testing.services.endpoint import Endpoint
+from dpone.testing.terminal import answered
 from dpone_certify.benchmark.pipelines import Workplace
 from dpone_clickhouse.testkit import testkit as clickhouse
 from dpone_mssql.testkit import testkit as mssql
@@ -69,7 +68,8 @@ def test_what_it_writes_runs_twice(
     into = f"{asked[:2]}_{{table}}"
     command = [sys.executable, "-c", "from dpone.cli import main; main()", "init", "--into", into]
     if asked == "at a terminal":
-        said = answered(command, ["bench_postgres", "1 3, public.lo*", f"bench_{sink}"])
+        code, said = answered(command, ["bench_postgres", "1 3, public.lo*", f"bench_{sink}"])
+        assert code == 0, said
     else:
         given = ["--source", "bench_postgres", "--table", "public.*", "--sink", f"bench_{sink}"]
         said = subprocess.run([*command, *given], capture_output=True, text=True, check=True).stdout
@@ -84,22 +84,3 @@ def test_what_it_writes_runs_twice(
     kit, endpoint = places[sink]
     landed = {name: kit.rows(endpoint, kit.target(endpoint, into.format(table=name))).num_rows for name in inserted}
     assert landed == {"customers": 30, "log": 10, "orders": 500}
-
-
-def answered(command: list[str], answers: list[str]) -> str:
-    """What the command said at a terminal, where it was given these answers."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        said, left = b"", list(answers)
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # it has ended, and with it the terminal
-                break
-            said += part
-            if left and said.endswith(b": "):
-                os.write(ours, f"{left.pop(0)}\n".encode())
-        os.close(ours)
-    assert process.returncode == 0, said.decode()
-    return said.decode()

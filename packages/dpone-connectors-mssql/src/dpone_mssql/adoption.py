@@ -33,6 +33,7 @@ class Adoption:
 
     way: Way
     reasons: tuple[str, ...] = ()
+    otherwise: Way = Way.COPY  # where the server refuses that way, for a reason that its catalogue does not tell
 
     @property
     def makes_target(self) -> bool:
@@ -121,11 +122,6 @@ _ASKED: Sequence[tuple[_Against, str, str]] = (
         "large values in a filegroup that is not the default",
         f"{_TABLE} t.lob_data_space_id <> 0 AND t.lob_data_space_id {_ELSEWHERE}",
     ),
-    (
-        _Against.SWITCH,
-        "Babelfish has no SWITCH",
-        "sys.tables AS t WHERE t.object_id = {0} AND CAST(SERVERPROPERTY(N'Babelfish') AS int) = 1",
-    ),
     (_Against.SWITCH, "its key is stored otherwise", f"{_INDEX} i.is_primary_key = 1 AND i.type <> {{1}}"),
     (_Against.SWAP, "grants", "sys.database_permissions AS m WHERE m.class = 1 AND m.major_id = {0}"),
     (_Against.SWAP, "extended properties", "sys.extended_properties AS e WHERE e.class = 1 AND e.major_id = {0}"),
@@ -181,9 +177,10 @@ def decide(spec: StageSpec, relation: Relation | None, own: tuple[str, ...], fou
     if against := (*found.both, *_peculiar(spec, relation)):
         return Adoption(Way.COPY, against)
     switch = (*found.switch, *_unlike(spec, relation))
+    swap = Way.COPY if found.swap else Way.SWAP
     if not switch:
-        return Adoption(Way.SWITCH)
-    return Adoption(Way.COPY, (*switch, *found.swap)) if found.swap else Adoption(Way.SWAP, switch)
+        return Adoption(Way.SWITCH, otherwise=swap)
+    return Adoption(swap, (*switch, *found.swap))
 
 
 def _against_stage(spec: StageSpec, texts: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from dpone.connector import Applied, Commit, CreateTarget, Fate, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import DponeError, StateError
+from dpone.errors import DponeError, RemoteError, StateError
 from dpone.failpoints import hit
 from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, domain
 from dpone.oracle import Counts, guard_against
@@ -14,17 +14,13 @@ from dpone.probes import Measurement, Probe, Rows, Total
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.probe import read_probe, render_probe
 from dpone.sql.questions import guard_of
-from dpone_mssql.adoption import adoption_of
+from dpone_mssql.adoption import Way, adoption_of
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.layouts import fields_of, find_target, remodel, statements
 from dpone_mssql.session import Connection, Connections
 from dpone_mssql.staging import MssqlStage, brought_as_text, limit_waiting, summable
 from dpone_mssql.state import books_of, enter_load, save, stored_position
 
-_NO_RIGHT = frozenset({229, 1088, 3701, 15151, 15247})  # to change a definition, where rows may be changed all the same
-_BOUND = frozenset({3726, 3728, 3729, 15225, 15248, 15336, *range(4700, 5000)})
-_UNKNOWN = frozenset({40514, 33557097})  # as the emulator and Babelfish say of what they do not carry out
-REFUSALS = _NO_RIGHT | _BOUND | _UNKNOWN
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
@@ -101,19 +97,23 @@ class MssqlPublication:
 
     def _is_adopted(self, program: Program, stage: MssqlStage) -> bool:
         """The stage is the target now; False where its rows have to be copied, and then nothing has changed."""
-        if not stage.adoption.makes_target or not self._is_as_before(stage):
-            return False
+        return any(
+            way is not Way.COPY and self._is_as_before(stage) and self._takes_over(way, program, stage)
+            for way in (stage.adoption.way, stage.adoption.otherwise)
+        )
+
+    def _takes_over(self, way: Way, program: Program, stage: MssqlStage) -> bool:
         before = 0 if self._creates else self._count()
         for op in program:
             if (guard := guard_of(op)) is not None:
                 guard_against(guard, before=before, after=stage.received, removed=max(0, before - stage.received))
         try:
-            for statement in stage.takeover():
+            for statement in stage.takeover(way):
                 self._run(statement)
         except DponeError as error:
-            if error.context.get("number") not in REFUSALS:
+            if isinstance(error, RemoteError) and error.retryable:
                 raise
-            # the transaction ended with the refusal, whose reason the catalogue did not tell
+            # the transaction ended with the refusal; whatever else is wrong, the other way will tell
             self._connection.undo()
             self._connection.run("BEGIN TRANSACTION")
             self._before = None
@@ -126,7 +126,7 @@ class MssqlPublication:
         with self._connections.brief() as connection:
             relation = find_target(connection, self._books.name)
             now = adoption_of(connection, self._spec, relation, brought_as_text(self._spec))
-        return now.way is stage.adoption.way
+        return (now.way, now.otherwise) == (stage.adoption.way, stage.adoption.otherwise)
 
     def _after(self, op: Op) -> None:
         if isinstance(op, Append):

@@ -28,7 +28,7 @@ from dpone.sql.seal import (
     survey_query,
 )
 from dpone.sql.statement import Check
-from dpone_mssql.adoption import Adoption, adoption_of, creation, stage_columns, takeover
+from dpone_mssql.adoption import Adoption, Way, adoption_of, creation, stage_columns, takeover
 from dpone_mssql.dialect import BINARY_COLLATION, MSSQL
 from dpone_mssql.layouts import fields_of, find_target, key_statement
 from dpone_mssql.lease import drop_stages
@@ -139,9 +139,9 @@ class MssqlStage:
         self.answered[Duplicates(self.spec.layout.schema.key)] = 0
         return True
 
-    def takeover(self) -> list[str]:
+    def takeover(self, way: Way) -> list[str]:
         """The statements by which the raw table becomes the target."""
-        return takeover(self.adoption.way, self.table(_RAW), self.books.name, self.names[_OLD])
+        return takeover(way, self.table(_RAW), self.books.name, self.names[_OLD])
 
     def _typed(self) -> str:
         """The raw table, or a query that makes of it what columns say that travel as text."""

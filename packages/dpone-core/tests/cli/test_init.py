@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +14,7 @@ from dpone.schema import INT64, STRING, Field, Schema, timestamptz
 from dpone.testing.memory import connector
 from dpone.testing.memory.testkit import testkit
 from dpone.testing.shop import Dpone, Shop
+from dpone.testing.terminal import answered
 from dpone.testing.testkit import SeedTable
 
 
@@ -29,23 +25,7 @@ def with_names(shop: Shop) -> Shop:
     return shop
 
 
-def told_at_a_terminal(folder: Path, answers: Sequence[str]) -> tuple[int, str]:
-    """How `dpone init` ended that was given these answers, and all that it said."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "from dpone.cli import main; main()", "init"]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder) as process:
-        os.close(theirs)
-        said, left = b"", list(answers)
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # it has ended, and with it the terminal
-                break
-            said += part
-            if left and said.endswith(b": "):
-                os.write(ours, f"{left.pop(0)}\n".encode())
-        os.close(ours)
-        return process.wait(), said.decode()
+COMMAND = [sys.executable, "-c", "from dpone.cli import main; main()", "init"]
 
 
 def test_a_pattern_becomes_a_list_of_streams_that_run_twice(shop: Shop, dpone: Dpone) -> None:
@@ -66,14 +46,14 @@ def test_a_pattern_becomes_a_list_of_streams_that_run_twice(shop: Shop, dpone: D
 
 def test_it_asks_at_a_terminal_for_what_is_not_given(shop: Shop, dpone: Dpone) -> None:
     with_names(shop).manifest.unlink()
-    code, said = told_at_a_terminal(shop.folder, ["shop", "2", "dwh"])
+    code, said = answered(COMMAND, ["shop", "2", "dwh"])
     assert code == 0, said
     assert "Read from which connection (dwh, shop): " in said
     assert "   1  public.names, about 2 rows, " in said
     assert "   2  public.orders, about 10 rows, " in said
     assert (shop.folder / "orders.yaml").read_text().count("table: ") == 2
     assert 'table: "public.orders"' in (shop.folder / "orders.yaml").read_text()
-    code, said = told_at_a_terminal(shop.folder, ["shop", "1, public.o*", "dwh"])
+    code, said = answered(COMMAND, ["shop", "1, public.o*", "dwh"])
     assert code == 0, said
     assert dpone("check", "shop.yaml").code == 0
     assert "mode: full_refresh" in (shop.folder / "shop.yaml").read_text()

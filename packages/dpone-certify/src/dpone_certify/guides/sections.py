@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from dpone import registry
 from dpone.connector import Connector
 from dpone.errors import EvidenceError
 
@@ -57,6 +59,12 @@ def of_connector(connector: Connector[Any]) -> Sections:
             hint=f"write {package}/{FILE}, as docs/how-to/write-a-connector.md shows",
         )
     return parse(page.read_text("utf-8"))
+
+
+@cache
+def title_of(connector: str) -> str:
+    """What people call the engine of a connector: SQL Server for mssql."""
+    return of_connector(registry.load(connector)).title
 
 
 def of_strategies() -> Sections:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from dpone import registry
-from dpone.connector import Connector, Dataset, Discovers, Size, Source, Weighs
+from dpone.connector import Connector, Dataset, Discovers, SinkSpec, Size, Source, SourceSpec, Weighs
 from dpone.errors import UsageError
 from dpone.manifest import Connections
 from dpone.manifest.connections import variable_of
@@ -36,10 +36,10 @@ def init(*, source: str | None, table: str | None, sink: str | None, into: str |
     """
     connections = Connections(Path.cwd())
     source = source or _ask_end("Read from which connection", "--source", connections)
-    reader = _reader(connections, source)
+    reader = _end(connections, source, "source")
     found = _found(connections, reader, table)
     sink = sink or _ask_end("Write to which connection", "--sink", connections)
-    writer = _writer(connections, sink)
+    writer = _end(connections, sink, "sink")
     several = len(found) > 1
     into = into or ("{table}" if several else writer.said((found[0].short,)))
     if several and "{table}" not in into:
@@ -78,28 +78,18 @@ class End:
         return f"{{type: {self.connector.name}, connection: {self.connection}"
 
 
-def _reader(connections: Connections, name: str) -> End:
+def _end(connections: Connections, name: str, side: Literal["source", "sink"]) -> End:
+    """The connection as an end of tables."""
     connector = _connector(connections, name)
-    option = next(iter(marked(connector.source.options, Pattern).items()), None) if connector.source else None
+    spec: SourceSpec[Any] | SinkSpec[Any] | None = getattr(connector, side)
+    option = next(iter(marked(spec.options, Pattern if side == "source" else Template).items()), None) if spec else None
     if option is None:
-        raise _no_end(connector, "source")
+        raise UsageError(
+            f"{connector.name} is not a {side} of tables",
+            code="plan.not_an_end",
+            hint="`dpone connectors --details` shows what each can do",
+        )
     return End(name, connector, option[0], option[1].is_name)
-
-
-def _writer(connections: Connections, name: str) -> End:
-    connector = _connector(connections, name)
-    option = next(iter(marked(connector.sink.options, Template).items()), None) if connector.sink else None
-    if option is None:
-        raise _no_end(connector, "sink")
-    return End(name, connector, option[0], option[1].is_name)
-
-
-def _no_end(connector: Connector[Any], end: str) -> UsageError:
-    return UsageError(
-        f"{connector.name} is not a {end} of tables",
-        code="plan.not_an_end",
-        hint="`dpone connectors --details` shows what each can do",
-    )
 
 
 def _connector(connections: Connections, name: str) -> Connector[Any]:
@@ -134,7 +124,7 @@ class Found:
 
 def _found(connections: Connections, reader: End, table: str | None) -> list[Found]:
     """What was asked for, or else what is chosen from a list."""
-    assert reader.connector.source is not None  # _reader
+    assert reader.connector.source is not None  # _end
     options = reader.connector.source.options
     if table is None:
         _refuse_unasked("--table")
