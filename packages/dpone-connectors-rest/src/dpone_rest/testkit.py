@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -127,20 +127,18 @@ class RestTestkit:
         self._put(endpoint, table, [self._record(table, row) for row in table.rows])
 
     def change(self, endpoint: Endpoint, table: SeedTable, mutations: Sequence[Mutation]) -> None:
-        rows = [json.loads(text, parse_float=_Exact, parse_int=_Exact) for text in self._get(endpoint, table)]
+        records = _Records(map(_decoded, self._get(endpoint, table)))
         for mutation in mutations:
             match mutation:
                 case Insert(row=row):
-                    rows.append(_decoded(self._record(table, row)))
+                    records.add(_decoded(self._record(table, row)))
                 case Update(key=key, values=values):
-                    for row in self._found(table, rows, key):
-                        row.update(_decoded(self._part(table, values)))
+                    records.update(_decoded(self._part(table, key)), _decoded(self._part(table, values)))
                 case Delete(key=key):
-                    gone = self._found(table, rows, key)
-                    rows = [row for row in rows if not any(row is one for one in gone)]
+                    records.remove(_decoded(self._part(table, key)))
                 case Truncate():
-                    rows = []
-        self._put(endpoint, table, [_encoded(row) for row in rows])
+                    records = _Records(())
+        self._put(endpoint, table, [_encoded(row) for row in records])
 
     def alter(self, endpoint: Endpoint, table: SeedTable, alteration: Alteration) -> None:
         """Records have another field from now on; a declared type is the manifest's, and changes there."""
@@ -154,10 +152,6 @@ class RestTestkit:
                 case _:
                     pass
         self._put(endpoint, table, [_encoded(row) for row in rows])
-
-    def _found(self, table: SeedTable, rows: Sequence[dict[str, Any]], key: Row) -> list[dict[str, Any]]:
-        wanted = _decoded(self._part(table, key))
-        return [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
 
     def _record(self, table: SeedTable, row: Row) -> str:
         return self._part(table, {name: row.get(name) for name in table.schema.names})
@@ -189,6 +183,52 @@ class RestTestkit:
         if answer.status != _OK:
             raise LookupError(table.label)
         return found
+
+
+class _Records:
+    """Records in their order, found by what some of their fields hold."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
+        self._rows = dict(enumerate(rows))
+        self._next = len(self._rows)
+        self._by: tuple[str, ...] = ()
+        # of the rows that hold these values in the fields `_by`
+        self._numbers: dict[tuple[Any, ...], set[int]] = {(): set(self._rows)}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._rows.values())
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows[self._next] = row
+        self._enter(self._next)
+        self._next += 1
+
+    def update(self, wanted: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        for number in self._found(wanted):
+            self._leave(number)
+            self._rows[number].update(values)
+            self._enter(number)
+
+    def remove(self, wanted: Mapping[str, Any]) -> None:
+        for number in self._found(wanted):
+            self._leave(number)
+            del self._rows[number]
+
+    def _found(self, wanted: Mapping[str, Any]) -> list[int]:
+        if self._by != tuple(wanted):
+            self._by, self._numbers = tuple(wanted), {}
+            for number in self._rows:
+                self._enter(number)
+        return sorted(self._numbers.get(tuple(wanted.values()), ()))
+
+    def _enter(self, number: int) -> None:
+        self._numbers.setdefault(self._held(number), set()).add(number)
+
+    def _leave(self, number: int) -> None:
+        self._numbers[self._held(number)].remove(number)
+
+    def _held(self, number: int) -> tuple[Any, ...]:
+        return tuple(self._rows[number].get(name) for name in self._by)
 
 
 # ------------------------------------------------------------------ values as JSON

@@ -16,6 +16,7 @@ class Tables:
 
     def __init__(self) -> None:
         self._rows: dict[str, list[str]] = {}
+        self._fields: dict[tuple[str, str], tuple[list[str], list[Any]]] = {}  # of which rows, and what they hold
 
     def put(self, name: str, rows: Sequence[str]) -> None:
         """The collection holds these records, each the text of a JSON object."""
@@ -33,13 +34,21 @@ class Tables:
         tests = [(_TESTS[word], _ordered(query[word])) for word in _TESTS if word in query]
         if rows is None or not tests:
             return rows
-        by = query.get("by", "updated_at")
-        found = []
-        for row in rows:
-            value = json.loads(row, parse_float=Decimal).get(by)
-            if value is not None and all(holds(_ordered(value), bound) for holds, bound in tests):
-                found.append(row)
-        return found
+        values = self._field(name, rows, query.get("by", "updated_at"))
+        return [
+            row
+            for row, value in zip(rows, values, strict=True)
+            if value is not None and all(holds(value, bound) for holds, bound in tests)
+        ]
+
+    def _field(self, name: str, rows: list[str], by: str) -> list[Any]:
+        """What the records hold there; they are decoded once, however many pages are asked for."""
+        of, values = self._fields.get((name, by), (None, []))
+        if of is not rows:
+            found = (json.loads(row, parse_float=Decimal).get(by) for row in rows)
+            values = [None if value is None else _ordered(value) for value in found]
+            self._fields[name, by] = rows, values
+        return values
 
 
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
