@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.util import find_spec
+from itertools import islice
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import uuid4
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 GIVEN = "DPONE_CONN_POSTGRES_LIVE"  # a URL
 _SCHEMA = "public"
+_STATEMENTS_AT_ONCE = 500
 _NAMES = Names(longest="n" * 63, too_long="n" * 64)
 _PLAIN = ("bool", "int2", "int4", "int8", "float4", "float8", "text", "varchar", "bytea", "date", "time")
 _READ = frozenset({*_PLAIN, "timestamp", "timestamptz", *(f"_{name}" for name in _PLAIN)})  # others are read as text
@@ -119,78 +122,63 @@ class PostgresTestkit:
         return Dataset((_SCHEMA, table.label), options={"timezone": "UTC"})
 
     def seed(self, endpoint: Endpoint, table: SeedTable) -> None:
-        name = sql.Identifier(_SCHEMA, table.label)
-        parts = [
-            sql.SQL("{} {} {}").format(
-                sql.Identifier(f.name), _raw(self._native(f)), sql.SQL("" if f.nullable else "NOT NULL")
-            )
-            for f in table.schema
-        ]
+        name = _quoted(_SCHEMA, table.label)
+        parts = [f"{_quoted(f.name)} {self._native(f)}{'' if f.nullable else ' NOT NULL'}" for f in table.schema]
         if table.schema.key:
-            key = sql.SQL(", ").join(map(sql.Identifier, table.schema.key))
-            parts.append(sql.SQL("PRIMARY KEY ({})").format(key))
+            parts.append(f"PRIMARY KEY ({', '.join(map(_quoted, table.schema.key))})")
         with _connect(endpoint) as connection:
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(name))
-            connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, sql.SQL(", ").join(parts)))
-            for row in table.rows:
-                self._insert(connection, table, row)
+            _execute(connection, [f"DROP TABLE IF EXISTS {name} CASCADE", f"CREATE TABLE {name} ({', '.join(parts)})"])
+            _execute(connection, (self._insert(table, row) for row in table.rows))
 
     def _native(self, of: Field) -> str:
         return of.native_of(ENGINE) or self.connector.types.land(of).native
 
-    def _value(self, table: SeedTable, name: str, value: object) -> sql.Composable:
+    def _value(self, table: SeedTable, name: str, value: object) -> str:
         if isinstance(value, Native):
-            return _raw(value.text)
+            return value.text
         native = self._native(table.schema[name])
         if isinstance(value, dict) or (isinstance(value, list) and native in {"json", "jsonb"}):
             value = json.dumps(value, default=str)
-        return sql.SQL("CAST({} AS {})").format(sql.Literal(value), _raw(native))
+        return f"CAST({sql.Literal(value).as_string()} AS {native})"
 
-    def _insert(self, connection: psycopg.Connection[Any], table: SeedTable, row: Row) -> None:
-        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            sql.Identifier(_SCHEMA, table.label),
-            sql.SQL(", ").join(map(sql.Identifier, row)),
-            sql.SQL(", ").join(self._value(table, n, v) for n, v in row.items()),
-        )
-        connection.execute(statement)
+    def _insert(self, table: SeedTable, row: Row) -> str:
+        columns = ", ".join(map(_quoted, row))
+        values = ", ".join(self._value(table, name, value) for name, value in row.items())
+        return f"INSERT INTO {_quoted(_SCHEMA, table.label)} ({columns}) VALUES ({values})"
 
     def change(self, endpoint: Endpoint, table: SeedTable, mutations: Sequence[Mutation]) -> None:
-        name = sql.Identifier(_SCHEMA, table.label)
         with _connect(endpoint) as connection:
-            for mutation in mutations:
-                match mutation:
-                    case Insert(row=row):
-                        self._insert(connection, table, row)
-                    case Update(key=key, values=values):
-                        sets = self._pairs(table, values, ", ")
-                        statement = sql.SQL("UPDATE {} SET {} WHERE {}")
-                        connection.execute(statement.format(name, sets, self._pairs(table, key, " AND ")))
-                    case Delete(key=key):
-                        connection.execute(
-                            sql.SQL("DELETE FROM {} WHERE {}").format(name, self._pairs(table, key, " AND "))
-                        )
-                    case Truncate():
-                        connection.execute(sql.SQL("TRUNCATE {}").format(name))
+            _execute(connection, (self._statement(table, mutation) for mutation in mutations))
 
-    def _pairs(self, table: SeedTable, row: Row, between: str) -> sql.Composable:
-        parts = [sql.SQL("{} = {}").format(sql.Identifier(n), self._value(table, n, v)) for n, v in row.items()]
-        return _raw(between).join(parts)
+    def _statement(self, table: SeedTable, mutation: Mutation) -> str:
+        name = _quoted(_SCHEMA, table.label)
+        match mutation:
+            case Insert(row=row):
+                return self._insert(table, row)
+            case Update(key=key, values=values):
+                return f"UPDATE {name} SET {self._pairs(table, values, ', ')} WHERE {self._pairs(table, key, ' AND ')}"
+            case Delete(key=key):
+                return f"DELETE FROM {name} WHERE {self._pairs(table, key, ' AND ')}"
+            case Truncate():
+                return f"TRUNCATE {name}"
+
+    def _pairs(self, table: SeedTable, row: Row, between: str) -> str:
+        return between.join(f"{_quoted(name)} = {self._value(table, name, value)}" for name, value in row.items())
 
     def alter(self, endpoint: Endpoint, table: SeedTable, alteration: Alteration) -> None:
-        action: sql.Composed
         match alteration:
             case AddColumn(field=added):
-                action = sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(added.name), _raw(self._native(added)))
+                action = f"ADD COLUMN {_quoted(added.name)} {self._native(added)}"
             case WidenColumn(field=wide):
-                action = sql.SQL("ALTER {} TYPE {}").format(sql.Identifier(wide.name), _raw(self._native(wide)))
+                action = f"ALTER {_quoted(wide.name)} TYPE {self._native(wide)}"
             case RelaxColumn(name=name):
-                action = sql.SQL("ALTER {} DROP NOT NULL").format(sql.Identifier(name))
+                action = f"ALTER {_quoted(name)} DROP NOT NULL"
             case DropColumn(name=name):
-                action = sql.SQL("DROP COLUMN {}").format(sql.Identifier(name))
+                action = f"DROP COLUMN {_quoted(name)}"
             case _:
                 assert_never(alteration)
         with _connect(endpoint) as connection:
-            connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(_SCHEMA, table.label), action))
+            _execute(connection, [f"ALTER TABLE {_quoted(_SCHEMA, table.label)} {action}"])
 
     # ---------------------------------------------------------------------- sink
 
@@ -320,6 +308,18 @@ def _connect(endpoint: Endpoint, *, autocommit: bool = False) -> psycopg.Connect
     return psycopg.connect(endpoint.url(), autocommit=autocommit, options=options)
 
 
+@cache
+def _quoted(*names: str) -> str:
+    return sql.Identifier(*names).as_string()
+
+
+def _execute(connection: psycopg.Connection[Any], statements: Iterable[str]) -> None:
+    """In this order, many at a time: to wait for each answer would take longer than the statements."""
+    waiting = iter(statements)
+    while some := list(islice(waiting, _STATEMENTS_AT_ONCE)):
+        connection.execute(";".join(some).encode())
+
+
 # ---------------------------------------------------------------------------- rows
 
 
@@ -347,10 +347,6 @@ def _table(connection: psycopg.Connection[Any], target: Target) -> pa.Table:
         values: list[Any] = [row[i] for row in rows]
         arrays.append(pa.array(values) if kind in _READ else pa.array(values, pa.string()))
     return pa.Table.from_arrays(arrays, names=[name for name, _, _ in columns])
-
-
-def _raw(text: Any) -> sql.SQL:
-    return sql.SQL(text)  # a type's name or a literal of the corpus
 
 
 testkit = PostgresTestkit()

@@ -57,8 +57,10 @@ def read_type(reader: Reader) -> Incoming:
 
 def _sized(convert: Callable[[bytes], str]) -> Decode:
     def decode(reader: Reader) -> str | None:
-        size = reader.number(1)
-        return convert(reader.take(size)) if size else None
+        """A byte says how long it is. Bulk copy brings millions of them, most of them NULL: one call for each."""
+        first = reader.at + 1
+        reader.at = first + reader.data[reader.at]
+        return convert(reader.data[first : reader.at]) if reader.at > first else None
 
     return decode
 

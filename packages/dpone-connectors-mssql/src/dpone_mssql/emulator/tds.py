@@ -1,5 +1,4 @@
 """The tokens of TDS 7.4 as bytes, and a reader of what clients send."""
-# ruff: noqa: PLR2004 - the numbers are those of the protocol
 
 from __future__ import annotations
 
@@ -82,7 +81,7 @@ class Reader:
 
     def chunks(self) -> bytes | None:
         """A value of unknown length."""
-        if self.number(8) == 0xFFFFFFFFFFFFFFFF:
+        if self.take(8) == b"\xff" * 8:
             return None
         found = []
         while size := self.number(4):
