@@ -188,11 +188,11 @@ def test_a_cursor_that_was_declared_as_never_missing_is_not_missing(serve: Any, 
 @pytest.mark.parametrize(
     "cursor, code",
     [
-        (Cursor("absent"), "source.no_cursor"),
-        (None, "source.no_cursor"),
+        (Cursor("absent"), "plan.cursor_missing"),
+        (None, "plan.cursor_missing"),
         (Cursor("name"), "source.unordered_cursor"),
-        (Cursor("at", lag=5), "source.cursor_lag"),
-        (Cursor("id", lag=timedelta(1)), "source.cursor_lag"),
+        (Cursor("at", lag=5), "plan.wrong_lag"),
+        (Cursor("id", lag=timedelta(1)), "plan.wrong_lag"),
     ],
 )
 def test_a_wrong_cursor_is_named(serve: Any, reader: Any, cursor: Any, code: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from dpone.batch import Batch
 from dpone.connector import CHANGE_FIELDS, Cursor, Dataset, Finding, Late, Position, ReadRequest, Split
-from dpone.errors import DataError, PlanError, StateError, UsageError
+from dpone.cursors import TIMES, cursor_of, null_cursor
+from dpone.errors import UsageError
 from dpone.names import print_name
 from dpone.schema import INT64, STRING, Field, Kind, Schema, Type
 from dpone.sql.sqlite import decode, encode
@@ -23,7 +24,6 @@ from dpone_sqlite.values import packed
 
 _TAGS = tuple(map(Field, CHANGE_FIELDS, (INT64, STRING, STRING)))
 _ROW_BYTES = 100  # a guess that turns a batch's bytes into rows
-_TIMES = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 
 
 @contextmanager
@@ -127,10 +127,7 @@ class FileSource:
 
     def _window(self, request: ReadRequest, schema: Schema) -> tuple[Position | None, Any, Any]:
         """How far this reading comes, and the bounds of its rows: `lo <= cursor < hi`, as far as there are any."""
-        cursor = request.cursor
-        if cursor is None:
-            raise PlanError("reading since a position needs a cursor", code="plan.cursor_missing", hint="set `cursor:`")
-        of = _field(schema, request.dataset, cursor.column).type
+        cursor, field = cursor_of(request, schema)
         column = f"t.{SQLITE.quote(cursor.column)}"
         where = SQLITE.where(request.where, "t", tuple(schema))
         table = SQLITE.table(request.dataset.name)
@@ -139,12 +136,9 @@ class FileSource:
                 f"SELECT COUNT(*) - COUNT({column}), MAX({column}) FROM {table} AS t WHERE {where}"
             ).fetchone()
         if nulls and not cursor.skip_nulls:
-            raise DataError(
-                f"{nulls} rows hold NULL in the cursor {cursor.column}, and would never be read again",
-                code="source.null_cursor",
-                hint="choose a cursor that is always set, or declare `cursor: {nulls: ignore}`",
-            )
-        stored: Any = _stored(request, cursor, of)
+            raise null_cursor(cursor.column, nulls)
+        of = field.type
+        stored: Any = None if request.since is None else decode(request.since.token["cursor"], of)
         newest: Any = decode(greatest, of)
         if cursor.late is Late.HOLD_BACK:
             hi = _held_back(newest, of, cursor)
@@ -165,19 +159,6 @@ def _field(schema: Schema, dataset: Dataset, name: str) -> Field:
     return schema[name]
 
 
-def _stored(request: ReadRequest, cursor: Cursor, of: Type) -> object:
-    since = request.since
-    if since is None:
-        return None
-    if since.kind is not Read.SINCE or since.token.get("column") != cursor.column:
-        raise StateError(
-            f"the stored position is not one of the cursor {cursor.column}",
-            code="source.other_position",
-            hint="`dpone state reset` begins again",
-        )
-    return decode(since.token["cursor"], of)
-
-
 def _position(value: object, cursor: Cursor) -> Position | None:
     return None if value is None else Position(Read.SINCE, {"column": cursor.column, "cursor": encode(value)})
 
@@ -185,7 +166,7 @@ def _position(value: object, cursor: Cursor) -> Position | None:
 def _lag(cursor: Cursor, of: Type) -> Any:
     if isinstance(cursor.lag, timedelta):
         return cursor.lag
-    return timedelta(seconds=cursor.lag) if of.kind in _TIMES else cursor.lag
+    return timedelta(seconds=cursor.lag) if of.kind in TIMES else cursor.lag
 
 
 def _held_back(newest: Any, of: Type, cursor: Cursor) -> Any:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from time import monotonic, sleep
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
-from dpone.errors import DataError, PlanError, RemoteError
+from dpone.cursors import NUMBERS, cursor_of, endless_cursor, not_held_back, null_cursor, wait_for_writers
 from dpone.schema import Field, Kind
 from dpone.strategies import Read
 from dpone_clickhouse.dialect import CLICKHOUSE
@@ -22,11 +21,8 @@ from dpone_clickhouse.native import parse_native
 from dpone_clickhouse.selecting import Subject
 from dpone_clickhouse.session import Session
 
-_NUMBERS = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL})
 _WHOLE_DAY = timedelta(days=1)
 _INSERTS = "query_kind IN ('Insert', 'AsyncInsertFlush')"
-_PATIENCE = timedelta(seconds=60)
-_PAUSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +35,8 @@ class Windowed:
 
 def window_of(session: Session, request: ReadRequest, subject: Subject) -> Windowed:
     """The window of a request."""
-    cursor = request.cursor
-    if cursor is None or cursor.column not in subject.schema:
-        raise PlanError(
-            "incremental reading needs a cursor column that the source has",
-            code="source.no_cursor",
-            hint=f"set `cursor: {{column: ...}}` to one of {', '.join(subject.schema.names)}",
-        )
-    reader = _Reader(session, request, subject, cursor, subject.schema[cursor.column])
-    reader.refuse_lag()
-    reader.refuse_other()
+    cursor, field = cursor_of(request, subject.schema)
+    reader = _Reader(session, request, subject, cursor, field)
     reader.refuse_nulls()
     return reader.overlap() if cursor.late is Late.OVERLAP else reader.hold_back()
 
@@ -85,39 +73,12 @@ class _Reader:
     def at(self, value: str | None) -> Position:
         return Position(Read.SINCE, {"column": self.cursor.column, "type": self.native, "value": value})
 
-    # ------------------------------------------------------------------- refusals
-
-    def refuse_lag(self) -> None:
-        lag, kind = self.cursor.lag, self.field.type.kind
-        is_time = kind in {Kind.TIMESTAMPTZ, Kind.DATE}
-        if not lag or (isinstance(lag, timedelta) is is_time and (is_time or kind in _NUMBERS)):
-            return
-        raise PlanError(
-            f"the lag {lag} does not fit the cursor {self.cursor.column}, which is {self.field.type}",
-            code="source.cursor_lag",
-            hint="give a duration for dates and times, a number for numbers, and none for other cursors",
-        )
-
-    def refuse_other(self) -> None:
-        stored = None if self.request.since is None else self.request.since.token.get("column")
-        if stored is not None and stored != self.cursor.column:
-            raise PlanError(
-                f"the stored position is of the cursor {stored}, the manifest now says {self.cursor.column}",
-                code="source.cursor_changed",
-                hint="run `dpone state reset` and let the next run read everything",
-            )
-
     def refuse_nulls(self) -> None:
         if self.cursor.skip_nulls or not self.field.nullable:
             return
-        if self.session.value(
-            f"SELECT count() FROM {self.subject.source} WHERE {self.column} IS NULL AND {self.where}"
-        ):
-            raise DataError(
-                f"rows hold NULL in the cursor column {self.cursor.column}, and would never be read",
-                code="source.null_cursor",
-                hint="fill the column, choose another cursor, or declare `cursor: {skip_nulls: true}`",
-            )
+        found = f"SELECT count() FROM {self.subject.source} WHERE {self.column} IS NULL AND {self.where}"
+        if rows := self.session.value(found):
+            raise null_cursor(self.cursor.column, rows)
 
     @property
     def where(self) -> str:
@@ -150,11 +111,7 @@ class _Reader:
             f"SELECT {shown} FROM {self.subject.source} WHERE {self.column} IS NOT NULL AND {self.where}"
         )
         if text in {"nan", "inf", "-inf"}:
-            raise DataError(
-                f"the greatest value of the cursor {self.cursor.column} is {text}, after which nothing would be read",
-                code="source.endless_cursor",
-                hint="leave such rows out by `where`, or choose another cursor",
-            )
+            raise endless_cursor(self.cursor.column, text)
         return None if text is None else str(text)
 
     def spelled(self, expression: str) -> str:
@@ -187,38 +144,22 @@ class _Reader:
             moment = f"least({clock}, ifNull({running}, {clock}))"
             # rounded down to the digits of the column, since the bound itself is left out
             return str(self.session.value(f"SELECT toString(CAST({moment}, {CLICKHOUSE.text(self.native)}))"))
-        if kind in _NUMBERS and not isinstance(lag, timedelta):
+        if kind in NUMBERS and not isinstance(lag, timedelta):
             return self._number_bound(int(lag))
-        raise PlanError(
-            f"rows cannot be held back by {self.cursor.column}, which is neither a timestamp nor a number",
-            code="source.unordered_cursor",
-            hint="choose such a cursor, or give the load a key, so that rows may be read twice",
-        )
+        raise not_held_back(self.cursor.column)
 
     def _number_bound(self, lag: int) -> str | None:
         """One beyond the greatest number less the lag, once those who were writing then are done."""
         greatest = self.greatest()
-        self._wait_for_writers()
+        wait_for_writers(self._writing, self.request.timeout)
         if greatest is None:
             return None
         whole = int(greatest.partition(".")[0])
         below = greatest.startswith("-") and "." in greatest
         return str(whole - (1 if below else 0) + 1 - lag)
 
-    def _wait_for_writers(self) -> None:
-        running = {q for (q,) in self.session.ask(f"SELECT query_id FROM system.processes WHERE {_INSERTS}")}
-        until = monotonic() + (self.request.timeout or _PATIENCE).total_seconds()
-        while running:
-            running &= {q for (q,) in self.session.ask(f"SELECT query_id FROM system.processes WHERE {_INSERTS}")}
-            if running and monotonic() > until:
-                raise RemoteError(
-                    f"{len(running)} INSERT statements have been running for too long to read up to a fixed number",
-                    code="source.running_writers",
-                    hint="run again when they are done, or give the load a key, so that rows may be read twice",
-                    retryable=True,
-                )
-            if running:
-                sleep(_PAUSE)
+    def _writing(self) -> list[str]:
+        return [q for (q,) in self.session.ask(f"SELECT query_id FROM system.processes WHERE {_INSERTS}")]
 
 
 def _interval(lag: timedelta) -> str:

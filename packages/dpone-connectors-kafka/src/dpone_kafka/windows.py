@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dpone.connector import Position, ReadRequest
-from dpone.errors import PlanError, StateError
+from dpone.cursors import cursor_unsupported
+from dpone.errors import StateError
 from dpone.strategies import Read
 from dpone_kafka.client import Range
 from dpone_kafka.consuming import refuse_none
@@ -25,11 +26,7 @@ def windows_of(client: Client, request: ReadRequest) -> tuple[list[Range], Posit
     if request.read is Read.SCAN:
         return [there[index] for index in range(count)], None
     if request.cursor is not None:
-        raise PlanError(
-            "Kafka is read by offsets, and takes no cursor",
-            code="plan.cursor_unsupported",
-            hint="leave `cursor` out",
-        )
+        raise cursor_unsupported("kafka")
     cluster = client.cluster()
     stored = _stored(request, topic, cluster)
     begun = _times(client, topic, count, options.get("begin_at")) if stored is None else {}

@@ -10,10 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from time import monotonic, sleep
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
-from dpone.errors import DataError, PlanError, RemoteError
+from dpone.cursors import (
+    CLOCKS,
+    NUMBERS,
+    TIMES,
+    cursor_of,
+    not_held_back,
+    null_cursor,
+    unordered,
+    wait_for_writers,
+    without_zone,
+)
 from dpone.schema import Field, Kind
 from dpone.strategies import Read
 from dpone_mssql.dialect import MSSQL
@@ -21,11 +30,6 @@ from dpone_mssql.selecting import Subject
 from dpone_mssql.session import Connection
 from dpone_mssql.typemap import ENGINE, parse
 
-_NUMBERS = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL})
-_CLOCKS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
-_ORDERED = _NUMBERS | _CLOCKS | {Kind.DATE}
-_WAIT = timedelta(seconds=60)
-_PAUSE = 0.05
 _WRITERS = (
     "sys.dm_tran_database_transactions AS w JOIN sys.dm_tran_active_transactions AS a "
     "ON a.transaction_id = w.transaction_id WHERE w.database_id = DB_ID() "
@@ -88,11 +92,7 @@ class Window:
             return
         where = MSSQL.where(request.where, "t", subject.schema.fields)
         if connection.row(f"SELECT TOP (1) 1 AS found FROM {subject.source} WHERE {column} IS NULL AND {where}"):
-            raise DataError(
-                f"rows hold NULL in the cursor column {self.cursor.column}, and would never be read",
-                code="source.null_cursor",
-                hint="fill the column, choose another cursor, or declare `cursor: {skip_nulls: true}`",
-            )
+            raise null_cursor(self.cursor.column)
 
 
 def native_of(field: Field) -> str:
@@ -116,7 +116,7 @@ def cursor_text(expression: str, field: Field) -> str:
     """The value as text that says all of it."""
     if is_version(field):
         return f"CONVERT(nvarchar(50), {expression}, 1)"
-    if field.type.kind in {*_CLOCKS, Kind.DATE}:
+    if field.type.kind in TIMES:
         return f"CONVERT(nvarchar(50), {expression}, 121)"
     return f"CAST({expression} AS nvarchar(50))"
 
@@ -132,70 +132,25 @@ def less(expression: str, lag: timedelta, native: str) -> str:
 
 def window_of(connection: Connection, request: ReadRequest, subject: Subject) -> Window:
     """The window of a request; its upper bound is fixed here, before any snapshot, where it depends on writers."""
-    cursor = request.cursor
-    if cursor is None or cursor.column not in subject.schema:
-        raise PlanError(
-            "incremental reading needs a cursor column that the source has",
-            code="source.no_cursor",
-            hint=f"set `cursor: {{column: ...}}` to one of {', '.join(subject.schema.names)}",
-        )
-    field = subject.schema[cursor.column]
-    _refuse_lag(cursor, field)
-    _refuse_other(request, cursor)
+    cursor, field = cursor_of(request, subject.schema)
     if is_version(field):
         (bound,) = connection.one("SELECT CONVERT(nvarchar(50), MIN_ACTIVE_ROWVERSION(), 1) AS v")
         return Window(cursor, field, str(bound))
-    if field.type.kind not in _ORDERED:
-        raise _unordered(cursor)
+    if field.type.kind not in NUMBERS | TIMES:
+        raise unordered(field.name, field.type)
     if cursor.late is Late.OVERLAP:
         return Window(cursor, field, None)
-    if field.type.kind in _CLOCKS:
+    if field.type.kind in CLOCKS:
         return Window(cursor, field, _clock_bound(connection, request, cursor, field))
-    if field.type.kind in _NUMBERS and not isinstance(cursor.lag, timedelta):
+    if field.type.kind in NUMBERS:
         return Window(cursor, field, _number_bound(connection, request, subject, cursor, field))
-    raise _unordered(cursor)
-
-
-def _unordered(cursor: Cursor) -> PlanError:
-    return PlanError(
-        f"rows cannot be read by {cursor.column} as their cursor: it is neither a time nor a number, or a date that "
-        "cannot be held back",
-        code="source.unordered_cursor",
-        hint="choose such a cursor, or give the load a key, so that rows may be read twice",
-    )
-
-
-def _refuse_lag(cursor: Cursor, field: Field) -> None:
-    if not cursor.lag:
-        return
-    is_time = field.type.kind in _CLOCKS or field.type.kind is Kind.DATE
-    if isinstance(cursor.lag, timedelta) is is_time and (is_time or field.type.kind in _NUMBERS):
-        return
-    raise PlanError(
-        f"the lag {cursor.lag} does not fit the cursor {cursor.column}, which is {field.type}",
-        code="source.cursor_lag",
-        hint="give a duration for dates and times, a number for numbers, and none for other cursors",
-    )
-
-
-def _refuse_other(request: ReadRequest, cursor: Cursor) -> None:
-    stored = None if request.since is None else request.since.token.get("column")
-    if stored is not None and stored != cursor.column:
-        raise PlanError(
-            f"the stored position is of the cursor {stored}, the manifest now says {cursor.column}",
-            code="source.cursor_changed",
-            hint="run `dpone state reset` and let the next run read everything",
-        )
+    raise not_held_back(cursor.column)
 
 
 def _clock_bound(connection: Connection, request: ReadRequest, cursor: Cursor, field: Field) -> str:
     lag = cursor.lag if isinstance(cursor.lag, timedelta) else timedelta(0)
     if field.type.kind is Kind.TIMESTAMP and request.dataset.options.get("timezone") != "UTC":
-        raise PlanError(
-            f"the cursor {cursor.column} has no time zone, so the clock cannot be compared with it",
-            code="source.cursor_without_zone",
-            hint="say that it is written in UTC: `source: {timezone: UTC}`, or give the load a key",
-        )
+        raise without_zone(cursor.column)
     age = "MAX(DATEDIFF_BIG(second, a.transaction_begin_time, GETDATE()))"
     (seconds,) = connection.one(f"SELECT {age} AS seconds FROM {_WRITERS}")
     bound = less("SYSUTCDATETIME()", lag, "datetime2(7)")
@@ -212,7 +167,8 @@ def _number_bound(
 ) -> str | None:
     """One beyond the greatest number less the lag, once those who were writing then are done."""
     greatest = _greatest(connection, request, subject, cursor, field)
-    _wait_for_writers(connection, request.timeout)
+    writing = f"SELECT DISTINCT a.transaction_id FROM {_WRITERS}"
+    wait_for_writers(lambda: (number for (number,) in connection.rows(writing)), request.timeout)
     if greatest is None:
         return None
     number = f"CAST({MSSQL.text(greatest)} AS decimal(38,9))"
@@ -231,20 +187,3 @@ def _greatest(
         f"WHERE {column} IS NOT NULL AND {where} ORDER BY {column} DESC"
     )
     return None if found is None else str(found[0])
-
-
-def _wait_for_writers(connection: Connection, timeout: timedelta | None) -> None:
-    """Those who write now have ended; who began later is not waited for."""
-    query = f"SELECT DISTINCT a.transaction_id FROM {_WRITERS}"
-    waiting = {number for (number,) in connection.rows(query)}
-    until = monotonic() + (timeout or _WAIT).total_seconds()
-    while waiting:
-        if monotonic() > until:
-            raise RemoteError(
-                "transactions that may add rows with earlier cursors are still running",
-                code="source.running_writers",
-                hint="run again when they have ended",
-                retryable=True,
-            )
-        sleep(_PAUSE)
-        waiting &= {number for (number,) in connection.rows(query)}

@@ -12,16 +12,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
-from dpone.errors import DataError, PlanError
+from dpone.cursors import (
+    CLOCKS,
+    NUMBERS,
+    cursor_of,
+    endless_cursor,
+    not_held_back,
+    null_cursor,
+    wait_for_writers,
+    without_zone,
+)
 from dpone.schema import Field, Kind
 from dpone.strategies import Read
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.selecting import Subject
 from dpone_postgres.session import Connection
-from dpone_postgres.writers import oldest_start, wait_for_writers
+from dpone_postgres.writers import oldest_start, writing
 
-_NUMBERS = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL})
-_CLOCKS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _ENDLESS = frozenset({"infinity", "-infinity", "NaN", "Infinity", "-Infinity"})
 
 
@@ -51,7 +58,7 @@ class Window:
         if greatest is None or self.cursor.late is Late.HOLD_BACK:
             return ["1 = 0"], self._at(stored)
         if greatest in _ENDLESS:
-            raise _endless(self.cursor.column, greatest)
+            raise endless_cursor(self.cursor.column, greatest)
         upper = stored if stored is not None and _is_less(connection, greatest, stored, self._native) else greatest
         return [*terms, f"{column} <= {self._literal(greatest)}"], self._at(upper)
 
@@ -80,70 +87,26 @@ class Window:
         query = f"SELECT EXISTS (SELECT 1 FROM {subject.source} WHERE {column} IS NULL AND {where})"
         row = connection.execute(query.encode()).fetchone()
         if row is not None and row[0]:
-            raise DataError(
-                f"rows hold NULL in the cursor column {self.cursor.column}, and would never be read",
-                code="source.null_cursor",
-                hint="fill the column, choose another cursor, or declare `cursor: {skip_nulls: true}`",
-            )
+            raise null_cursor(self.cursor.column)
 
 
 def window_of(connection: Connection, request: ReadRequest, subject: Subject) -> Window:
     """The window of a request; for HOLD_BACK its upper bound is fixed here, before any snapshot."""
-    cursor = request.cursor
-    if cursor is None or cursor.column not in subject.schema:
-        raise PlanError(
-            "incremental reading needs a cursor column that the source has",
-            code="source.no_cursor",
-            hint=f"set `cursor: {{column: ...}}` to one of {', '.join(subject.schema.names)}",
-        )
-    field = subject.schema[cursor.column]
-    _refuse_lag(cursor, field)
-    _refuse_other(request, cursor)
+    cursor, field = cursor_of(request, subject.schema)
     if cursor.late is Late.OVERLAP:
         return Window(cursor, field, None)
-    if field.type.kind in _CLOCKS:
+    if field.type.kind in CLOCKS:
         return Window(cursor, field, _clock_bound(connection, request, subject, cursor, field))
-    if field.type.kind in _NUMBERS and not isinstance(cursor.lag, timedelta):
+    if field.type.kind in NUMBERS:
         return Window(cursor, field, _number_bound(connection, request, subject, cursor))
-    raise PlanError(
-        f"rows cannot be held back by {cursor.column}, which is neither a timestamp nor a number",
-        code="source.unordered_cursor",
-        hint="choose such a cursor, or give the load a key, so that rows may be read twice",
-    )
-
-
-def _refuse_lag(cursor: Cursor, field: Field) -> None:
-    if not cursor.lag:
-        return
-    is_time = field.type.kind in _CLOCKS or field.type.kind is Kind.DATE
-    if isinstance(cursor.lag, timedelta) is is_time and (is_time or field.type.kind in _NUMBERS):
-        return
-    raise PlanError(
-        f"the lag {cursor.lag} does not fit the cursor {cursor.column}, which is {field.type}",
-        code="source.cursor_lag",
-        hint="give a duration for dates and times, a number for numbers, and none for other cursors",
-    )
-
-
-def _refuse_other(request: ReadRequest, cursor: Cursor) -> None:
-    stored = None if request.since is None else request.since.token.get("column")
-    if stored is not None and stored != cursor.column:
-        raise PlanError(
-            f"the stored position is of the cursor {stored}, the manifest now says {cursor.column}",
-            code="source.cursor_changed",
-            hint="run `dpone state reset` and let the next run read everything",
-        )
+    raise not_held_back(cursor.column)
 
 
 def _clock_bound(connection: Connection, request: ReadRequest, subject: Subject, cursor: Cursor, field: Field) -> str:
     lag = cursor.lag if isinstance(cursor.lag, timedelta) else timedelta(0)
     zone = request.dataset.options.get("timezone")
     if field.type.kind is Kind.TIMESTAMP and zone is None:
-        raise PlanError(
-            f"the cursor {cursor.column} has no time zone, so the clock cannot be compared with it",
-            code="source.cursor_without_zone",
-            hint="say in which zone it is written: `source: {timezone: UTC}`, or give the load a key",
-        )
+        raise without_zone(cursor.column)
     moment = f"LEAST(pg_catalog.clock_timestamp() - {_interval(lag)}, {oldest_start(connection, subject)})"
     if field.type.kind is Kind.TIMESTAMP:
         moment = f"({moment}) AT TIME ZONE {POSTGRES.text(str(zone))}"
@@ -157,11 +120,11 @@ def _number_bound(connection: Connection, request: ReadRequest, subject: Subject
     column = f"t.{POSTGRES.quote(cursor.column)}"
     greatest = _greatest(connection, request, subject, column)
     if greatest in _ENDLESS:
-        raise _endless(cursor.column, str(greatest))
-    wait_for_writers(connection, subject, request.timeout)
+        raise endless_cursor(cursor.column, str(greatest))
+    wait_for_writers(lambda: writing(connection, subject), request.timeout)
     if greatest is None:
         return None
-    row = connection.execute("SELECT (floor(%s::numeric) + 1 - %s)::text", (greatest, cursor.lag)).fetchone()
+    row = connection.execute("SELECT (floor(%s::numeric) + 1 - %s)::text", (greatest, cursor.lag or 0)).fetchone()
     assert row is not None
     return str(row[0])
 
@@ -184,11 +147,3 @@ def _is_less(connection: Connection, left: str, right: str, native: str) -> bool
 
 def _interval(lag: timedelta) -> str:
     return f"INTERVAL '{lag // timedelta(microseconds=1)} microseconds'"
-
-
-def _endless(column: str, value: str) -> DataError:
-    return DataError(
-        f"the greatest value of the cursor {column} is {value}, after which nothing would ever be read",
-        code="source.endless_cursor",
-        hint="leave such rows out by `where`, or choose another cursor",
-    )

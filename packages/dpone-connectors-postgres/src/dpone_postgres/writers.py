@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from time import monotonic, sleep
+from collections.abc import Iterable
 
 from dpone.errors import RemoteError
 from dpone_postgres.selecting import Subject
 from dpone_postgres.session import Connection
 
-_WAIT = timedelta(seconds=60)
-_PAUSE = 0.05
 _WRITING = "('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
 
 
@@ -50,20 +47,7 @@ def oldest_start(connection: Connection, subject: Subject) -> str:
     return "'infinity'::timestamptz" if oldest is None else f"'{oldest}'::timestamptz"
 
 
-def wait_for_writers(connection: Connection, subject: Subject, timeout: timedelta | None) -> None:
-    """Those who hold the lock of a writer now have ended; who began later is not waited for."""
-    found = f"SELECT array_agg(DISTINCT l.virtualtransaction) {_writers(subject)}".encode()
-    row = connection.execute(found).fetchone()
-    waiting = set(row[0] or ()) if row else set()
-    until = monotonic() + (timeout or _WAIT).total_seconds()
-    while waiting:
-        if monotonic() > until:
-            raise RemoteError(
-                "transactions that may add rows with earlier cursors are still running",
-                code="source.running_writers",
-                hint="run again when they have ended",
-                retryable=True,
-            )
-        sleep(_PAUSE)
-        row = connection.execute(found).fetchone()
-        waiting &= set(row[0] or ()) if row else set()
+def writing(connection: Connection, subject: Subject) -> Iterable[object]:
+    """The transactions that hold the lock of a writer now."""
+    row = connection.execute(f"SELECT array_agg(DISTINCT l.virtualtransaction) {_writers(subject)}".encode()).fetchone()
+    return (row and row[0]) or ()

@@ -303,51 +303,11 @@ def no_such_column(name: str, known: str) -> DponeError:
     )
 
 
-def no_cursor(known: str) -> DponeError:
-    return PlanError(
-        "incremental reading needs a cursor column that the records have",
-        code="source.no_cursor",
-        hint=f"set `cursor: {{column: ...}}` to one of {known}",
-    )
-
-
-def unordered_cursor(name: str, spelled: str) -> DponeError:
-    return PlanError(
-        f"the cursor {name} is {spelled}, by which records cannot be ordered",
-        code="source.unordered_cursor",
-        hint="choose a whole number, a decimal with digits, a date or a time",
-    )
-
-
-def lag_unfit(name: str, spelled: str) -> DponeError:
-    return PlanError(
-        f"the lag does not fit the cursor {name}, which is {spelled}",
-        code="source.cursor_lag",
-        hint="give a duration for dates and times, a number for numbers",
-    )
-
-
-def cursor_changed(stored: str, now: str) -> DponeError:
-    return PlanError(
-        f"the stored position is of the cursor {stored}, the manifest now says {now}",
-        code="source.cursor_changed",
-        hint="run `dpone state reset` and let the next run read everything",
-    )
-
-
 def other_position(name: str, spelled: str) -> DponeError:
     return StateError(
         f"the stored position is no value of {name}, which is {spelled} now",
         code="source.other_position",
         hint="run `dpone state reset` and let the next run read everything",
-    )
-
-
-def zone_unknown(name: str) -> DponeError:
-    return PlanError(
-        f"the cursor {name} has no time zone, so no clock can be compared with it",
-        code="source.cursor_without_zone",
-        hint="say in which zone it is written: `source: {timezone: UTC}`, or give the load a key",
     )
 
 
@@ -357,14 +317,6 @@ def unseen_nulls(name: str) -> DponeError:
         code="rest.unseen_nulls",
         hint=f"declare that there are none: `columns: {{{name}: {{type: ..., nullable: false}}}}`, or that they may be "
         "left out: `cursor: {nulls: ignore}`",
-    )
-
-
-def null_cursor(name: str, rows: int) -> DponeError:
-    return DataError(
-        f"{rows} records hold NULL in the cursor {name}, and would never be read again",
-        code="source.null_cursor",
-        hint="choose a cursor that is always set, or declare `cursor: {nulls: ignore}`",
     )
 
 

@@ -26,7 +26,7 @@ def narrowing(
     column = place.column or (course.scale.field.name if course is not None else None)
     if column is None or column not in schema:
         return {}
-    scale = scale_of(schema, column)
+    scale = scale_of(schema[column])
     known: dict[str, Mark | None] = {"since": None, "until": None}
     if course is not None and course.scale.field.name == column:
         if course.scale.field.nullable and not course.cursor.skip_nulls:

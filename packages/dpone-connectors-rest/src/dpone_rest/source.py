@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from dpone.arrow import arrow_schema
 from dpone.batch import Batch
 from dpone.connector import Continued, Dataset, Finding, Position, ReadRequest, Split
+from dpone.cursors import null_cursor
 from dpone.errors import DponeError
 from dpone.schema import Field, Kind, Schema
 from dpone.strategies import Read
@@ -297,7 +298,7 @@ def _inside(batch: pa.RecordBatch, course: Course, window: Window) -> tuple[pa.R
     field: Field = course.scale.field
     numbers = course.scale.numbers(batch.column(field.name))
     if numbers.null_count and not course.cursor.skip_nulls:
-        raise faults.null_cursor(field.name, numbers.null_count)
+        raise null_cursor(field.name, numbers.null_count)
     keep = within(numbers, window)
     return batch.filter(keep), numbers.filter(keep)
 

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from dpone.arrow import arrow_type
 from dpone.connector import Cursor, Late, Position, ReadRequest
+from dpone.cursors import TIMES, cursor_of, unordered, without_zone
 from dpone.schema import Field, Kind, Schema
 from dpone.strategies import Read
 from dpone_rest import faults
 
 Mark = int | Decimal  # a value of a cursor as a number: days, micro- or nanoseconds, or itself
-_CLOCKS = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _MICROSECONDS, _ARROW_BITS, _DECIMAL256 = 6, 64, 76
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
@@ -32,7 +32,7 @@ class Scale:
 
     @property
     def is_clock(self) -> bool:
-        return self.field.type.kind in _CLOCKS
+        return self.field.type.kind in TIMES
 
     @property
     def per_second(self) -> int:
@@ -61,8 +61,6 @@ class Scale:
         """A lag in steps of this scale; a part of a day is a day for dates."""
         if not lag:
             return 0
-        if isinstance(lag, timedelta) is not self.is_clock:
-            raise faults.lag_unfit(self.field.name, str(self.field.type))
         if not isinstance(lag, timedelta):
             return lag
         if self.field.type.kind is Kind.DATE:
@@ -74,7 +72,7 @@ class Scale:
         kind = self.field.type.kind
         if kind is not Kind.TIMESTAMPTZ:
             if zone is None and kind is Kind.TIMESTAMP:
-                raise faults.zone_unknown(self.field.name)
+                raise without_zone(self.field.name)
             moment = moment.astimezone(ZoneInfo(zone or "UTC")).replace(tzinfo=UTC)
         if kind is Kind.DATE:
             return (moment.date() - date(1970, 1, 1)).days
@@ -87,15 +85,14 @@ class Scale:
         return divmod(int(mark), self.per_second)
 
 
-def scale_of(schema: Schema, name: str) -> Scale:
-    field = schema[name]
+def scale_of(field: Field) -> Scale:
     of, size = field.type, field.type.size or 0
     is_number = (of.kind in {Kind.INT, Kind.UINT} and size <= _ARROW_BITS) or (
         of.kind is Kind.DECIMAL and 0 < size <= _DECIMAL256
     )
-    if is_number or of.kind in _CLOCKS:
+    if is_number or of.kind in TIMES:
         return Scale(field)
-    raise faults.unordered_cursor(name, str(field.type))
+    raise unordered(field.name, of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +160,14 @@ class Course:
 
 def course_of(request: ReadRequest, schema: Schema) -> Course:
     """The course of a request from its stored position on."""
-    cursor = request.cursor
-    if cursor is None or cursor.column not in schema:
-        raise faults.no_cursor(", ".join(schema.names))
-    scale = scale_of(schema, cursor.column)
+    cursor, field = cursor_of(request, schema)
+    scale = scale_of(field)
     lag = scale.steps(cursor.lag)
-    token = {} if request.since is None else request.since.token
-    if token.get("column", cursor.column) != cursor.column:
-        raise faults.cursor_changed(str(token["column"]), cursor.column)
-    text = token.get("value")
+    text = None if request.since is None else request.since.token.get("value")
     try:
         stored = None if text is None else scale.mark(str(text))
     except pa.ArrowInvalid:
-        raise faults.other_position(cursor.column, str(scale.field.type)) from None
+        raise faults.other_position(field.name, str(field.type)) from None
     return Course(cursor, scale, stored, lag)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from dpone import checks
 from dpone.connector import Column, Connector, Cursor, Late
+from dpone.cursors import cursor_missing, cursor_unsupported, refuse_lag
 from dpone.errors import PlanError, UsageError
 from dpone.evolution import Dropped, NewColumns, Policy, Widened
 from dpone.literals import Range, cut, literal_of
@@ -248,18 +249,10 @@ def _cursor(mode: Mode, fields: Schema, columns: Sequence[PlannedColumn], source
     by_cursor = source.source is None or source.source.by_cursor
     if given is None:
         if by_cursor and rule_of(mode.mode).read is Read.SINCE:
-            raise UsageError(
-                f"strategy: {mode.mode} reads {source.name} since a cursor, and none is named",
-                code="plan.cursor_missing",
-                hint="set `cursor: {column: ...}`, a column that grows with every change",
-            )
+            raise cursor_missing(fields.names)
         return None
     if not by_cursor:
-        raise UsageError(
-            f"strategy.cursor: {source.name} goes by positions of its own, and takes no cursor",
-            code="plan.cursor_unsupported",
-            hint="leave `cursor` out",
-        )
+        raise cursor_unsupported(source.name)
     _refuse_unordered(given.column, fields, "strategy.cursor.column")
     planned = next(c for c in columns if c.field.name == given.column)
     if planned.change is not None:
@@ -268,18 +261,10 @@ def _cursor(mode: Mode, fields: Schema, columns: Sequence[PlannedColumn], source
             code="plan.changed_cursor",
             hint="order by a column that lands as it is",
         )
-    calendar = planned.found.type.kind in {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
-    lag = given.lag
-    of_day = planned.found.type.kind is Kind.TIME  # whose midnight no lag reaches over
-    if lag and (of_day or calendar is not isinstance(lag, timedelta)):
-        raise PlanError(
-            f"strategy.cursor.lag: {given.column} is {planned.found.type}",
-            code="plan.wrong_lag",
-            hint="dates and timestamps take a duration like 5m, numbers take a number, times of day take none",
-        )
+    refuse_lag(given.lag, given.column, planned.found.type)
     idempotent = mode.mode != "incremental_append" or bool(mode.setting("key"))
     late = Late(given.late) if given.late else Late.OVERLAP if idempotent else Late.HOLD_BACK
-    return Cursor(planned.column.source, late, lag, skip_nulls=given.nulls == "ignore")
+    return Cursor(planned.column.source, late, given.lag, skip_nulls=given.nulls == "ignore")
 
 
 def _order(mode: Mode, fields: Schema) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from dpone.connector import Cursor, Json, Late, Position, ReadRequest
-from dpone.errors import DataError, PlanError, StateError
+from dpone.cursors import TIMES, cursor_of, null_cursor
+from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.schema import Kind, Type
 from dpone.stage import Change, ChangeKind
@@ -80,37 +81,19 @@ def _unbroken(lsn: int, request: ReadRequest, cell: Cell) -> int:
 
 
 def _since(request: ReadRequest, table: Table) -> Window:
-    cursor = request.cursor
-    if cursor is None:
-        raise PlanError("reading since a position needs a cursor", code="plan.cursor_missing", hint="set `cursor:`")
-    of = table.schema[cursor.column].type
+    cursor, field = cursor_of(request, table.schema)
+    of = field.type
     read = [row for row in table.content if matches(row, request.where)]
     values: list[Any] = [row[cursor.column] for row in read if row[cursor.column] is not None]
     if len(values) < len(read) and not cursor.skip_nulls:
-        raise DataError(
-            f"{len(read) - len(values)} rows hold NULL in the cursor {cursor.column}, and would never be read again",
-            code="source.null_cursor",
-            hint="choose a cursor that is always set, or declare `cursor: {skip_nulls: true}`",
-        )
-    stored: Any = _stored(request.since, cursor)
+        raise null_cursor(cursor.column, len(read) - len(values))
+    stored: Any = None if request.since is None else decode(request.since.token["cursor"])
     if cursor.late is Late.HOLD_BACK:
         hi = _clock(values, of, cursor)
         reached = hi if stored is None or (hi is not None and hi > stored) else stored
         return Window(_reached(reached, cursor), stored, reached)
     reached = max([*values, *([] if stored is None else [stored])], default=None)
     return Window(_reached(reached, cursor), None if stored is None else stored - _lag(cursor, of))
-
-
-def _stored(since: Position | None, cursor: Cursor) -> object:
-    if since is None:
-        return None
-    if since.token["column"] != cursor.column:
-        raise StateError(
-            f"the stored position is one of {since.token['column']}, the cursor is {cursor.column}",
-            code="source.other_position",
-            hint="`dpone state reset` begins again with the new cursor",
-        )
-    return decode(since.token["cursor"])
 
 
 def _reached(value: object, cursor: Cursor) -> Position | None:
@@ -123,7 +106,7 @@ def _lag(cursor: Cursor, of: Type) -> Any:
     if isinstance(cursor.lag, timedelta):
         nanoseconds = (of.size or 0) > _MICROSECONDS
         return cursor.lag // timedelta(microseconds=1) * 1_000 if nanoseconds else cursor.lag
-    return timedelta(seconds=cursor.lag) if of.kind in {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ} else cursor.lag
+    return timedelta(seconds=cursor.lag) if of.kind in TIMES else cursor.lag
 
 
 def _clock(values: list[Any], of: Type, cursor: Cursor) -> Any:
