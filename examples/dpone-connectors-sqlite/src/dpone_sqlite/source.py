@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,7 +13,7 @@ from dpone.batch import Batch
 from dpone.connector import CHANGE_FIELDS, Cursor, Dataset, Finding, Late, Position, ReadRequest, Split
 from dpone.cursors import TIMES, cursor_of, null_cursor
 from dpone.errors import UsageError
-from dpone.names import print_name
+from dpone.readings import OpenReading, requested, table_missing
 from dpone.schema import INT64, STRING, Field, Kind, Schema, Type
 from dpone.sql.sqlite import decode, encode
 from dpone.strategies import Read
@@ -33,14 +32,6 @@ def connect(config: SqliteConfig) -> Iterator[FileSource]:
         yield FileSource(config, connection)
 
 
-@dataclass(frozen=True, slots=True)
-class FileReading:
-    schema: Schema
-    upto: Position | None
-    splits: Sequence[Split]
-    changes: bool
-
-
 class FileSource:
     def __init__(self, config: SqliteConfig, connection: Connection) -> None:
         self._config, self._connection = config, connection
@@ -54,27 +45,22 @@ class FileSource:
             )
         found = table_schema(self._connection, dataset.name)
         if found is None:
-            raise UsageError(
-                f"there is no table {print_name(dataset.name)} in {self._config.label}",
-                code="source.no_such_table",
-                hint="`dpone init` lists the tables of a source",
-            )
+            raise table_missing(dataset.name)
         return found
 
     @contextmanager
-    def open(self, request: ReadRequest) -> Iterator[FileReading]:
+    def open(self, request: ReadRequest) -> Iterator[OpenReading]:
         """The window is fixed now; what is written later lies beyond it, or is read again by the next run."""
         schema = self.describe(request.dataset)
-        fields = tuple(replace(_field(schema, request.dataset, c.source), name=c.name) for c in request.columns)
         upto, lo, hi = None, None, None
         if request.read is Read.SINCE:
             upto, lo, hi = self._window(request, schema)
         payload = {"lo": encode(lo), "hi": encode(hi)}
-        yield FileReading(Schema(fields), upto, [Split("0", payload)], request.present)
+        yield OpenReading(requested(schema, request.columns), upto, [Split("0", payload)], request.present)
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         schema = self.describe(request.dataset)
-        fields = tuple(replace(schema[c.source], name=c.name) for c in request.columns)
+        fields = requested(schema, request.columns).fields
         rows = self._select(request, schema, [c.source for c in request.columns], split)
         tags = _TAGS if request.present else ()
         select = f"{rows[0]}, 0, 'U', NULL {rows[1]}" if tags else " ".join(rows)
@@ -147,16 +133,6 @@ class FileSource:
         known = [value for value in (stored, newest) if value is not None]
         lo = None if stored is None else stored - _lag(cursor, of)
         return _position(max(known, default=None), cursor), lo, None
-
-
-def _field(schema: Schema, dataset: Dataset, name: str) -> Field:
-    if name not in schema:
-        raise UsageError(
-            f"{print_name(dataset.name)} has no column {name}",
-            code="source.no_such_column",
-            hint=f"it has: {', '.join(schema.names)}",
-        )
-    return schema[name]
 
 
 def _position(value: object, cursor: Cursor) -> Position | None:

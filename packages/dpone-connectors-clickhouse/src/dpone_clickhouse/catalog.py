@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dpone.connector import Layout, Size
-from dpone.errors import PlanError
+from dpone.readings import table_missing
 from dpone.schema import Field, Schema
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.native import ENGINE, parse_native, says_nullable, without_null
@@ -110,10 +110,8 @@ def readable_table(session: Session, name: Name) -> Table:
     """The table or view to read, or an error that names it."""
     found = find_table(session, name)
     if found is None:
-        raise PlanError(
-            f"there is no table or view {'.'.join(name)} at the source",
-            code="source.table_missing",
-            hint="check database and name; without a database the table is looked for in the connection's own",
+        raise table_missing(
+            name, "check database and name; without a database the table is looked for in the connection's own"
         )
     return found
 

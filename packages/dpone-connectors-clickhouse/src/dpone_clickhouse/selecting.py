@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Format
-from dpone.connector import Column, ReadRequest
-from dpone.errors import UsageError
-from dpone.schema import Field, Kind, Schema, Type
+from dpone.connector import ReadRequest
+from dpone.schema import Kind, Schema, Type
 from dpone_clickhouse.catalog import Name, describe_query, full_name, readable_table
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.session import Session
@@ -45,18 +44,6 @@ def subject_of(session: Session, request: ReadRequest, database: str) -> Subject
     found = readable_table(session, full_name(dataset.name, database))
     is_final = found.keeps_versions or bool(dataset.options.get("final"))
     return Subject(Schema(found.fields), found.name, final=is_final)
-
-
-def selected(subject: Subject, columns: Sequence[Column]) -> tuple[Field, ...]:
-    """The fields of the requested columns under their new names."""
-    missing = [c.source for c in columns if c.source not in subject.schema]
-    if missing:
-        raise UsageError(
-            f"the source has no column {', '.join(missing)}",
-            code="source.unknown_column",
-            hint=f"it has {', '.join(subject.schema.names)}",
-        )
-    return tuple(replace(subject.schema[c.source], name=c.name) for c in columns)
 
 
 def select(subject: Subject, request: ReadRequest, conditions: Sequence[str], *, in_arrow: bool) -> str:

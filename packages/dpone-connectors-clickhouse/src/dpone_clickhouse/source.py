@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
 from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Size, Split
+from dpone.readings import OpenReading, requested
 from dpone.schema import Field, Schema
 from dpone.segments import Extent
 from dpone.strategies import Read
@@ -24,7 +25,7 @@ from dpone_clickhouse.catalog import find_tables, full_name, size_of
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.examining import examine
 from dpone_clickhouse.segments import ClickHouseSegments, segmented
-from dpone_clickhouse.selecting import Subject, bulk_query, selected, subject_of
+from dpone_clickhouse.selecting import Subject, bulk_query, subject_of
 from dpone_clickhouse.session import READ_ONLY, Session, session
 from dpone_clickhouse.since import window_of
 from dpone_clickhouse.splitting import groups_of_parts, only, refuse_merged
@@ -40,16 +41,6 @@ def connect(config: ClickHouseConfig) -> Iterator[ClickHouseSource]:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenReading:
-    """What an opened request will yield, and how far."""
-
-    schema: Schema
-    upto: Position | None
-    splits: tuple[Split, ...]
-    changes: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class ClickHouseSource:
     config: ClickHouseConfig
 
@@ -62,13 +53,13 @@ class ClickHouseSource:
     def open(self, request: ReadRequest) -> Iterator[OpenReading]:
         with self._session(request) as own:
             subject = subject_of(own, request, self.config.database)
-            fields = selected(subject, request.columns)
+            schema = requested(subject.schema, request.columns)
             conditions, upto = _window(own, request, subject)
             wanted = request.splits or request.dataset.options.get("splits") or 1
             name = None if subject.final or wanted == 1 else subject.name
             groups = [] if name is None else groups_of_parts(own, name, wanted)
         payload = {
-            "fields": [[f.name, f.native] for f in fields],
+            "fields": [[f.name, f.native] for f in schema],
             "copied": subject.name is not None and not subject.final and not request.where and not conditions,
         }
         splits = [
@@ -84,7 +75,7 @@ class ClickHouseSource:
             for number, parts in enumerate(groups)
         ]
         whole = Split("0", {**payload, "query": bulk_query(subject, request, conditions)})
-        yield OpenReading(Schema(fields), upto, tuple(splits) or (whole,))
+        yield OpenReading(schema, upto, tuple(splits) or (whole,))
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         """The rows as the server sends them; all of them, or an error at the end."""

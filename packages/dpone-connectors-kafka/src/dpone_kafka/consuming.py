@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from dpone.errors import RemoteError, StateError
+from dpone.errors import PlanError, StateError
 from dpone_kafka.faults import OUT_OF_RANGE, from_kafka, translated
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def _lost(topic: str, wanted: Range) -> StateError:
 def refuse_none(found: int | None, topic: str) -> int:
     """The number of partitions, or an error when there is no such topic."""
     if found is None:
-        raise RemoteError(
+        raise PlanError(
             f"there is no topic {topic}",
-            code="source.no_such_table",
+            code="source.table_missing",
             hint="check the name, and that the connection's user may see the topic",
         )
     return found

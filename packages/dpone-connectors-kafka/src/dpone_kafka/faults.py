@@ -101,7 +101,7 @@ def from_kafka(error: object, side: Side, label: str) -> DponeError:
     if code in MISSING:
         return PlanError(
             f"{label} has no such topic or partition ({name})",
-            code=f"{side}.no_such_table",
+            code=f"{side}.table_missing",
             hint="check the name of the topic, and that the connection's user may see it",
         )
     if code in _GROUP:

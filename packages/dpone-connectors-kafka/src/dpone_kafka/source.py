@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from confluent_kafka import TopicPartition
 
 from dpone.batch import ARROW, Batch
 from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
-from dpone.errors import DataError, UsageError
+from dpone.errors import DataError
+from dpone.readings import OpenReading, requested
 from dpone.schema import Schema
 from dpone.strategies import Read
 from dpone_kafka.ahead import ahead
@@ -42,14 +42,6 @@ def connect(config: KafkaConfig) -> Iterator[KafkaSource]:
         yield KafkaSource(client)
 
 
-@dataclass(frozen=True, slots=True)
-class KafkaReading:
-    schema: Schema
-    upto: Position | None
-    splits: Sequence[Split]
-    changes: bool
-
-
 class KafkaSource:
     """A connected source."""
 
@@ -61,10 +53,11 @@ class KafkaSource:
         return shape_of(self._client, dataset).schema
 
     @contextmanager
-    def open(self, request: ReadRequest) -> Iterator[KafkaReading]:
+    def open(self, request: ReadRequest) -> Iterator[OpenReading]:
         shape = self._shape(request, anew=True)
         ranges, upto = windows_of(self._client, request)
-        yield KafkaReading(_selected(shape, request), upto, _splits(request, ranges), _carries_changes(request, shape))
+        schema = requested(shape.schema, request.columns)
+        yield OpenReading(schema, upto, _splits(request, ranges), _carries_changes(request, shape))
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         shape = self._shape(request)
@@ -148,18 +141,6 @@ def _carries_changes(request: ReadRequest, shape: Shape) -> bool:
     options: Mapping[str, Any] = request.dataset.options
     deletes = options.get("tombstones", "delete") == "delete" and options.get("format") != "raw"
     return request.read is Read.SINCE and shape.key is not None and deletes
-
-
-def _selected(shape: Shape, request: ReadRequest) -> Schema:
-    schema = shape.schema
-    for column in request.columns:
-        if column.source not in schema:
-            raise UsageError(
-                f"{shape.topic} has no column {column.source}",
-                code="source.no_such_column",
-                hint=f"it has: {', '.join(schema.names)}",
-            )
-    return Schema(tuple(replace(schema[c.source], name=c.name) for c in request.columns))
 
 
 def _splits(request: ReadRequest, ranges: Sequence[Range]) -> Sequence[Split]:

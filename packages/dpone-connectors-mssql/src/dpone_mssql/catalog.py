@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpone.errors import PlanError
+from dpone.readings import table_missing
 from dpone.schema import Field, Schema
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.session import Connection
@@ -100,11 +101,7 @@ def readable_relation(connection: Connection, name: Sequence[str]) -> Relation:
     """The relation to read, or an error that names it."""
     found = find_relation(connection, name)
     if found is None:
-        raise PlanError(
-            f"there is no table or view {'.'.join(name)} at the source",
-            code="source.table_missing",
-            hint="check schema and name; without a schema the table is looked for in `dbo`",
-        )
+        raise table_missing(name, "check schema and name; without a schema the table is looked for in `dbo`")
     return found
 
 

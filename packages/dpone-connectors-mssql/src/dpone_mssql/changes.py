@@ -14,13 +14,13 @@ from uuid import uuid4
 
 from dpone.connector import Position, ReadRequest, Split
 from dpone.errors import PlanError
-from dpone.schema import Schema
+from dpone.readings import OpenReading, filtered_changes, requested
 from dpone_mssql import captures, tracking
 from dpone_mssql.captures import Capture
 from dpone_mssql.catalog import Relation
 from dpone_mssql.dialect import MSSQL
-from dpone_mssql.reading import Held, OpenReading, begin_snapshot, kept_key, subject_of
-from dpone_mssql.selecting import Subject, select, selected
+from dpone_mssql.reading import Held, begin_snapshot, subject_of
+from dpone_mssql.selecting import Subject, select
 from dpone_mssql.session import Connection, Connections
 from dpone_mssql.staging import CHANGE_COLUMNS
 
@@ -40,24 +40,20 @@ class Way:
 def open_changes(connections: Connections, request: ReadRequest, held: Held) -> Iterator[OpenReading]:
     """All rows for a first load, later the changes since the stored position."""
     if request.where:
-        raise PlanError(
-            "a filter cannot be applied to a log of changes: a row that leaves it would stay in the target",
-            code="source.filtered_changes",
-            hint="leave `where` out; filter behind the target, or use snapshot_diff",
-        )
+        raise filtered_changes()
     with connections.session(timeout=request.timeout) as connection:
         subject = subject_of(connection, request)
         relation = subject.table("cdc")
         way = _way(connection, request, relation)
-        fields = selected(subject, request.columns)
+        schema = requested(subject.schema, request.columns)
         opened = _captured if way.name == "cdc" else _tracked
         query, upto = opened(connection, request, subject, relation, way)
         number = uuid4().hex
-        columns = [[f.name, str(f.type), f.native or ""] for f in (*fields, *CHANGE_COLUMNS)]
+        columns = [[f.name, str(f.type), f.native or ""] for f in (*schema, *CHANGE_COLUMNS)]
         split = Split("0", {"session": number, "alone": True, "query": query, "fields": columns})
         held.sessions[number] = connection
         try:
-            yield OpenReading(Schema(fields, kept_key(subject, request)), upto, (split,), changes=True)
+            yield OpenReading(schema, upto, (split,), changes=True)
         finally:
             held.sessions.pop(number, None)
 

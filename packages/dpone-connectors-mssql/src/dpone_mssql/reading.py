@@ -9,29 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from dpone.connector import Position, ReadRequest, Split
+from dpone.connector import ReadRequest, Split
 from dpone.errors import PlanError
+from dpone.readings import OpenReading, requested
 from dpone.schema import Field, Kind, Schema
 from dpone.strategies import Read
 from dpone_mssql.catalog import describe_query, readable_relation
 from dpone_mssql.dialect import MSSQL
-from dpone_mssql.selecting import Subject, select, selected, typed_null
+from dpone_mssql.selecting import Subject, select, typed_null
 from dpone_mssql.session import Connection, Connections
 from dpone_mssql.since import window_of
 from dpone_mssql.staging import CHANGE_COLUMNS
 
 _ALLOWED = 1
 _RANGED = frozenset({Kind.INT, Kind.UINT})
-
-
-@dataclass(frozen=True, slots=True)
-class OpenReading:
-    """What an opened request will yield, and how far; the fields of CHANGE_FIELDS are behind when `changes`."""
-
-    schema: Schema
-    upto: Position | None
-    splits: tuple[Split, ...]
-    changes: bool = False
 
 
 @dataclass(slots=True)
@@ -77,11 +68,11 @@ def open_rows(connections: Connections, request: ReadRequest, held: Held) -> Ite
         window = window_of(connection, request, subject) if request.read is Read.SINCE else None
         begin_snapshot(connection, isolation)
         connection.rows(f"SELECT TOP (1) 1 AS one FROM {subject.source}")  # the snapshot is taken now
-        fields = selected(subject, request.columns)
+        schema = requested(subject.schema, request.columns)
         conditions, upto = window.conditions(connection, request, subject) if window else ([], None)
         number = uuid4().hex
-        splits = _splits(connection, request, subject, fields, conditions, number, isolation)
-        reading = OpenReading(Schema(fields, kept_key(subject, request)), upto, splits, changes=request.present)
+        splits = _splits(connection, request, subject, schema.fields, conditions, number, isolation)
+        reading = OpenReading(schema, upto, splits, changes=request.present)
         held.sessions[number] = connection
         held.measurable[id(request)] = connection, select(subject, request, conditions), reading.schema
         try:
@@ -89,13 +80,6 @@ def open_rows(connections: Connections, request: ReadRequest, held: Held) -> Ite
         finally:
             held.sessions.pop(number, None)
             held.measurable.pop(id(request), None)
-
-
-def kept_key(subject: Subject, request: ReadRequest) -> tuple[str, ...]:
-    """The primary key under its new names, where all of it is read."""
-    names = {c.source: c.name for c in request.columns}
-    key = subject.schema.key
-    return tuple(names[k] for k in key) if all(k in names for k in key) else ()
 
 
 def _beside(request: ReadRequest) -> list[str]:

@@ -8,11 +8,11 @@ text of a code page into national text, types without a home in Arrow into text 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dpone.batch import Format
-from dpone.connector import Column, ReadRequest
-from dpone.errors import PlanError, UsageError
+from dpone.connector import ReadRequest
+from dpone.readings import needs_table
 from dpone.schema import Field, Schema
 from dpone_mssql.catalog import Relation
 from dpone_mssql.dialect import MSSQL
@@ -40,24 +40,8 @@ class Subject:
     def table(self, purpose: str) -> Relation:
         """The relation, where `purpose` needs one that holds rows itself."""
         if self.relation is None or self.relation.kind != "U":
-            raise PlanError(
-                f"{purpose} reads a table, and this is a view or a query",
-                code="source.needs_table",
-                hint="name the table itself, or choose a strategy that scans or goes by a cursor",
-            )
+            raise needs_table(purpose)
         return self.relation
-
-
-def selected(subject: Subject, columns: Sequence[Column]) -> tuple[Field, ...]:
-    """The fields of the requested columns under their new names."""
-    missing = [c.source for c in columns if c.source not in subject.schema]
-    if missing:
-        raise UsageError(
-            f"the source has no column {', '.join(missing)}",
-            code="source.unknown_column",
-            hint=f"it has {', '.join(subject.schema.names)}",
-        )
-    return tuple(replace(subject.schema[c.source], name=c.name) for c in columns)
 
 
 def select(subject: Subject, request: ReadRequest, conditions: Sequence[str], beside: Sequence[str] = ()) -> str:

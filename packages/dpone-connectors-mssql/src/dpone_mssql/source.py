@@ -9,8 +9,8 @@ from typing import Any
 
 from dpone.batch import Batch
 from dpone.connector import Dataset, Finding, Position, ReadRequest, Split
-from dpone.errors import PlanError
 from dpone.probes import Measurement, Probe
+from dpone.readings import OpenReading, not_measurable
 from dpone.schema import Field, Schema, parse_type
 from dpone.sql.probe import read_probe, render_probe
 from dpone.strategies import Read
@@ -18,7 +18,7 @@ from dpone_mssql.catalog import describe_query, readable_relation
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.examining import examine_source, find_tables
-from dpone_mssql.reading import Held, OpenReading, begin_snapshot, open_rows
+from dpone_mssql.reading import Held, begin_snapshot, open_rows
 from dpone_mssql.session import Connection, Connections
 
 _ROWS = 8192  # of a batch, at first
@@ -69,11 +69,7 @@ class MssqlSource:
         """The answers about the rows of an open reading, in its own snapshot."""
         found = self._held.measurable.get(id(request))
         if found is None:
-            raise PlanError(
-                "a log of changes cannot be measured at the source",
-                code="source.not_measurable",
-                hint="remove the checksum check, or use a strategy that reads the table itself",
-            )
+            raise not_measurable()
         connection, query, schema = found
         return read_probe(probe, connection.one(render_probe(probe, f"({query})", schema.fields, MSSQL)))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpone.errors import PlanError
+from dpone.readings import table_missing
 from dpone.schema import Field, Schema
 from dpone_postgres.session import Connection
 from dpone_postgres.typemap import ENGINE, read
@@ -105,11 +106,7 @@ def readable_relation(connection: Connection, name: Sequence[str]) -> Relation:
     """The relation to read, or an error that names it."""
     found = find_relation(connection, name)
     if found is None or found.kind not in READABLE:
-        raise PlanError(
-            f"there is no table or view {'.'.join(name)} at the source",
-            code="source.table_missing",
-            hint="check schema and name; without a schema the table is looked for in `public`",
-        )
+        raise table_missing(name, "check schema and name; without a schema the table is looked for in `public`")
     return found
 
 

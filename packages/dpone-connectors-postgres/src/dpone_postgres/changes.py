@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from dpone.batch import Batch
 from dpone.connector import Json, Position, ReadRequest, Split
 from dpone.errors import PlanError, StateError
+from dpone.readings import OpenReading, filtered_changes, requested
 from dpone.schema import Field as CoreField
-from dpone.schema import Schema, parse_type
+from dpone.schema import parse_type
 from dpone.strategies import Read
 from dpone_postgres.catalog import Relation
 from dpone_postgres.changed_rows import ChangedRows
 from dpone_postgres.connections import Connections
 from dpone_postgres.copying import BINARY_HEADER, copy_out
 from dpone_postgres.pgoutput import parse_message
-from dpone_postgres.reading import Held, OpenReading, kept_key, row_splits, subject_of
-from dpone_postgres.selecting import Subject, select, selected
+from dpone_postgres.reading import Held, row_splits, subject_of
+from dpone_postgres.selecting import Subject, select
 from dpone_postgres.session import Connection
 from dpone_postgres.slots import (
     Feed,
@@ -38,11 +39,7 @@ from dpone_postgres.xmin import identity, same_server
 def open_changes(connections: Connections, request: ReadRequest, held: Held) -> Iterator[OpenReading]:
     """A reading of what changed after the stored position, or of everything when there is none."""
     if request.where:
-        raise PlanError(
-            "a filter cannot be applied to a log of changes: a row that leaves it would stay in the target",
-            code="source.filtered_changes",
-            hint="leave `where` out; filter behind the target, or use snapshot_diff",
-        )
+        raise filtered_changes()
     with connections.session(timeout=request.timeout) as connection:
         subject = subject_of(connection, request)
         relation = subject.table("cdc")
@@ -92,9 +89,8 @@ def _first(
         connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
         subject = subject_of(connection, request)  # once more, as it is in the snapshot
     upto = _position(connection, begins, mark, subject.table("cdc"))
-    fields = selected(subject, request.columns)
-    splits = row_splits(connection, request, subject, fields, [])
-    reading = OpenReading(Schema(fields, kept_key(subject, request)), upto, splits)
+    schema = requested(subject.schema, request.columns)
+    reading = OpenReading(schema, upto, row_splits(connection, request, subject, schema.fields, []))
     with held.holding(request, connection, reading, select(subject, request, [])):
         yield reading
 
@@ -116,18 +112,18 @@ def _following(
         )
     _refuse_redefined(token["columns"], relation, [c.source for c in request.columns])
     upto = max(begins, flushed(connection))
-    fields = selected(subject, request.columns)
+    schema = requested(subject.schema, request.columns)
     payload = {
         "slot": feed.slot,
         "publication": feed.publication,
         "after": begins,
         "upto": upto,
         "relation": relation.oid,
-        "fields": [[f.name, str(f.type), f.native] for f in fields],
+        "fields": [[f.name, str(f.type), f.native] for f in schema],
         "types": _types(relation, request),
     }
     position = _position(connection, upto, mark, relation)
-    return OpenReading(Schema(fields, subject.schema.key), position, (Split("changes", payload),), changes=True)
+    return OpenReading(schema, position, (Split("changes", payload),), changes=True)
 
 
 def _types(relation: Relation, request: ReadRequest) -> list[Json]:

@@ -8,28 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dpone.connector import Position, ReadRequest, Split
+from dpone.readings import OpenReading, requested
 from dpone.schema import Field, Schema
 from dpone.strategies import Read
 from dpone_postgres.catalog import TABLE, describe_query, readable_relation
 from dpone_postgres.connections import Connections
 from dpone_postgres.dialect import POSTGRES
-from dpone_postgres.selecting import CHANGE_COLUMNS, Subject, copy_statement, select, selected, typed_null
+from dpone_postgres.selecting import CHANGE_COLUMNS, Subject, copy_statement, select, typed_null
 from dpone_postgres.session import Connection
 from dpone_postgres.since import Window, window_of
 from dpone_postgres.xmin import xmin_condition, xmin_position
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PARALLEL_CORES, _PARALLEL_BLOCKS, _MOST_SPLITS = 4, (1 << 30) // 8192, 4
-
-
-@dataclass(frozen=True, slots=True)
-class OpenReading:
-    """What an opened request will yield, and how far; the fields of CHANGE_FIELDS are behind when `changes`."""
-
-    schema: Schema
-    upto: Position | None
-    splits: tuple[Split, ...]
-    changes: bool = False
 
 
 @dataclass(slots=True)
@@ -72,19 +63,12 @@ def open_rows(connections: Connections, request: ReadRequest, held: Held) -> Ite
         window = _window(connection, request)  # who is writing is asked before the snapshot is taken
         connection.execute(_BEGIN)
         subject = subject_of(connection, request)
-        fields = selected(subject, request.columns)
+        schema = requested(subject.schema, request.columns)
         conditions, upto = _conditions(connection, request, subject, window)
-        splits = row_splits(connection, request, subject, fields, conditions)
-        reading = OpenReading(Schema(fields, kept_key(subject, request)), upto, splits, changes=request.present)
+        splits = row_splits(connection, request, subject, schema.fields, conditions)
+        reading = OpenReading(schema, upto, splits, changes=request.present)
         with held.holding(request, connection, reading, select(subject, request, conditions)):
             yield reading
-
-
-def kept_key(subject: Subject, request: ReadRequest) -> tuple[str, ...]:
-    """The primary key under its new names, where all of it is read."""
-    names = {c.source: c.name for c in request.columns}
-    key = subject.schema.key
-    return tuple(names[k] for k in key) if all(k in names for k in key) else ()
 
 
 def _window(connection: Connection, request: ReadRequest) -> Window | None:

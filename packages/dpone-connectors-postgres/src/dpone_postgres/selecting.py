@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Format
-from dpone.connector import CHANGE_FIELDS, Column, ReadRequest
-from dpone.errors import PlanError, UsageError
+from dpone.connector import CHANGE_FIELDS, ReadRequest
+from dpone.readings import needs_table
 from dpone.schema import INT64, STRING, Field, Schema
 from dpone_postgres.catalog import Relation
 from dpone_postgres.dialect import POSTGRES
@@ -41,24 +41,8 @@ class Subject:
     def table(self, purpose: str) -> Relation:
         """The relation, where `purpose` needs one that holds rows itself."""
         if self.relation is None or self.relation.kind not in {"r", "p"}:
-            raise PlanError(
-                f"{purpose} reads a table, and this is a view or a query",
-                code="source.needs_table",
-                hint="name the table itself, or choose a strategy that scans or goes by a cursor",
-            )
+            raise needs_table(purpose)
         return self.relation
-
-
-def selected(subject: Subject, columns: Sequence[Column]) -> tuple[Field, ...]:
-    """The fields of the requested columns under their new names."""
-    missing = [c.source for c in columns if c.source not in subject.schema]
-    if missing:
-        raise UsageError(
-            f"the source has no column {', '.join(missing)}",
-            code="source.unknown_column",
-            hint=f"it has {', '.join(subject.schema.names)}",
-        )
-    return tuple(replace(subject.schema[c.source], name=c.name) for c in columns)
 
 
 def select(subject: Subject, request: ReadRequest, conditions: Sequence[str], beside: Sequence[str] = ()) -> str:

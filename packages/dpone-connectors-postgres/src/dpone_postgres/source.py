@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from dpone.batch import ARROW, PG_BINARY, Batch
 from dpone.connector import Dataset, Finding, Position, ReadRequest, Size, Split
-from dpone.errors import PlanError, RemoteError
+from dpone.errors import RemoteError
 from dpone.probes import Measurement, Probe
+from dpone.readings import OpenReading, not_measurable
 from dpone.schema import Field, Schema, parse_type
 from dpone.segments import Extent
 from dpone.sql.probe import read_probe, render_probe
@@ -21,7 +22,7 @@ from dpone_postgres.copying import copy_out
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.examining import examine_source, find_tables, size_of
 from dpone_postgres.faults import translated
-from dpone_postgres.reading import Held, OpenReading, open_rows
+from dpone_postgres.reading import Held, open_rows
 from dpone_postgres.segments import PostgresSegments, segmented
 from dpone_postgres.session import Connection
 
@@ -91,11 +92,7 @@ class PostgresSource:
         """The answers about the rows of an open reading, in its own snapshot."""
         found = self._held.measurable.get(id(request))
         if found is None:
-            raise PlanError(
-                "a log of changes cannot be measured at the source",
-                code="source.not_measurable",
-                hint="remove the checksum check, or use a strategy that reads the table itself",
-            )
+            raise not_measurable()
         connection, query, schema = found
         with translated("source", self._connections.label):
             row = connection.execute(render_probe(probe, f"({query})", schema.fields, POSTGRES).encode()).fetchone()

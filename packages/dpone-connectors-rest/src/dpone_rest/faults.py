@@ -295,14 +295,6 @@ def flattened_twice(name: str) -> DponeError:
     )
 
 
-def no_such_column(name: str, known: str) -> DponeError:
-    return PlanError(
-        f"there is no column {name}",
-        code="source.no_such_column",
-        hint=f"columns are {known}",
-    )
-
-
 def other_position(name: str, spelled: str) -> DponeError:
     return StateError(
         f"the stored position is no value of {name}, which is {spelled} now",

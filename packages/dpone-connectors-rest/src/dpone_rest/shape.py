@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from dpone.arrow import arrow_schema
 from dpone.connector import Json
+from dpone.readings import refuse_unknown
 from dpone.schema import Field, Schema, parse_type
 from dpone_rest.answers import Record
 from dpone_rest.client import Client
-from dpone_rest.faults import drifted, field_missing, no_such_column, nothing_to_infer, place_of
+from dpone_rest.faults import drifted, field_missing, nothing_to_infer, place_of
 from dpone_rest.flattening import flattened
 from dpone_rest.inferring import Sample
 from dpone_rest.options import Declared, RestSource
@@ -33,8 +34,7 @@ class Shape:
 
     def only(self, names: Sequence[str]) -> Shape:
         """The same records, of which these columns alone are wanted."""
-        if unknown := [name for name in names if name not in self.schema]:
-            raise no_such_column(unknown[0], ", ".join(self.schema.names))
+        refuse_unknown(names, self.schema)
         return replace(self, schema=Schema(tuple(self.schema[name] for name in dict.fromkeys(names))))
 
     def batch(self, records: Sequence[Record]) -> pa.RecordBatch:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -22,9 +22,9 @@ from dpone.batch import Batch
 from dpone.connector import Continued, Dataset, Finding, Position, ReadRequest, Split
 from dpone.cursors import null_cursor
 from dpone.errors import DponeError
+from dpone.readings import requested
 from dpone.schema import Field, Kind, Schema
 from dpone.strategies import Read
-from dpone_rest import faults
 from dpone_rest.answers import document_of, place_at, records_of
 from dpone_rest.batching import sized
 from dpone_rest.checkpoint import Checkpoint, checkpoint
@@ -103,7 +103,9 @@ class ApiSource:
                 payload["kept"] = name
                 self._kept[name] = kept
             try:
-                yield OpenReading(_promised(request, whole), None, (Split("0", payload),), continued=_continued(kept))
+                yield OpenReading(
+                    requested(whole.schema, request.columns), None, (Split("0", payload),), continued=_continued(kept)
+                )
             finally:
                 self._kept.pop(name, None)
 
@@ -155,7 +157,9 @@ class ApiSource:
             self._spools[name] = spool
             stack.callback(self._spools.pop, name, None)
             splits = (Split("0", payload),)
-            yield OpenReading(_promised(request, whole), course.position(window), splits, continued=_continued(kept))
+            yield OpenReading(
+                requested(whole.schema, request.columns), course.position(window), splits, continued=_continued(kept)
+            )
 
     def _fill(
         self,
@@ -272,19 +276,6 @@ def _wanted(request: ReadRequest) -> list[str]:
     """The columns that must be decoded: those asked for, those of the filter, the cursor."""
     cursor = [request.cursor.column] if request.read is Read.SINCE and request.cursor is not None else []
     return [*(c.source for c in request.columns), *(c.column for c in request.where), *cursor]
-
-
-def _promised(request: ReadRequest, shape: Shape) -> Schema:
-    """The schema of the batches, under the names that were asked for."""
-    for column in request.columns:
-        if column.source not in shape.schema:
-            raise faults.no_such_column(column.source, ", ".join(shape.schema.names))
-    names = {c.source: c.name for c in request.columns}
-    key = shape.schema.key
-    return Schema(
-        tuple(replace(shape.schema[c.source], name=c.name) for c in request.columns),
-        tuple(names[k] for k in key) if all(k in names for k in key) else (),
-    )
 
 
 def _selected(batch: pa.RecordBatch, request: ReadRequest) -> pa.RecordBatch:

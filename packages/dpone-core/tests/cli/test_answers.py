@@ -31,7 +31,7 @@ CANARY = "c4n4ry-Pa55word"
         ("connection: shop", "connection: shopp", "manifest.unknown_connection", "shop"),
         ("column: updated_at", "column: v", "plan.unordered_column", "string"),
         ("version: 1", "version: 2", "manifest.invalid", "version"),
-        ("table: public.orders", "table: public.absent", "source.no_such_table", "absent"),
+        ("table: public.orders", "table: public.absent", "source.table_missing", "absent"),
     ],
 )
 def test_a_wrong_manifest_is_refused_in_one_message(

@@ -12,6 +12,7 @@ from datetime import datetime
 from dpone.connector import Chunk, Commit, Dataset, Json, KeptStage, Layout, Stored
 from dpone.errors import UsageError
 from dpone.names import print_name
+from dpone.readings import table_missing
 from dpone.schema import Schema
 from dpone.stage import Change
 from dpone.where import Row
@@ -146,11 +147,7 @@ def table_of(cell: Cell, dataset: Dataset) -> Table:
         raise UsageError("a store in memory runs no queries", code="source.no_queries", hint="name a table")
     refuse_long_name(dataset.name)
     if cell.table is None:
-        raise UsageError(
-            f"there is no table {print_name(dataset.name)}",
-            code="source.no_such_table",
-            hint="`dpone init` lists the tables of a source",
-        )
+        raise table_missing(dataset.name)
     return cell.table
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from dpone.batch import Batch
 from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Size, Split
-from dpone.errors import PlanError, UsageError
+from dpone.errors import PlanError
 from dpone.names import print_name
 from dpone.probes import Measurement, Probe
-from dpone.schema import Field, Schema
+from dpone.readings import OpenReading, requested
+from dpone.schema import Schema
 from dpone.segments import Extent
 from dpone.stage import ChangeKind
 from dpone.strategies import Read
@@ -32,14 +33,6 @@ def connect(config: MemoryConfig) -> Iterator[MemorySource]:
     yield MemorySource(open_store(config))
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryReading:
-    schema: Schema
-    upto: Position | None
-    splits: Sequence[Split]
-    changes: bool
-
-
 class MemorySource:
     """A connected source."""
 
@@ -51,7 +44,7 @@ class MemorySource:
         return _schema(table_of(self._store.current(dataset.name), dataset))
 
     @contextmanager
-    def open(self, request: ReadRequest) -> Iterator[MemoryReading]:
+    def open(self, request: ReadRequest) -> Iterator[OpenReading]:
         if request.read is Read.CHANGES:
             self._refuse_unlogged(request)
             if request.since is None:
@@ -69,14 +62,15 @@ class MemorySource:
             ]
             self._open[id(request)] = splits[0].payload
             try:
-                yield MemoryReading(_selected(table, request), window.upto, splits, _carries_changes(request))
+                schema = requested(_schema(table), request.columns)
+                yield OpenReading(schema, window.upto, splits, _carries_changes(request))
             finally:
                 del self._open[id(request)]
 
     def read(self, request: ReadRequest, split: Split) -> Iterator[Batch]:
         table = table_of(self._store.seen(split.payload["snapshot"]), request.dataset)
         found = entries(request, table, *hold(split.payload))[split.payload.get("from", 0) : split.payload.get("to")]
-        fields = tuple(_selected(table, request))
+        fields = requested(_schema(table), request.columns).fields
         rows = [values_of(change, request) for change in found]
         if _carries_changes(request):
             rows = [(*row, *marks_of(change, request)) for row, change in zip(rows, found, strict=True)]
@@ -165,22 +159,6 @@ def _schema(table: Table) -> Schema:
     """All columns, those that an earlier load added among them."""
     content = table.schema
     return Schema((*content, *(c.field for c in table.layout.system if c.field.name not in content)), content.key)
-
-
-def _selected(table: Table, request: ReadRequest) -> Schema:
-    schema = _schema(table)
-    for column in request.columns:
-        if column.source not in schema:
-            raise UsageError(
-                f"{print_name(request.dataset.name)} has no column {column.source}",
-                code="source.no_such_column",
-                hint=f"it has: {', '.join(schema.names)}",
-            )
-    return Schema(tuple(_renamed(schema[c.source], c.name) for c in request.columns))
-
-
-def _renamed(field: Field, name: str) -> Field:
-    return replace(field, name=name)
 
 
 def _carries_changes(request: ReadRequest) -> bool:
