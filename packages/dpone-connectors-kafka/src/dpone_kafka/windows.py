@@ -72,7 +72,7 @@ def _stored(request: ReadRequest, topic: str, cluster: str) -> dict[int, int] | 
     since = request.since
     if since is None:
         return None
-    if since.kind is not Read.SINCE or since.token.get("topic") != topic:
+    if since.token.get("topic") != topic:
         raise StateError(
             f"the stored position is not one of the topic {topic}",
             code="source.other_position",

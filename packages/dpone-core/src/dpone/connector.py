@@ -81,7 +81,9 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """One reading. `since` is None for a first load; `present` asks for the keys of all rows beside the rows since."""
+    """One reading. `since` is None for a first load, or a position that the same `read` made; `present` asks for the
+    keys of all rows beside the rows since.
+    """
 
     dataset: Dataset
     read: Read

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dpone.batch import Choice, negotiate
-from dpone.connector import Connector, Layout, ReadRequest, SchemaChange, StageSpec, Stored
-from dpone.errors import PlanError, UsageError
+from dpone.connector import Connector, Layout, Position, ReadRequest, SchemaChange, StageSpec, Stored
+from dpone.errors import PlanError, StateError, UsageError
 from dpone.evolution import evolve
 from dpone.ops import Program, Recreate, domain
 from dpone.plan import Plan, PlannedColumn, choose_fate
@@ -68,7 +68,7 @@ def prepare(
         key=tuple(c.column.source for c in columns if c.field.name in load.key),
         where=() if core_where else pushed(load, plan.columns),
         cursor=plan.cursor,
-        since=None if stored is None or plan.rule.read is Read.SCAN else stored.position,
+        since=_since(stored, plan.rule.read),
         present=load.reconcile,
         pipeline=plan.pipeline,
         splits=plan.splits,
@@ -93,6 +93,19 @@ def prepare(
         present=load.reconcile,
     )
     return Prepared(load, program, columns, evolution.changes, choice, request, spec, core_where)
+
+
+def _since(stored: Stored | None, read: Read) -> Position | None:
+    """Where the reading goes on; a position of another way of reading says nothing of this one."""
+    if stored is None or stored.position is None or read is Read.SCAN:
+        return None
+    if stored.position.kind is not read:
+        raise StateError(
+            f"the stored position was made by {stored.position.kind.value}, this reading is {read.value}",
+            code="source.other_position",
+            hint="`dpone state reset` begins again, `dpone resync` lands a part anew",
+        )
+    return stored.position
 
 
 def _landed(column: PlannedColumn, layout: Layout) -> Landing:

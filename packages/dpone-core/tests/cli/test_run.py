@@ -74,6 +74,16 @@ def test_every_strategy_runs_by_manifest_and_a_rerun_changes_nothing(
         assert len(shop.landed()) == expected
 
 
+def test_a_position_of_another_way_of_reading_is_refused(shop: Shop, dpone: Dpone) -> None:
+    assert dpone("run", "orders.yaml", "--quiet").code == 0
+    before = shop.landed()
+    shop.change(*CHANGES)
+    shop.write(MANIFEST[: MANIFEST.index("strategy:")] + "strategy: {mode: xmin, key: [id]}\n")
+    answer = dpone("run", "orders.yaml", "--quiet")
+    assert (answer.code, "source.other_position" in answer.err) == (1, True)
+    assert shop.landed() == before
+
+
 def test_a_dry_run_and_a_plan_say_the_same_and_touch_nothing(shop: Shop, dpone: Dpone) -> None:
     plan = dpone("plan", "orders.yaml")
     assert plan.code == 0

@@ -36,12 +36,6 @@ class Window:
 def window_of(request: ReadRequest, table: Table, cell: Cell, system: str) -> Window:
     """The window of this request over a snapshot."""
     since = request.since
-    if since is not None and since.kind is not request.read:
-        raise StateError(
-            f"the stored position was made by {since.kind.value}, this reading is {request.read.value}",
-            code="source.other_position",
-            hint="`dpone state reset` begins again, `dpone resync` lands a part anew",
-        )
     match request.read:
         case Read.SCAN:
             return Window(None)
