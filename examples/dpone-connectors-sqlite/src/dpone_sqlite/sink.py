@@ -23,13 +23,13 @@ from dpone.connector import (
 )
 from dpone.errors import StateError
 from dpone.names import print_name
-from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
+from dpone.sql.seal import explained
 from dpone.strategies import Load
 from dpone_sqlite.config import SqliteConfig
 from dpone_sqlite.database import SQLITE, Connection, connected, table_schema, translated
 from dpone_sqlite.publication import FilePublication, publishing
-from dpone_sqlite.staging import FileStage, SplitWriter, content, remove_stage, stage_path, staged, writing
+from dpone_sqlite.staging import FileStage, SplitWriter, remove_stage, stage_path, staged, writing
 from dpone_sqlite.state import (
     begin_load,
     committed_chunks,
@@ -133,16 +133,7 @@ class FileSink:
 
     def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]:
         """The statements of the final transaction."""
-        load = SqlLoad(
-            target=SQLITE.table(spec.target.name),
-            live="live",
-            columns=content(spec),
-            key=spec.sealing.key,
-            dead="dead" if spec.sealing.changes else None,
-            present="present" if spec.sealing.changes or spec.present else None,
-            stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
-            ledger=ledger_of(print_name(spec.target.name)),
-        )
+        load = explained(spec, SQLITE.table(spec.target.name), ledger_of(print_name(spec.target.name)))
         return [
             *(f"-- {change}" for change in changes),
             *(statement.text for op in spec.program for statement in render(op, load, SQLITE)),

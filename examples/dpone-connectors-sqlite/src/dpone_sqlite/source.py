@@ -10,18 +10,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from dpone.batch import Batch
-from dpone.connector import CHANGE_FIELDS, Cursor, Dataset, Finding, Late, Position, ReadRequest, Split
+from dpone.connector import CHANGE_COLUMNS, Cursor, Dataset, Finding, Late, Position, ReadRequest, Split
 from dpone.cursors import TIMES, cursor_of, null_cursor
 from dpone.errors import UsageError
 from dpone.readings import OpenReading, requested, table_missing
-from dpone.schema import INT64, STRING, Field, Kind, Schema, Type
+from dpone.schema import Field, Kind, Schema, Type
 from dpone.sql.sqlite import decode, encode
 from dpone.strategies import Read
 from dpone_sqlite.config import SqliteConfig
 from dpone_sqlite.database import SQLITE, Connection, connected, table_schema, translated
 from dpone_sqlite.values import packed
 
-_TAGS = tuple(map(Field, CHANGE_FIELDS, (INT64, STRING, STRING)))
 _ROW_BYTES = 100  # a guess that turns a batch's bytes into rows
 
 
@@ -62,7 +61,7 @@ class FileSource:
         schema = self.describe(request.dataset)
         fields = requested(schema, request.columns).fields
         rows = self._select(request, schema, [c.source for c in request.columns], split)
-        tags = _TAGS if request.present else ()
+        tags = CHANGE_COLUMNS if request.present else ()
         select = f"{rows[0]}, 0, 'U', NULL {rows[1]}" if tags else " ".join(rows)
         yield from self._batches(request, select, (*fields, *tags))
         if request.present:

@@ -14,26 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from dpone.batch import Batch
-from dpone.connector import CHANGE_FIELDS, Staged, StageRef, StageSpec
+from dpone.connector import CHANGE_COLUMNS, Staged, StageRef, StageSpec
 from dpone.errors import DataError
 from dpone.probes import Measurement, Probe
-from dpone.schema import INT64, STRING, Field, parse_type
-from dpone.sql.load import KEPT, SqlLoad
+from dpone.schema import Field, parse_type
+from dpone.sql.load import SqlLoad
 from dpone.sql.probe import render_probe
-from dpone.sql.seal import RawStage, dead_query, live_query, present_query, read_survey, seal_checks, survey_query
+from dpone.sql.seal import RawStage, SealedTables, read_survey, seal_checks, sealed_tables, survey_query
 from dpone_sqlite.config import SqliteConfig
 from dpone_sqlite.database import SQLITE, Connection, connected, remove_database, translated
 from dpone_sqlite.state import ledger_of
 from dpone_sqlite.values import answered, unpacked
 
-_TAGS = tuple(map(Field, CHANGE_FIELDS, (INT64, STRING, STRING)))
-_MASK = (Field(KEPT, STRING),)
 ATTACHED = "stage"  # the stage's file, as the publication's connection calls it
-
-
-def content(spec: StageSpec) -> tuple[Field, ...]:
-    """The incoming columns as the target has them."""
-    return tuple(spec.layout.schema[name] for name in spec.columns)
 
 
 def stage_path(config: SqliteConfig, target: str, load_id: str) -> Path:
@@ -90,64 +83,42 @@ class FileStage:
     path: Path
     connection: Connection
     config: SqliteConfig
-    sealed: SqlLoad | None = None
+    sealed: SealedTables | None = None
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        return content(self.spec)
-
-    @property
-    def _is_tagged(self) -> bool:
-        return self.spec.sealing.changes or self.spec.present
+        return self.spec.content
 
     @property
     def ref(self) -> StageRef:
-        fields = (*self.fields, *(_TAGS if self._is_tagged else ()))
+        fields = (*self.fields, *(CHANGE_COLUMNS if self.spec.is_tagged else ()))
         return StageRef(self.path.name, {"path": str(self.path), "fields": [[f.name, str(f.type)] for f in fields]})
 
     def seal(self) -> Staged:
         """The splits are together, checked, and reduced to live rows, dead keys and present keys."""
         how, fields = self.spec.sealing, self.fields
-        raw = RawStage("raw", fields, self._is_tagged)
+        raw = RawStage("raw", fields, self.spec.is_tagged)
         with translated(self.config.label):
-            self._gather([replace(f, nullable=True) for f in (*fields, *(_TAGS if raw.tagged else ()))])
+            self._gather([replace(f, nullable=True) for f in (*fields, *(CHANGE_COLUMNS if raw.tagged else ()))])
             found = read_survey(self.ask(survey_query(raw, how, SQLITE)))
             for check in seal_checks(raw, how, found, SQLITE):
                 check.refuse(self.ask(check.text)[0])
-            key = [f for f in fields if f.name in how.key]
-            live = self._make("live", (*fields, *_MASK[: found.partial]), live_query(raw, how, found, SQLITE))
-            query = dead_query(raw, how, found, SQLITE)
-            dead = None if query is None else self._make("dead", key, query)
-            query = present_query(raw, how, found, SQLITE)
-            present = None if query is None else self._make("present", key, query)
-        self.sealed = SqlLoad(
-            target="",
-            live=live,
-            columns=fields,
-            key=how.key,
-            dead=dead,
-            present=present,
-            cleared=found.cleared,
-            partial=found.partial,
-            stamps={c.field.name: c.value for c in self.spec.layout.system if c.value is not None},
-            ledger=ledger_of(self.target),
-        )
-        counts = [self._count(table) for table in (live, dead, present)]
-        return Staged(found.received, counts[0], counts[1], counts[2], cleared=found.cleared)
+            self.sealed, staged = sealed_tables(raw, how, found, SQLITE, self._make)
+        return staged
 
     def measure(self, probe: Probe) -> Measurement:
-        load = self._sealed
         with translated(self.config.label):
-            return answered(probe, self.ask(render_probe(probe, load.live, self.fields, SQLITE)), self.fields)
+            row = self.ask(render_probe(probe, self._sealed.live, self.fields, SQLITE))
+        return answered(probe, row, self.fields)
 
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it from the target's file."""
-        load = self._sealed
+        load = self._sealed.load(self.spec, target, ledger_of(self.target))
         live, dead, present = (table and f"{ATTACHED}.{table}" for table in (load.live, load.dead, load.present))
-        return replace(load, target=target, live=live or "", dead=dead, present=present)
+        return replace(load, live=live or "", dead=dead, present=present)
 
     @property
-    def _sealed(self) -> SqlLoad:
+    def _sealed(self) -> SealedTables:
         if self.sealed is None:
             raise DataError("the stage was not sealed", code="stage.unsealed", hint="seal() comes before publishing")
         return self.sealed
@@ -156,9 +127,6 @@ class FileStage:
         with closing(self.connection.execute(query)) as cursor:
             row: tuple[Any, ...] = cursor.fetchone()
             return row
-
-    def _count(self, table: str | None) -> int:
-        return 0 if table is None else self.ask(f"SELECT COUNT(*) FROM {table}")[0]
 
     def _gather(self, fields: Sequence[Field]) -> None:
         """The rows of all finished splits are in one table."""
@@ -171,11 +139,11 @@ class FileStage:
                 self.connection.execute("INSERT INTO raw SELECT * FROM split.raw")
             self.connection.execute("DETACH split")
 
-    def _make(self, name: str, fields: Sequence[Field], query: str) -> str:
+    def _make(self, name: str, fields: Sequence[Field], query: str) -> tuple[str, int]:
         """A table of a query's rows, made by its fields: CREATE TABLE AS would lose how decimals are compared."""
         self.connection.execute(SQLITE.create_table(name, [replace(f, nullable=True) for f in fields]))
-        self.connection.execute(SQLITE.insert(name, [f.name for f in fields], query))
-        return name
+        done = self.connection.execute(SQLITE.insert(name, [f.name for f in fields], query))
+        return name, done.rowcount
 
 
 @contextmanager

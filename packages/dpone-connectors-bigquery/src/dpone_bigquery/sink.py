@@ -25,7 +25,7 @@ from dpone.connector import (
 from dpone.errors import StateError
 from dpone.ops import Recreate
 from dpone.sql.operations import render
-from dpone.sql.seal import Survey
+from dpone.sql.seal import explained
 from dpone.strategies import Load
 from dpone_bigquery.config import BigQueryConfig
 from dpone_bigquery.dialect import BIGQUERY
@@ -35,7 +35,7 @@ from dpone_bigquery.lease import WAIT, Held, locked
 from dpone_bigquery.naming import LEFTOVER, Name
 from dpone_bigquery.publishing import BigQueryPublication, publishing
 from dpone_bigquery.recovering import recover
-from dpone_bigquery.staging import BigQueryStage, BigQueryWriter, Sealing, is_tagged, load_of, staged, writing
+from dpone_bigquery.staging import BigQueryStage, BigQueryWriter, staged, writing
 from dpone_bigquery.state import Books, ensure_books, read_known, records_of, script
 from dpone_bigquery.warehouse import Warehouse, connected
 
@@ -146,10 +146,7 @@ class BigQuerySink:
         creates = any(isinstance(c, CreateTarget) for c in changes)
         anew = creates or (recreates and table is not None and not is_of_layout(table, spec.layout))
         into = name.named("shadow") if anew else name
-        sealing = Sealing(
-            Survey(0), "live", "dead" if spec.sealing.changes else None, "present" if is_tagged(spec) else None
-        )
-        load = load_of(spec, Books(name), into.sql, sealing)
+        load = explained(spec, into.sql, Books(name).ledger)
         program = [s.text for op in spec.program for s in render(op, load, BIGQUERY)]
         if anew:
             return [*program, showing(name, into, replaces=not creates)]

@@ -21,26 +21,16 @@ from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
 from dpone.errors import DponeError, RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import INT64, STRING, Field
-from dpone.sql.load import Ledger, SqlLoad
+from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
-from dpone.sql.seal import (
-    RawStage,
-    Survey,
-    dead_query,
-    is_sealed_as_it_came,
-    live_query,
-    present_query,
-    read_survey,
-    seal_checks,
-    survey_query,
-)
+from dpone.sql.seal import RawStage, SealedTables, read_survey, seal_checks, sealed_tables, survey_query
 from dpone_bigquery.columns import columns_of
 from dpone_bigquery.config import BigQueryConfig
 from dpone_bigquery.dialect import BIGQUERY
 from dpone_bigquery.naming import Name, new_mark
 from dpone_bigquery.native import ENGINE
 from dpone_bigquery.parquet import ParquetFile, is_text_in_stage
-from dpone_bigquery.state import LOADS, Books
+from dpone_bigquery.state import Books
 from dpone_bigquery.warehouse import Warehouse, connected, job_id
 
 _RAW, _LIVE, _DEAD, _PRESENT = "raw", "live", "dead", "present"
@@ -54,26 +44,6 @@ TAGS: tuple[Field, ...] = tuple(
 )
 
 
-def is_tagged(spec: StageSpec) -> bool:
-    """Batches carry CHANGE_FIELDS."""
-    return spec.sealing.changes or spec.present
-
-
-def content(spec: StageSpec) -> tuple[Field, ...]:
-    """The columns of the incoming rows as the target has them."""
-    return tuple(spec.layout.schema[name] for name in spec.columns)
-
-
-@dataclass(slots=True)
-class Sealing:
-    """What sealing found: which tables hold what."""
-
-    survey: Survey
-    live: str
-    dead: str | None = None
-    present: str | None = None
-
-
 @dataclass(slots=True)
 class BigQueryStage:
     spec: StageSpec
@@ -81,7 +51,7 @@ class BigQueryStage:
     target: Name
     mark: str
     jobs: int = 0
-    sealed: Sealing | None = field(default=None)
+    sealed: SealedTables | None = field(default=None)
 
     @property
     def ref(self) -> StageRef:
@@ -94,7 +64,7 @@ class BigQueryStage:
 
     @property
     def _incoming(self) -> tuple[Field, ...]:
-        return (*content(self.spec), *(TAGS if is_tagged(self.spec) else ()))
+        return (*self.spec.content, *(TAGS if self.spec.is_tagged else ()))
 
     def _name(self, part: str) -> Name:
         return self.target.beside(part, self.mark)
@@ -112,22 +82,13 @@ class BigQueryStage:
 
     def seal(self) -> Staged:
         """Live rows, dead keys and present keys each in a table; what must not be staged was refused."""
-        raw = RawStage(self._raw(), content(self.spec), tagged=is_tagged(self.spec))
+        raw = RawStage(self._raw(), self.spec.content, tagged=self.spec.is_tagged)
         how = self.spec.sealing
         survey = read_survey(self._ask(survey_query(raw, how, BIGQUERY)))
         for check in seal_checks(raw, how, survey, BIGQUERY):
             check.refuse(self._ask(check.text)[0])
-        if is_sealed_as_it_came(raw, how):
-            self.sealed = Sealing(survey, raw.table)
-            return Staged(survey.received, survey.received)
-        live = self._fill(_LIVE, live_query(raw, how, survey, BIGQUERY))
-        self.sealed = Sealing(survey, self._name(_LIVE).sql)
-        dead = present = 0
-        if (text := dead_query(raw, how, survey, BIGQUERY)) is not None:
-            dead, self.sealed.dead = self._fill(_DEAD, text), self._name(_DEAD).sql
-        if (text := present_query(raw, how, survey, BIGQUERY)) is not None:
-            present, self.sealed.present = self._fill(_PRESENT, text), self._name(_PRESENT).sql
-        return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+        self.sealed, staged = sealed_tables(raw, how, survey, BIGQUERY, self._fill)
+        return staged
 
     def _raw(self) -> str:
         """The rows of all splits, as a table or as a query in parentheses that parses what came as text."""
@@ -145,48 +106,33 @@ class BigQueryStage:
                 self.jobs += 1
                 self.warehouse.copy(splits, raw, job_id(self.spec.load_id, self.mark, self.jobs))
                 table = raw
-        if not any(is_text_in_stage(BIGQUERY.spell(f)) for f in content(self.spec)):
+        if not any(is_text_in_stage(BIGQUERY.spell(f)) for f in self.spec.content):
             return table.sql
         names = [(BIGQUERY.quote(f.name), is_text_in_stage(BIGQUERY.spell(f))) for f in self._incoming]
         listed = ", ".join(f"PARSE_JSON({name}) AS {name}" if is_text else name for name, is_text in names)
         return f"(SELECT {listed} FROM {table.sql})"
 
-    def _fill(self, part: str, query: str) -> int:
+    def _fill(self, part: str, _: tuple[Field, ...], query: str) -> tuple[str, int]:
         name = self._name(part)
         until = BIGQUERY.literal(datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + KEPT_FOR)
         self._run(f"CREATE OR REPLACE TABLE {name.sql} OPTIONS (expiration_timestamp = {until}) AS {query}")
-        return self._ask(f"SELECT COUNT(*) FROM {name.sql}")[0]
+        return name.sql, self._ask(f"SELECT COUNT(*) FROM {name.sql}")[0]
 
     def measure(self, probe: Probe) -> Measurement:
         assert self.sealed is not None  # the runner measures sealed stages
-        (row,) = self._run(render_probe(probe, self.sealed.live, content(self.spec), BIGQUERY))
+        (row,) = self._run(render_probe(probe, self.sealed.live, self.spec.content, BIGQUERY))
         return read_probe(probe, row)
 
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
         assert self.sealed is not None  # only sealed stages are published
-        return load_of(self.spec, Books(self.target), target, self.sealed)
+        return self.sealed.load(self.spec, target, Books(self.target).ledger)
 
     def close(self) -> None:
         """All tables of the stage are gone."""
         for name in self.warehouse.names(self.target):
             if name.startswith(f"_dpone_{self.target.digest}_") and f"_{self.mark}" in name:
                 self.warehouse.drop(self.target.named(name))
-
-
-def load_of(spec: StageSpec, books: Books, target: str, sealed: Sealing) -> SqlLoad:
-    return SqlLoad(
-        target=target,
-        live=sealed.live,
-        columns=content(spec),
-        dead=sealed.dead,
-        present=sealed.present,
-        cleared=sealed.survey.cleared,
-        partial=sealed.survey.partial,
-        stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
-        ledger=Ledger(books.table(LOADS), also={"target": books.label}),
-        key=spec.sealing.key,
-    )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from google.cloud import bigquery
 
 from dpone.connector import Commit, Json, Position, Stored
 from dpone.errors import StateError
+from dpone.sql.load import Ledger
 from dpone.strategies import Read
 from dpone_bigquery.dialect import BIGQUERY
 from dpone_bigquery.naming import Name
@@ -98,6 +99,10 @@ class Books:
     @property
     def here(self) -> str:
         return f"target = {BIGQUERY.text(self.label)}"
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table(LOADS), also={"target": self.label})
 
     # ----------------------------------------------------------------------- reading
 

@@ -27,7 +27,7 @@ from dpone.connector import (
 from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.segments import Extent
-from dpone.sql.load import SqlLoad
+from dpone.sql.seal import explained
 from dpone.strategies import Load
 from dpone_clickhouse.catalog import Name, find_table, find_tables, full_name
 from dpone_clickhouse.config import ClickHouseConfig
@@ -43,10 +43,8 @@ from dpone_clickhouse.session import Session, session
 from dpone_clickhouse.staging import (
     LEFTOVER,
     ClickHouseStage,
-    content,
     drop,
     drop_kept,
-    is_tagged,
     kept_beside,
     staged,
     tables_beside,
@@ -193,15 +191,7 @@ class ClickHouseSink:
             reason = why_not_adopted(base, spec)
             if reason is None:
                 return ["-- rows are written into the shadow at once, and copied nowhere", *last]
-        load = SqlLoad(
-            target=shadow,
-            live="live",
-            columns=content(spec),
-            dead="dead" if spec.sealing.changes else None,
-            present="present" if is_tagged(spec) else None,
-            stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
-            key=spec.sealing.key,
-        )
+        load = explained(spec, shadow)
         lines = [f"-- rows are staged and copied: {reason}"] if reason else []
         if created:
             lines.append(create_new((name[0], "shadow"), spec.layout, spec.target.options))

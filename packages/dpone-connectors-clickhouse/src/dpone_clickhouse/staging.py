@@ -20,17 +20,16 @@ from dpone.connector import CHANGE_FIELDS, Fate, Json, Layout, Staged, StageRef,
 from dpone.errors import DponeError
 from dpone.probes import Measurement, Probe
 from dpone.schema import INT64, STRING, Field
-from dpone.sql.load import KEPT, SqlLoad
+from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
 from dpone.sql.seal import (
     RawStage,
+    SealedTables,
     Survey,
-    dead_query,
     is_sealed_as_it_came,
-    live_query,
-    present_query,
     read_survey,
     seal_checks,
+    sealed_tables,
     survey_query,
 )
 from dpone_clickhouse.catalog import Name, Table, find_table, full_name
@@ -93,33 +92,9 @@ def attach(own: Session, into: Name, table: Name) -> None:
         own.run(f"ALTER TABLE {CLICKHOUSE.table(into)} ATTACH {named} FROM {CLICKHOUSE.table(table)}")
 
 
-def is_tagged(spec: StageSpec) -> bool:
-    """Batches carry CHANGE_FIELDS."""
-    return spec.sealing.changes or spec.present
-
-
-def content(spec: StageSpec) -> tuple[Field, ...]:
-    """The columns of the incoming rows as the target has them."""
-    return tuple(spec.layout.schema[name] for name in spec.columns)
-
-
 def _loose(fields: tuple[Field, ...]) -> tuple[Field, ...]:
     """The same columns, NULL allowed: what must not be NULL is refused by name and not replaced by a zero."""
     return tuple(replace(f, nullable=True) for f in fields)
-
-
-@dataclass(slots=True)
-class Sealing:
-    """What sealing found: which tables hold what."""
-
-    survey: Survey
-    live: str
-    dead: str | None = None
-    present: str | None = None
-
-    @property
-    def tables(self) -> frozenset[str | None]:
-        return frozenset((self.live, self.dead, self.present))
 
 
 @dataclass(slots=True)
@@ -130,12 +105,12 @@ class ClickHouseStage:
     mark: str
     base: Table | None  # the target as it was when the stage was made
     becomes_target: bool
-    sealed: Sealing | None = field(default=None)
+    sealed: SealedTables | None = field(default=None)
     is_kept: bool = False
 
     @property
     def ref(self) -> StageRef:
-        columns = (*content(self.spec), *(TAGS if is_tagged(self.spec) else ()))
+        columns = (*self.spec.content, *(TAGS if self.spec.is_tagged else ()))
         payload: dict[str, Json] = {
             "table": list(self._name(_RAW)),
             "format": self.spec.format,
@@ -170,8 +145,8 @@ class ClickHouseStage:
         if self.becomes_target:
             make_empty(self.own, self._name(_RAW), self.base, self.spec.layout, self.spec.target.options)
             return
-        tags = TAGS if is_tagged(self.spec) else ()
-        self._create(_RAW, (*content(self.spec), *tags))
+        tags = TAGS if self.spec.is_tagged else ()
+        self._create(_RAW, (*self.spec.content, *tags))
 
     def adopted(self, base: Table | None, layout: Layout) -> Name | None:
         """The table that is all that the target will be; None where the stage is no such table."""
@@ -190,24 +165,13 @@ class ClickHouseStage:
 
     def _seal(self) -> Staged:
         self._gather()
-        raw = RawStage(self._table(_RAW), content(self.spec), tagged=is_tagged(self.spec))
+        raw = RawStage(self._table(_RAW), self.spec.content, tagged=self.spec.is_tagged)
         how = self.spec.sealing
         survey = read_survey(self.own.row(survey_query(raw, how, CLICKHOUSE)))
         for check in seal_checks(raw, how, survey, CLICKHOUSE):
             check.refuse(self.own.value(check.text))
-        if is_sealed_as_it_came(raw, how):
-            self.sealed = Sealing(survey, raw.table)
-            return Staged(survey.received, survey.received)
-        kept = (Field(KEPT, STRING, native=f"{ENGINE}:String"),) if survey.partial else ()
-        live = self._fill(_LIVE, (*content(self.spec), *kept), live_query(raw, how, survey, CLICKHOUSE))
-        keys = tuple(f for name in how.key for f in content(self.spec) if f.name == name)
-        self.sealed = Sealing(survey, self._table(_LIVE))
-        dead = present = 0
-        if (text := dead_query(raw, how, survey, CLICKHOUSE)) is not None:
-            dead, self.sealed.dead = self._fill(_DEAD, keys, text), self._table(_DEAD)
-        if (text := present_query(raw, how, survey, CLICKHOUSE)) is not None:
-            present, self.sealed.present = self._fill(_PRESENT, keys, text), self._table(_PRESENT)
-        return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+        self.sealed, staged = sealed_tables(raw, how, survey, CLICKHOUSE, self._fill)
+        return staged
 
     def _gather(self) -> None:
         """The rows of all splits are in the raw table. A single split takes its place, where one server has both, and
@@ -251,7 +215,7 @@ class ClickHouseStage:
         parts = facts["parts"]
         dead, present = (self._table(part) if part in parts else None for part in (_DEAD, _PRESENT))
         survey = Survey(**facts["survey"])
-        self.sealed = Sealing(survey, self._table(_LIVE if _LIVE in parts else _RAW), dead, present)
+        self.sealed = SealedTables(survey, self._table(_LIVE if _LIVE in parts else _RAW), dead, present)
         self.is_kept = True
         tables = (self._table(_RAW), self.sealed.live, dead, present)
         with translated("sink", self.own.label):
@@ -266,14 +230,15 @@ class ClickHouseStage:
             return
         self.close()
 
-    def _fill(self, part: str, fields: tuple[Field, ...], query: str) -> int:
+    def _fill(self, part: str, fields: tuple[Field, ...], query: str) -> tuple[str, int]:
+        table = self._table(part)
         self._create(part, fields)
-        self.own.run(f"INSERT INTO {self._table(part)} {query}")
-        return int(self.own.value(f"SELECT COUNT(*) FROM {self._table(part)}"))
+        self.own.run(f"INSERT INTO {table} {query}")
+        return table, int(self.own.value(f"SELECT COUNT(*) FROM {table}"))
 
     def measure(self, probe: Probe) -> Measurement:
         assert self.sealed is not None  # the runner measures sealed stages
-        query = render_probe(probe, self.sealed.live, content(self.spec), CLICKHOUSE)
+        query = render_probe(probe, self.sealed.live, self.spec.content, CLICKHOUSE)
         with translated("sink", self.own.label):
             return read_probe(probe, self.own.row(query))
 
@@ -286,17 +251,7 @@ class ClickHouseStage:
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
         assert self.sealed is not None  # only sealed stages are published
-        return SqlLoad(
-            target=target,
-            live=self.sealed.live,
-            columns=content(self.spec),
-            dead=self.sealed.dead,
-            present=self.sealed.present,
-            cleared=self.sealed.survey.cleared,
-            partial=self.sealed.survey.partial,
-            stamps={c.field.name: c.value for c in self.spec.layout.system if c.value is not None},
-            key=self.spec.sealing.key,
-        )
+        return self.sealed.load(self.spec, target)
 
     def close(self) -> None:
         """All tables of the stage are gone."""
@@ -312,7 +267,7 @@ def _stored(table: Table | None) -> Table | None:
 
 def why_not_adopted(base: Table | None, spec: StageSpec) -> str | None:
     """What stands against a stage that becomes the target; None when nothing does."""
-    if not is_sealed_as_it_came(RawStage("", (), tagged=is_tagged(spec)), spec.sealing):
+    if not is_sealed_as_it_came(RawStage("", (), tagged=spec.is_tagged), spec.sealing):
         return "rows are sorted out when the stage is sealed"
     if base.keeps_versions if base is not None else wants_versions(spec.target.options):
         return "the target keeps one row of a key, and staged rows are all counted"

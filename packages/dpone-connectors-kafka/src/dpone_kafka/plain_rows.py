@@ -59,7 +59,7 @@ def plain_rows(stage: SpillStage) -> PlainRows | None:
     prepared, spec = stage.prepared, stage.spec
     if prepared is None:
         return None
-    if spec.sealing.changes or spec.present:
+    if spec.is_tagged:
         from dpone_kafka.changed_rows import changed_rows  # which makes what this module holds
 
         return changed_rows(stage)

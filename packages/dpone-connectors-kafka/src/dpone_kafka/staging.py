@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from dpone.arrow import arrow_type
 from dpone.batch import ARROW, Batch
-from dpone.connector import CHANGE_FIELDS, Staged, StageRef, StageSpec
+from dpone.connector import CHANGE_COLUMNS, Staged, StageRef, StageSpec
 from dpone.errors import RemoteError
 from dpone.probes import Measurement, Probe
-from dpone.schema import INT64, STRING, Field, Kind, Schema
+from dpone.schema import Kind, Schema
 from dpone_kafka.measuring import adds_up, measure, measured
 from dpone_kafka.piles import batches
 from dpone_kafka.plain_rows import PlainRows, plain_rows
@@ -25,15 +25,13 @@ from dpone_kafka.prepared import Preparation, preparation_for, preparation_of
 from dpone_kafka.sealing import Sealed, seal, taken
 from dpone_kafka.spills import Spill
 
-_TAGS = tuple(Field(name, of) for name, of in zip(CHANGE_FIELDS, (INT64, STRING, STRING), strict=True))
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 32_768, 16 << 20
 
 
 def wire_schema(spec: StageSpec) -> pa.Schema:
     """What batches of this stage look like: the incoming columns, and behind them the change fields."""
-    fields = [spec.layout.schema[name] for name in spec.columns]
-    tags = _TAGS if spec.sealing.changes or spec.present else ()
-    return pa.schema([(f.name, arrow_type(f.type)) for f in (*fields, *tags)])
+    tags = CHANGE_COLUMNS if spec.is_tagged else ()
+    return pa.schema([(f.name, arrow_type(f.type)) for f in (*spec.content, *tags)])
 
 
 def new_ref(spill: Spill, spec: StageSpec) -> StageRef:
@@ -158,7 +156,7 @@ class SpillStage:
         self._schema = stored_schema(wire_schema(spec), self.prepared)
         self.plain: PlainRows | None = None  # after sealing: prepared rows that need not be looked at together
         self._sealed: Sealed | None = None
-        self.schema = Schema(tuple(spec.layout.schema[name] for name in spec.columns))
+        self.schema = Schema(spec.content)
 
     @property
     def ref(self) -> StageRef:

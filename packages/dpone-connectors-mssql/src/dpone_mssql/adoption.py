@@ -187,7 +187,7 @@ def _against_stage(spec: StageSpec, texts: Sequence[str]) -> Iterator[str]:
     """What speaks against a stage that is made as the target would be, whatever the target is."""
     if spec.fate is not Fate.ADOPT:
         yield "rows that are there stay"
-    if not is_sealed_as_it_came(RawStage("", (), tagged=spec.sealing.changes or spec.present), spec.sealing):
+    if not is_sealed_as_it_came(RawStage("", (), tagged=spec.is_tagged), spec.sealing):
         yield "rows are collapsed before they land"
     yield from (f"{name} is brought as text" for name in texts)
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from dpone.connector import Dataset, Fate, Finding, Layout, Position, SchemaChange, StageRef, StageSpec, Target
 from dpone.names import parse_name
-from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
+from dpone.sql.seal import explained
 from dpone.strategies import Load
 from dpone_mssql.adoption import adoption_of, takeover
 from dpone_mssql.config import MssqlConfig
@@ -21,7 +21,7 @@ from dpone_mssql.layouts import find_target, layout_of, statements
 from dpone_mssql.lease import MssqlLease, drop_leftovers, lease_if_free, leased
 from dpone_mssql.publishing import MssqlPublication, publishing
 from dpone_mssql.session import Connections
-from dpone_mssql.staging import MssqlStage, brought_as_text, content, is_tagged, staged
+from dpone_mssql.staging import MssqlStage, brought_as_text, staged
 from dpone_mssql.state import Books, books_of, ensure_books, set_position
 
 
@@ -73,16 +73,7 @@ class MssqlSink:
     def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]:
         """The statements of the final transaction, the stage's tables under the names of what they hold."""
         table = MSSQL.table(spec.target.name)
-        load = SqlLoad(
-            target=table,
-            live="live",
-            columns=content(spec),
-            dead="dead" if spec.sealing.changes else None,
-            present="present" if is_tagged(spec) else None,
-            stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
-            ledger=books_of(spec.target).ledger,
-            key=spec.sealing.key,
-        )
+        load = explained(spec, table, books_of(spec.target).ledger)
         program = [s.text for op in spec.program for s in render(op, load, MSSQL)]
         in_place = [*statements(table, spec.layout, changes), *program]
         return (

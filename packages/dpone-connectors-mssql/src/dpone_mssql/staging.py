@@ -16,17 +16,7 @@ from dpone.probes import Duplicates, Measure, Measurement, Nulls, Probe, Total
 from dpone.schema import INT64, STRING, Field
 from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
-from dpone.sql.seal import (
-    RawStage,
-    Survey,
-    dead_query,
-    is_sealed_as_it_came,
-    live_query,
-    present_query,
-    read_survey,
-    seal_checks,
-    survey_query,
-)
+from dpone.sql.seal import RawStage, SealedTables, read_survey, seal_checks, sealed_tables, survey_query
 from dpone.sql.statement import Check
 from dpone_mssql.adoption import Adoption, Way, adoption_of, creation, stage_columns, takeover
 from dpone_mssql.dialect import BINARY_COLLATION, MSSQL
@@ -51,16 +41,6 @@ CHANGE_COLUMNS: tuple[Field, ...] = (
 
 
 @dataclass(slots=True)
-class Sealing:
-    """What sealing found: which tables hold what."""
-
-    survey: Survey
-    live: str
-    dead: str | None
-    present: str | None
-
-
-@dataclass(slots=True)
 class MssqlStage:
     spec: StageSpec
     books: Books
@@ -68,7 +48,7 @@ class MssqlStage:
     names: Mapping[str, str]
     adoption: Adoption
     order: tuple[str, ...]  # of the raw table's columns
-    sealed: Sealing | None = None
+    sealed: SealedTables | None = None
     answered: dict[Measure, object] = field(default_factory=dict)
     sums_overflow: bool = False  # a sum is beyond 38 digits, so sums are compared nowhere
 
@@ -90,7 +70,7 @@ class MssqlStage:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        return content(self.spec)
+        return self.spec.content
 
     @property
     def received(self) -> int:
@@ -106,7 +86,7 @@ class MssqlStage:
         if filled(self.spec) == _OPEN:  # a writer that is at work still has been waited for, a later one finds no table
             limit_waiting(self.connection, self.spec.target)
             self.connection.run(MSSQL.rename(self.table(_OPEN), self.names[_RAW]))
-        raw = RawStage(self._typed(), self.fields, tagged=is_tagged(self.spec))
+        raw = RawStage(self._typed(), self.fields, tagged=self.spec.is_tagged)
         how = self.spec.sealing
         survey = read_survey(self.connection.one(survey_query(raw, how, MSSQL)))
         checks = seal_checks(raw, how, survey, MSSQL)
@@ -114,12 +94,8 @@ class MssqlStage:
             self.connection.run(MSSQL.drop_column(self.table(_RAW), SPLIT))
         if not (self.adoption.makes_target and self._build_key(checks) and how.key == self.spec.layout.schema.key):
             self._check(checks)
-        if is_sealed_as_it_came(raw, how):
-            self.sealed, live = Sealing(survey, raw.table, None, None), survey.received
-        else:
-            self.sealed, live = self._reduce(raw, survey)
-        dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
-        return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+        self.sealed, staged = sealed_tables(raw, how, survey, MSSQL, self._make)
+        return staged
 
     def _check(self, checks: Sequence[Check]) -> None:
         for check in checks:
@@ -150,21 +126,9 @@ class MssqlStage:
         columns = ", ".join(_typed(f, self.spec.format) for f in incoming(self.spec))
         return f"(SELECT {columns} FROM {self.table(_RAW)} AS w)"
 
-    def _reduce(self, raw: RawStage, survey: Survey) -> tuple[Sealing, int]:
-        how = self.spec.sealing
-        live = self._make(_LIVE, live_query(raw, how, survey, MSSQL))
-        tables: list[str | None] = []
-        for part, query in ((_DEAD, dead_query), (_PRESENT, present_query)):
-            text = query(raw, how, survey, MSSQL)
-            if text is None:
-                tables.append(None)
-            else:
-                self._make(part, text)
-                tables.append(self.table(part))
-        return Sealing(survey, self.table(_LIVE), *tables), live
-
-    def _make(self, part: str, query: str) -> int:
-        return self.connection.run(MSSQL.create_as(self.table(part), query))
+    def _make(self, part: str, _: tuple[Field, ...], query: str) -> tuple[str, int]:
+        table = self.table(part)
+        return table, self.connection.run(MSSQL.create_as(table, query))
 
     def measure(self, probe: Probe) -> Measurement:
         """The answers, each looked for once."""
@@ -190,21 +154,7 @@ class MssqlStage:
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
         assert self.sealed is not None  # only sealed stages are published
-        return SqlLoad(
-            target=target,
-            live=self.sealed.live,
-            columns=self.fields,
-            dead=self.sealed.dead,
-            present=self.sealed.present,
-            cleared=self.sealed.survey.cleared,
-            partial=self.sealed.survey.partial,
-            stamps={c.field.name: c.value for c in self.spec.layout.system if c.value is not None},
-            ledger=self.books.ledger,
-            key=self.spec.sealing.key,
-        )
-
-    def _count(self, table: str | None) -> int:
-        return 0 if table is None else int(self.connection.one(f"SELECT COUNT_BIG(*) FROM {table} AS c")[0])
+        return self.sealed.load(self.spec, target, self.books.ledger)
 
 
 def _constant(of: Field, value: str | datetime | None) -> Json:
@@ -217,18 +167,8 @@ def summable(probe: Probe, *, overflow: bool) -> Probe:
     return tuple(m for m in probe if not (overflow and isinstance(m, Total)))
 
 
-def is_tagged(spec: StageSpec) -> bool:
-    """Batches carry CHANGE_FIELDS."""
-    return spec.sealing.changes or spec.present
-
-
-def content(spec: StageSpec) -> tuple[Field, ...]:
-    """The columns of the incoming rows as the target has them."""
-    return tuple(spec.layout.schema[name] for name in spec.columns)
-
-
 def incoming(spec: StageSpec) -> tuple[Field, ...]:
-    return (*content(spec), *(CHANGE_COLUMNS if is_tagged(spec) else ()))
+    return (*spec.content, *(CHANGE_COLUMNS if spec.is_tagged else ()))
 
 
 def staged_native(of: Field, in_format: Format) -> str:

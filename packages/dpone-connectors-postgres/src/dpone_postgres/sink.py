@@ -23,8 +23,8 @@ from dpone.connector import (
 )
 from dpone.names import parse_name
 from dpone.segments import Extent
-from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
+from dpone.sql.seal import explained
 from dpone.strategies import Load
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.connections import Connections
@@ -37,8 +37,6 @@ from dpone_postgres.publishing import PostgresPublication, publishing
 from dpone_postgres.segments import PostgresSegments, segmented
 from dpone_postgres.staging import (
     PostgresStage,
-    content,
-    is_tagged,
     stage_name,
     staged,
     taken_up,
@@ -144,16 +142,7 @@ class PostgresSink:
     def explain(self, spec: StageSpec, changes: Sequence[SchemaChange]) -> Sequence[str]:
         """The statements of the final transaction, the stage's tables under the names of what they hold."""
         table = POSTGRES.table(spec.target.name)
-        load = SqlLoad(
-            target=table,
-            live="live",
-            columns=content(spec),
-            dead="dead" if spec.sealing.changes else None,
-            present="present" if is_tagged(spec) else None,
-            stamps={c.field.name: c.value for c in spec.layout.system if c.value is not None},
-            ledger=books_of(spec.target).ledger,
-            key=spec.sealing.key,
-        )
+        load = explained(spec, table, books_of(spec.target).ledger)
         with self._connections.brief() as connection:
             relation = find_target(connection, spec.target.name)
             dialect = dialect_for(connection, relation, spec.layout, spec.sealing.key)

@@ -18,13 +18,12 @@ from dpone.sql.load import SqlLoad
 from dpone.sql.probe import read_probe, render_probe
 from dpone.sql.seal import (
     RawStage,
+    SealedTables,
     Survey,
-    dead_query,
     is_sealed_as_it_came,
-    live_query,
-    present_query,
     read_survey,
     seal_checks,
+    sealed_tables,
     survey_query,
 )
 from dpone.stage import duplicate_key
@@ -51,16 +50,6 @@ _EXACT_TUPLES = 1 << 24  # the catalogue counts in float4, which holds every who
 
 
 @dataclass(slots=True)
-class Sealing:
-    """What sealing found: which tables hold what."""
-
-    survey: Survey
-    live: str
-    dead: str | None
-    present: str | None
-
-
-@dataclass(slots=True)
 class PostgresStage:
     spec: StageSpec
     books: Books
@@ -70,7 +59,7 @@ class PostgresStage:
     becomes_target: bool  # it has all columns of the target, which is not there yet or can be swapped
     is_private: bool  # it was made in a transaction that is still open, and is gone with it
     written: dict[str, int] = field(default_factory=dict)  # the server's counts of what each private split brought
-    sealed: Sealing | None = None
+    sealed: SealedTables | None = None
     adopted_by: Connection | None = None
     answered: dict[Measure, object] = field(default_factory=dict)
     is_kept: bool = False
@@ -90,7 +79,7 @@ class PostgresStage:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        return content(self.spec)
+        return self.spec.content
 
     @property
     def raw(self) -> str:
@@ -102,7 +91,7 @@ class PostgresStage:
 
     def seal(self) -> Staged:
         """Live rows, dead keys and present keys each in a table; what must not be staged was refused."""
-        raw = RawStage(self.table(_RAW), self.fields, tagged=is_tagged(self.spec))
+        raw = RawStage(self.table(_RAW), self.fields, tagged=self.spec.is_tagged)
         how = self.spec.sealing
         with translated("sink", self.label):
             if self.is_private:
@@ -115,17 +104,12 @@ class PostgresStage:
             if not self.adoptable or (how.key and how.key != self.spec.layout.schema.key):
                 for check in seal_checks(raw, how, survey, POSTGRES):
                     check.refuse(self._ask(check.text)[0])
-            if is_sealed_as_it_came(raw, how):
-                self.sealed = Sealing(survey, raw.table, None, None)
-                live = survey.received
-                if self.adoptable:
-                    self.answered |= self._proven()
-            else:
-                self.sealed, live = self._reduce(raw, survey)
+            self.sealed, staged = sealed_tables(raw, how, survey, POSTGRES, self._make)
+            if self.adoptable:
+                self.answered |= self._proven()
             if not all(isinstance(op, _UNJOINED) for op in self.spec.program):
                 self.connection.execute(f"ANALYZE {self.sealed.live}".encode())
-            dead, present = (self._count(t) for t in (self.sealed.dead, self.sealed.present))
-        return Staged(survey.received, live, dead, present, cleared=survey.cleared)
+        return staged
 
     def _shut(self) -> None:
         """A writer elsewhere that is at work still has been waited for, and one that comes later finds no table."""
@@ -144,30 +128,27 @@ class PostgresStage:
             "note": note,
             "becomes_target": self.becomes_target,
             "survey": asdict(self.sealed.survey),
-            "parts": [part for part in _TABLES if self.table(part) in {*self._filled()}],
+            "parts": [part for part in _TABLES if self.table(part) in self.sealed.tables],
         }
         keep_load(self.connection, self.books, self.spec.load_id, facts)
         self.is_kept = True
         return True
 
-    def _filled(self) -> tuple[str | None, ...]:
-        assert self.sealed is not None  # asked of sealed stages
-        return self.sealed.live, self.sealed.dead, self.sealed.present
-
     def take_up(self, facts: Json) -> Staged:
         """The stage is sealed as an earlier process left it; what its tables hold now."""
         parts: Sequence[str] = facts["parts"]
         dead, present = (self.table(part) if part in parts else None for part in (_DEAD, _PRESENT))
-        self.sealed = Sealing(Survey(**facts["survey"]), self.table(_LIVE if _LIVE in parts else _RAW), dead, present)
+        live = self.table(_LIVE if _LIVE in parts else _RAW)
+        self.sealed = SealedTables(Survey(**facts["survey"]), live, dead, present)
         self.is_kept = True
         with translated("sink", self.label):
-            received, live = self._count(self.raw), self._count(self.sealed.live)
-            return Staged(received, live, self._count(dead), self._count(present), cleared=self.sealed.survey.cleared)
+            received, rows, gone, there = (self._count(table) for table in (self.raw, live, dead, present))
+        return Staged(received, rows, gone, there, cleared=self.sealed.survey.cleared)
 
     @property
     def adoptable(self) -> bool:
         """The raw table, once sealed, can be the target as it is."""
-        raw = RawStage(self.table(_RAW), self.fields, tagged=is_tagged(self.spec))
+        raw = RawStage(self.table(_RAW), self.fields, tagged=self.spec.is_tagged)
         return self.becomes_target and is_sealed_as_it_came(raw, self.spec.sealing)
 
     def _index_key(self, key: Sequence[str]) -> None:
@@ -189,22 +170,10 @@ class PostgresStage:
         if tuples < _EXACT_TUPLES:
             self.answered[Rows()] = int(tuples)
 
-    def _reduce(self, raw: RawStage, survey: Survey) -> tuple[Sealing, int]:
-        how = self.spec.sealing
-        live = self._make(_LIVE, live_query(raw, how, survey, POSTGRES))
-        tables: list[str | None] = []
-        for part, query in ((_DEAD, dead_query), (_PRESENT, present_query)):
-            text = query(raw, how, survey, POSTGRES)
-            if text is None:
-                tables.append(None)
-            else:
-                self._make(part, text)
-                tables.append(self.table(part))
-        return Sealing(survey, self.table(_LIVE), *tables), live
-
-    def _make(self, part: str, query: str) -> int:
-        done = self.connection.execute(f"CREATE UNLOGGED TABLE {self.table(part)} {_NO_VACUUM} AS {query}".encode())
-        return done.rowcount
+    def _make(self, part: str, _: tuple[Field, ...], query: str) -> tuple[str, int]:
+        table = self.table(part)
+        done = self.connection.execute(f"CREATE UNLOGGED TABLE {table} {_NO_VACUUM} AS {query}".encode())
+        return table, done.rowcount
 
     def _proven(self) -> dict[Measure, object]:
         """What the table's constraints and its key's index prove, so that nobody need look for it."""
@@ -253,18 +222,7 @@ class PostgresStage:
     def load(self, target: str) -> SqlLoad:
         """The stage as the rendering of operations sees it."""
         assert self.sealed is not None  # only sealed stages are published
-        return SqlLoad(
-            target=target,
-            live=self.sealed.live,
-            columns=self.fields,
-            dead=self.sealed.dead,
-            present=self.sealed.present,
-            cleared=self.sealed.survey.cleared,
-            partial=self.sealed.survey.partial,
-            stamps={c.field.name: c.value for c in self.spec.layout.system if c.value is not None},
-            ledger=self.books.ledger,
-            key=self.spec.sealing.key,
-        )
+        return self.sealed.load(self.spec, target, self.books.ledger)
 
     def _ask(self, query: str) -> tuple[int, ...]:
         row = self.connection.execute(query.encode()).fetchone()
@@ -275,18 +233,8 @@ class PostgresStage:
         return 0 if table is None else self._ask(f"SELECT COUNT(*) FROM {table}")[0]
 
 
-def is_tagged(spec: StageSpec) -> bool:
-    """Batches carry CHANGE_FIELDS."""
-    return spec.sealing.changes or spec.present
-
-
-def content(spec: StageSpec) -> tuple[Field, ...]:
-    """The columns of the incoming rows as the target has them."""
-    return tuple(spec.layout.schema[name] for name in spec.columns)
-
-
 def incoming(spec: StageSpec) -> tuple[Field, ...]:
-    return (*content(spec), *(CHANGE_COLUMNS if is_tagged(spec) else ()))
+    return (*spec.content, *(CHANGE_COLUMNS if spec.is_tagged else ()))
 
 
 def limit_waiting(connection: Connection, target: Target) -> None:
@@ -313,7 +261,7 @@ def stage_name(spec: StageSpec) -> str:
 def staged(connections: Connections, spec: StageSpec) -> Iterator[PostgresStage]:
     """Room for the rows of one load; in the end its tables are gone, whatever happened."""
     books, names = books_of(spec.target), _names(spec)
-    as_it_comes = is_sealed_as_it_came(RawStage("", (), tagged=is_tagged(spec)), spec.sealing)
+    as_it_comes = is_sealed_as_it_came(RawStage("", (), tagged=spec.is_tagged), spec.sealing)
     adopts = spec.fate is Fate.ADOPT and as_it_comes
     if adopts:
         connections.log_in_ahead()

@@ -20,7 +20,7 @@ from dpone.errors import DponeError, MissingPackage, PlanError
 from dpone.ops import Op, Program, Recreate
 from dpone.oracle import Counts
 from dpone.probes import Measurement, Probe
-from dpone.schema import Field, Schema, Type, TypeMap, timestamptz
+from dpone.schema import INT64, STRING, Field, Schema, Type, TypeMap, timestamptz
 from dpone.segments import Extent, Segments
 from dpone.stage import Sealing
 from dpone.strategies import Load, Read
@@ -149,6 +149,7 @@ class Source(Protocol):
 # Columns that follow the requested ones in batches of a reading with `changes`; see dpone.stage.Change.
 # kept: one character per requested column, "1" where the source did not send the value; NULL for a whole row.
 CHANGE_FIELDS = ("_dpone_seq", "_dpone_change", "_dpone_kept")
+CHANGE_COLUMNS = tuple(map(Field, CHANGE_FIELDS, (INT64, STRING, STRING)))
 
 # ------------------------------------------------------------- what is written
 
@@ -189,6 +190,11 @@ class Layout:
 
     schema: Schema
     system: tuple[SystemColumn, ...] = ()
+
+    @property
+    def stamps(self) -> dict[str, str | datetime]:
+        """The constants of a load beside each of its rows."""
+        return {c.field.name: c.value for c in self.system if c.value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +250,16 @@ class StageSpec:
     fate: Fate = Fate.SCRATCH
     present: bool = False
     writers: int | None = None  # how many there will be; None where that is not known
+
+    @property
+    def content(self) -> tuple[Field, ...]:
+        """The columns of the incoming rows as the target has them."""
+        return tuple(self.layout.schema[name] for name in self.columns)
+
+    @property
+    def is_tagged(self) -> bool:
+        """Batches carry CHANGE_FIELDS."""
+        return self.sealing.changes or self.present
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def statements_of(prepared: Prepared, dialect: Dialect, *, changes: bool) -> Ite
         key=key,
         dead=table("_dead") if changes else None,
         present=table("_present") if prepared.load.reconcile else None,
-        stamps={s.field.name: s.value for s in prepared.spec.layout.system if s.value is not None},
+        stamps=prepared.spec.layout.stamps,
         ledger=Ledger(table("_ledger")),
     )
     yield domain_query(domain(prepared.program), load, dialect)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from dpone.connector import CHANGE_FIELDS
+from dpone.connector import CHANGE_COLUMNS
 from dpone.errors import DataError
 from dpone.ops import Append, Program
 from dpone.oracle import Counts
-from dpone.schema import INT64, STRING, Field, Type
+from dpone.schema import STRING, Field, Type
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT, Ledger, SqlLoad
 from dpone.sql.perform import carry_out, validate
@@ -27,7 +27,6 @@ from dpone.sql.sqlite import SqliteDialect, decode, encode, prepare
 from dpone.stage import Change, Live, Sealed, Sealing, key_of
 from dpone.where import Row
 
-_TAGS = tuple(Field(name, of) for name, of in zip(CHANGE_FIELDS, (INT64, STRING, STRING), strict=True))
 _MASK = (Field(KEPT, STRING),)
 _LOAD_ID = (Field("load_id", STRING),)
 _TARGET, _RAW, _LIVE, _DEAD, _PRESENT, _LEDGER = "target ☂", "raw", "live", "dead", "present", 'led"ger'
@@ -114,7 +113,7 @@ class Rehearsal:
     def seal(self, entries: Sequence[Change], how: Sealing, *, tagged: bool = False) -> Rehearsed:
         """The entries as a sealed stage; an earlier stage is gone."""
         raw = RawStage(self.dialect.table((_RAW,)), self.columns, tagged or how.changes)
-        fields = (*self.columns, *_TAGS) if raw.tagged else self.columns
+        fields = (*self.columns, *CHANGE_COLUMNS) if raw.tagged else self.columns
         for name in (_RAW, _LIVE, _DEAD, _PRESENT):
             self.run(self.dialect.drop(self.dialect.table((name,))))
         self.run(self.dialect.create_table(raw.table, fields))

@@ -9,13 +9,13 @@ order in which rows arrived plays no part.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dpone.connector import CHANGE_FIELDS
-from dpone.schema import Field
+from dpone.connector import CHANGE_FIELDS, Staged, StageSpec
+from dpone.schema import STRING, Field
 from dpone.sql.dialect import Dialect
-from dpone.sql.load import KEPT
+from dpone.sql.load import KEPT, Ledger, SqlLoad
 from dpone.sql.statement import Check
 from dpone.stage import Duplicates, OnTruncate, Sealing, duplicate_key, partial_without_base, truncated
 
@@ -42,6 +42,41 @@ class Survey:
     received: int
     cleared: bool = False
     partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SealedTables:
+    """What sealing found, and which tables hold what."""
+
+    survey: Survey
+    live: str
+    dead: str | None = None
+    present: str | None = None
+
+    @property
+    def tables(self) -> frozenset[str | None]:
+        return frozenset((self.live, self.dead, self.present))
+
+    def load(self, spec: StageSpec, target: str, ledger: Ledger | None = None) -> SqlLoad:
+        """The stage as the rendering of operations sees it."""
+        return SqlLoad(
+            target=target,
+            live=self.live,
+            columns=spec.content,
+            key=spec.sealing.key,
+            dead=self.dead,
+            present=self.present,
+            cleared=self.survey.cleared,
+            partial=self.survey.partial,
+            stamps=spec.layout.stamps,
+            ledger=ledger,
+        )
+
+
+def explained(spec: StageSpec, target: str, ledger: Ledger | None = None) -> SqlLoad:
+    """A load that nobody has staged, its tables under the names of what they would hold."""
+    dead, present = "dead" if spec.sealing.changes else None, "present" if spec.is_tagged else None
+    return SealedTables(Survey(0), "live", dead, present).load(spec, target, ledger)
 
 
 def survey_query(raw: RawStage, how: Sealing, dialect: Dialect) -> str:
@@ -128,6 +163,32 @@ def _tied(raw: RawStage, how: Sealing, dialect: Dialect) -> str:
 
 
 # ------------------------------------------------------------------- the sealed stage
+
+
+def sealed_tables(
+    raw: RawStage,
+    how: Sealing,
+    found: Survey,
+    dialect: Dialect,
+    make: Callable[[str, tuple[Field, ...], str], tuple[str, int]],
+) -> tuple[SealedTables, Staged]:
+    """The sealed stage: the raw table itself, or tables that `make` makes of a part's name, its columns and its query,
+    and of each of which it says how many rows it has.
+    """
+    if is_sealed_as_it_came(raw, how):
+        return SealedTables(found, raw.table), Staged(found.received, found.received)
+    mask = (Field(KEPT, STRING),) if found.partial else ()
+    live, rows = make("live", (*raw.columns, *mask), live_query(raw, how, found, dialect))
+    key = tuple(f for name in how.key for f in raw.columns if f.name == name)
+    dead, present = (
+        (None, 0) if query is None else make(part, key, query)
+        for part, query in (
+            ("dead", dead_query(raw, how, found, dialect)),
+            ("present", present_query(raw, how, found, dialect)),
+        )
+    )
+    staged = Staged(found.received, rows, dead[1], present[1], cleared=found.cleared)
+    return SealedTables(found, live, dead[0], present[0]), staged
 
 
 def live_query(raw: RawStage, how: Sealing, found: Survey, dialect: Dialect) -> str:

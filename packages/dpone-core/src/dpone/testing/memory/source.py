@@ -8,7 +8,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from dpone.batch import Batch
-from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Size, Split
+from dpone.connector import CHANGE_COLUMNS, Dataset, Finding, Json, Position, ReadRequest, Size, Split
 from dpone.errors import PlanError
 from dpone.names import print_name
 from dpone.probes import Measurement, Probe
@@ -23,7 +23,7 @@ from dpone.testing.memory.measures import measure
 from dpone.testing.memory.segments import MemorySegments, segmented
 from dpone.testing.memory.store import Store, open_store
 from dpone.testing.memory.windows import entries, hold, marks_of, values_of, window_of
-from dpone.testing.memory.wire import CHANGE_COLUMNS, pack
+from dpone.testing.memory.wire import pack
 
 _BYTES_PER_ROW = 100  # a guess that turns a batch's bytes into rows
 

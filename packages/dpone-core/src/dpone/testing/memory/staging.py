@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from dpone.batch import Batch, Format
-from dpone.connector import Fate, Role, Staged, StageRef, StageSpec
+from dpone.connector import CHANGE_COLUMNS, Fate, Role, Staged, StageRef, StageSpec
 from dpone.errors import DataError, RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, parse_type
@@ -21,7 +21,7 @@ from dpone.testing.memory.encoding import decode, encode
 from dpone.testing.memory.measures import measure
 from dpone.testing.memory.store import Store
 from dpone.testing.memory.typemap import unfit
-from dpone.testing.memory.wire import CHANGE_COLUMNS, unpack
+from dpone.testing.memory.wire import unpack
 
 _CONSTANT = frozenset({Role.LOAD_ID, Role.LOADED_AT})
 
@@ -65,8 +65,8 @@ def target_digest(name: Name) -> str:
 def new_ref(spec: StageSpec) -> StageRef:
     """A stage for this load, as plain JSON that a worker elsewhere can write by."""
     kind = "direct" if spec.fate is Fate.DIRECT else "stage"
-    fields = [[name, str(spec.layout.schema[name].type)] for name in spec.columns]
-    changes = spec.sealing.changes or spec.present
+    fields = [[f.name, str(f.type)] for f in spec.content]
+    changes = spec.is_tagged
     return StageRef(
         f"{kind}-{target_digest(spec.target.name)}-{uuid4().hex}",
         {"fields": fields, "changes": changes, "format": spec.format},
@@ -138,7 +138,7 @@ class MemoryStage:
 
 def _entries(rows: Rows, spec: StageSpec) -> Sequence[Change]:
     names = spec.columns
-    if not (spec.sealing.changes or spec.present):
+    if not spec.is_tagged:
         return [Change(dict(zip(names, row, strict=True))) for row in rows]
     entries = []
     for row in rows:

@@ -8,16 +8,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dpone.batch import ARROW, Batch, Format, Wire
-from dpone.connector import CHANGE_FIELDS
-from dpone.schema import INT64, STRING, Field, Kind, Type
+from dpone.schema import Field, Kind, Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = Format("rows")  # Batch.data is a list of tuples of Python values
 WIRES = (Wire(ROWS), Wire(ARROW))
-
-CHANGE_COLUMNS = tuple(map(Field, CHANGE_FIELDS, (INT64, STRING, STRING)))
 
 _NESTED = frozenset({Kind.LIST, Kind.MAP, Kind.STRUCT})
 _ARROW_BITS = 64

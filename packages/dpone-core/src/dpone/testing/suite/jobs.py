@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from dpone.batch import ARROW, Batch, Format
 from dpone.connector import (
+    CHANGE_COLUMNS,
     Applied,
     Chunk,
     Commit,
@@ -42,7 +43,7 @@ from dpone.reconcile import refuse_wrong_count
 from dpone.schema import Schema
 from dpone.stage import Change, ChangeKind, Duplicates, OnTruncate, Sealing
 from dpone.strategies import STRATEGIES, Load, Read
-from dpone.testing.memory.wire import CHANGE_COLUMNS, pack
+from dpone.testing.memory.wire import pack
 from dpone.testing.suite.rig import SinkRig
 from dpone.where import Row
 
