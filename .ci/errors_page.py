@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "errors.md"
@@ -43,6 +44,15 @@ class Entry:
         self.kinds: dict[str, None] = {}
 
 
+class Hinted(NamedTuple):
+    """A function that makes one error, and is told what to do about it: at which place, or else by its default."""
+
+    function: str
+    code: str
+    place: int | None
+    default: str | None
+
+
 def sources() -> Iterator[Path]:
     """Modules that a user's error can come from: all but the recording ends and the conformance suite."""
     for path in sorted((ROOT / "packages").glob("*/src/**/*.py")):
@@ -67,8 +77,9 @@ def text_of(node: ast.expr | None) -> str | None:
 def entries() -> dict[str, Entry]:
     """Every code that is given to an error, with the sentences beside it."""
     found: dict[str, Entry] = {}
-    for path in sources():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sources()}
+    told = {hinted.function: hinted for tree in trees.values() for hinted in _hinted(tree)}
+    for path, tree in trees.items():
         constants = {
             target.id: node.value.value
             for node in tree.body
@@ -84,6 +95,10 @@ def entries() -> dict[str, Entry]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 _note(node, constants, found)
+                _note_hint(node, told, found)
+    for hinted in told.values():
+        if hinted.default:
+            found[hinted.code].hints[hinted.default] = None
     for code, says in COMPOSED.items():
         entry = found.setdefault(code, Entry())
         entry.messages[says] = None
@@ -104,6 +119,30 @@ def _note(call: ast.Call, constants: dict[str, str], found: dict[str, Entry]) ->
             entry.messages[message] = None
         if hint := text_of(words.get("hint")):
             entry.hints[hint] = None
+
+
+def _hinted(tree: ast.Module) -> Iterator[Hinted]:
+    for function in tree.body:
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        places = [a.arg for a in function.args.args]
+        defaults = dict(zip(reversed(places), reversed(function.args.defaults), strict=False))
+        for call in ast.walk(function):
+            words = {k.arg: k.value for k in call.keywords} if isinstance(call, ast.Call) else {}
+            code, hint = text_of(words.get("code")), words.get("hint")
+            if code and isinstance(hint, ast.Name) and hint.id == "hint":
+                place = places.index("hint") if "hint" in places else None
+                yield Hinted(function.name, code, place, text_of(defaults.get("hint")))
+
+
+def _note_hint(call: ast.Call, told: dict[str, Hinted], found: dict[str, Entry]) -> None:
+    """A hint that is given to such a function."""
+    hinted = told.get(_name(call.func))
+    if hinted is None:
+        return
+    by_place = call.args[hinted.place] if hinted.place is not None and hinted.place < len(call.args) else None
+    if hint := text_of({k.arg: k.value for k in call.keywords}.get("hint") or by_place):
+        found.setdefault(hinted.code, Entry()).hints[hint] = None
 
 
 def _sides(code: str) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from dpone.books import exchanges_all, target_missing
 from dpone.connector import AddColumn, Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import StateError
 from dpone.failpoints import hit
-from dpone.ops import Append, Program, Recreate, ReplaceAll
+from dpone.ops import Append, Program, Recreate
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field
 from dpone.sql.perform import carry_out, validate
@@ -50,13 +50,8 @@ class FilePublication:
                 self._rebuild(columns, layout.schema.key)
 
     def _refuse_lost_target(self) -> None:
-        whole = any(isinstance(op, Recreate | ReplaceAll) and not getattr(op, "where", ()) for op in self._spec.program)
-        if not whole and self._spec.pipeline in positions(self._connection, self._target):
-            raise StateError(
-                f"{self._target} is gone, but this pipeline has loaded rows into it",
-                code="state.target_missing",
-                hint="`dpone state reset` lets the next run load everything again",
-            )
+        if self._spec.pipeline in positions(self._connection, self._target) and not exchanges_all(self._spec.program):
+            raise target_missing(self._target)
 
     def _differs(self, columns: Sequence[Field], key: Sequence[str]) -> bool:
         found = table_schema(self._connection, self._spec.target.name)

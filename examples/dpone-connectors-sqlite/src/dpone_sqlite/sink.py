@@ -7,10 +7,11 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
+from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease
 from dpone.connector import (
     Finding,
     Layout,
@@ -18,10 +19,8 @@ from dpone.connector import (
     SchemaChange,
     StageRef,
     StageSpec,
-    Stored,
     Target,
 )
-from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.sql.operations import render
 from dpone.sql.seal import explained
@@ -42,28 +41,12 @@ from dpone_sqlite.state import (
     set_position,
 )
 
-_WAIT = 2.0  # seconds: the system needs a moment to notice that a run was killed
-
 
 @contextmanager
 def connect(config: SqliteConfig) -> Iterator[FileSink]:
     with connected(config, makes=True) as connection, translated(config.label):
         ensure_books(connection)
         yield FileSink(config, connection)
-
-
-@dataclass(frozen=True, slots=True)
-class FileLease:
-    stored: Stored | None
-    others: Sequence[str]
-    connection: Connection
-    target: str
-
-    def committed(self, load_id: str) -> bool:
-        return is_committed(self.connection, self.target, load_id)
-
-    def chunks(self, plan: str) -> frozenset[str]:
-        return committed_chunks(self.connection, self.target, plan)
 
 
 class FileSink:
@@ -75,19 +58,18 @@ class FileSink:
         return None if found is None else Layout(found)
 
     @contextmanager
-    def lease(self, target: Target, pipeline: str) -> Iterator[FileLease]:
+    def lease(self, target: Target, pipeline: str) -> Iterator[HeldLease]:
         label = print_name(target.name)
-        with self._locked(label, _WAIT) as is_ours:
+        with self._locked(label, WAIT) as is_ours:
             if not is_ours:
-                raise StateError(
-                    f"another run is writing {label}",
-                    code="state.leased",
-                    hint="wait until it is done, and run again",
-                )
+                raise held_elsewhere(label)
             self._remove_leftovers(label, timedelta(0))
-            found = positions(self._connection, label)
-            others = [name for name in found if name != pipeline]
-            yield FileLease(found.get(pipeline), others, self._connection, label)
+            yield held_lease(
+                positions(self._connection, label),
+                pipeline,
+                partial(is_committed, self._connection, label),
+                partial(committed_chunks, self._connection, label),
+            )
 
     @contextmanager
     def _locked(self, label: str, seconds: float) -> Iterator[bool]:

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 
+from dpone.books import position_texts, refuse_conflict, stored_of
 from dpone.connector import Commit, Position, Stored
-from dpone.errors import StateError
 from dpone.sql.load import Ledger
-from dpone.strategies import Read
 from dpone_sqlite.database import SQLITE, Connection
 
 _STATE, _LOADS, _CHUNKS = "_dpone_state", "_dpone_loads", "_dpone_chunks"
@@ -51,25 +49,18 @@ def positions(connection: Connection, target: str) -> dict[str, Stored]:
         f"SELECT pipeline, kind, token, generation, load_id FROM {_STATE} WHERE target = ? ORDER BY pipeline", (target,)
     ).fetchall()
     return {
-        pipeline: Stored(None if kind is None else Position(Read(kind), json.loads(token)), generation, load_id)
-        for pipeline, kind, token, generation, load_id in rows
+        pipeline: stored_of(kind, token, generation, load_id) for pipeline, kind, token, generation, load_id in rows
     }
 
 
 def save(connection: Connection, target: str, pipeline: str, commit: Commit) -> None:
     """Position, ledger and chunk as `commit` says, if the position still is the expected one."""
     found = positions(connection, target).get(pipeline)
-    if found != commit.expected:
-        raise StateError(
-            f"the position of {pipeline} is not what this load started from",
-            code="state.conflict",
-            hint="another run committed meanwhile; run again from the position that is stored now",
-        )
+    refuse_conflict(found, target, commit)
     new = commit.new
-    kind, token = (new.position.kind.value, json.dumps(new.position.token)) if new.position else (None, None)
     connection.execute(
         f"INSERT OR REPLACE INTO {_STATE} VALUES (?, ?, ?, ?, ?, ?)",
-        (pipeline, target, kind, token, new.generation, new.load_id),
+        (pipeline, target, *position_texts(new.position), new.generation, new.load_id),
     )
     enter_load(connection, target, new.load_id, pipeline, commit.run_id)
     if commit.chunk is None:
@@ -88,7 +79,7 @@ def set_position(connection: Connection, target: str, pipeline: str, position: P
     connection.execute(
         f"INSERT INTO {_STATE} VALUES (?, ?, ?, ?, 1, 'set by hand') ON CONFLICT DO UPDATE SET "
         "kind = excluded.kind, token = excluded.token, generation = generation + 1",
-        (pipeline, target, position.kind.value, json.dumps(position.token)),
+        (pipeline, target, *position_texts(position)),
     )
 
 

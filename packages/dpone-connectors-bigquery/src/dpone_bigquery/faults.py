@@ -10,6 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 from requests.exceptions import RequestException
 
 from dpone.again import CODE as SERIALIZATION
+from dpone.books import held_elsewhere
 from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
 
 _HTTP_REASONS = {401: "authError", 403: "accessDenied", 404: "notFound", 409: "duplicate", 412: "conditionNotMet"}
@@ -192,8 +193,6 @@ def unreachable(label: str) -> DponeError:
 
 
 def leased(target: str) -> StateError:
-    return StateError(
-        f"another run is writing {target}",
-        code="state.leased",
-        hint="wait until it is done; the lease of a run that was killed elsewhere ends by itself after a minute",
+    return held_elsewhere(
+        target, "wait until it is done; the lease of a run that was killed elsewhere ends by itself after a minute"
     )

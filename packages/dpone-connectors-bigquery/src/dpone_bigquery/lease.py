@@ -18,6 +18,7 @@ from threading import Event, Lock, Thread
 from time import monotonic, sleep
 from uuid import uuid4
 
+from dpone.books import WAIT
 from dpone.errors import DponeError
 from dpone.process import is_alive, this_process
 from dpone_bigquery.config import BigQueryConfig
@@ -26,7 +27,6 @@ from dpone_bigquery.faults import leased
 from dpone_bigquery.naming import Name
 from dpone_bigquery.warehouse import Warehouse, connected, job_id
 
-WAIT = 2.0  # seconds that a run waits for the lease
 LASTS = 60  # seconds after which the lease of a run that is gone is free
 _PAUSE = 0.1
 _MADE = (

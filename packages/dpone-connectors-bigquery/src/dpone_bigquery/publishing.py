@@ -18,10 +18,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dpone.books import concurrent_writer, exchanges_all, refuse_conflict, target_missing
 from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import DponeError, StateError
+from dpone.errors import DponeError
 from dpone.failpoints import hit
-from dpone.ops import Append, Op, Program, Recreate, ReplaceAll, domain
+from dpone.ops import Append, Op, Program, Recreate, domain
 from dpone.oracle import Counts, guard_against
 from dpone.probes import Measurement, Probe
 from dpone.sql.load import SqlLoad
@@ -97,17 +98,11 @@ class BigQueryPublication:
     def _refuse_lost(self, changes: Sequence[SchemaChange]) -> None:
         """Raises when the table is gone with rows that the state remembers: only a window of them would come again."""
         if not any(isinstance(c, CreateTarget) for c in changes):
-            raise _concurrent_writer(self._target)
-        whole = any(
-            isinstance(op, Recreate) or (isinstance(op, ReplaceAll) and not op.where) for op in self._spec.program
-        )
-        known = self._known()
-        if not whole and known is not None and known.stored is not None:
-            raise StateError(
-                f"{self._target} is gone, but this pipeline has loaded rows into it",
-                code="state.target_missing",
-                hint="`dpone state reset` lets the next run load everything again",
-            )
+            raise concurrent_writer(str(self._target))
+        if exchanges_all(self._spec.program):
+            return
+        if (known := self._known()) is not None and known.stored is not None:
+            raise target_missing(str(self._target))
 
     def _lift_filter(self, base: bigquery.Table) -> None:
         """Our statements read all partitions; for the time of the load the table does not ask for a filter."""
@@ -168,7 +163,7 @@ class BigQueryPublication:
     def save_position(self, commit: Commit) -> None:
         """Position, ledger and lease change in the transaction, or are promised to whoever finds the marker."""
         known = self._known()
-        self._refuse_conflict(commit, known.stored if known else None)
+        refuse_conflict(known.stored if known else None, str(self._target), commit)
         appended = tuple(load_id for load_id in self._appended if not self._is_open)
         self._entry = Entry(self._spec.pipeline, (known.seq if known else 0) + 1, commit, appended)
         if not self._is_open:
@@ -182,17 +177,6 @@ class BigQueryPublication:
 
     def _known(self) -> Known | None:
         return read_known(self._run(self._books.known(self._spec.pipeline))).get(self._spec.pipeline)
-
-    def _refuse_conflict(self, commit: Commit, found: object) -> None:
-        expected = commit.expected
-        if found == expected and commit.new.generation == (expected.generation if expected else 0) + 1:
-            return
-        raise StateError(
-            f"the position of {self._target} was moved: this load started from generation "
-            f"{expected.generation if expected else 0} and would write {commit.new.generation}",
-            code="state.conflict",
-            hint="another run committed meanwhile; run again from the position that is stored now",
-        )
 
     def commit(self) -> None:
         if self._shadow is not None:
@@ -221,7 +205,7 @@ class BigQueryPublication:
     def _refuse_other_writer(self) -> None:
         now = find_target(self._warehouse, self._target)
         if (now.etag if now else None) != (self._base.etag if self._base else None):
-            raise _concurrent_writer(self._target)
+            raise concurrent_writer(str(self._target))
 
     def _close(self) -> None:
         self._is_open = False
@@ -275,11 +259,3 @@ def publishing(config: BigQueryConfig, spec: StageSpec, held: Held | None) -> It
                 publication.leave()
             raise
         publication.leave()
-
-
-def _concurrent_writer(target: Name) -> StateError:
-    return StateError(
-        f"{target} was changed by somebody else during the load",
-        code="sink.concurrent_writer",
-        hint="run again; writers beside dpone must not write while a load is published",
-    )

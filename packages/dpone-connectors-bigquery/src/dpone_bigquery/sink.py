@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from dpone.books import HeldLease, held_lease, never_loaded
 from dpone.connector import (
     CreateTarget,
     Dataset,
@@ -31,7 +31,7 @@ from dpone_bigquery.config import BigQueryConfig
 from dpone_bigquery.dialect import BIGQUERY
 from dpone_bigquery.examining import examine
 from dpone_bigquery.layouts import alterations, fields_of, find_target, is_of_layout, layout_of, showing
-from dpone_bigquery.lease import WAIT, Held, locked
+from dpone_bigquery.lease import Held, locked
 from dpone_bigquery.naming import LEFTOVER, Name
 from dpone_bigquery.publishing import BigQueryPublication, publishing
 from dpone_bigquery.recovering import recover
@@ -49,23 +49,6 @@ def connect(config: BigQueryConfig) -> Iterator[BigQuerySink]:
     yield BigQuerySink(config)
 
 
-@dataclass(frozen=True, slots=True)
-class BigQueryLease:
-    """What the state said when the lease began; the ledger is asked again for later loads."""
-
-    stored: Stored | None
-    others: Sequence[str]
-    warehouse: Warehouse
-    books: Books
-
-    def committed(self, load_id: str) -> bool:
-        return bool(self.warehouse.run(self.books.committed(load_id), self.books.target).rows[0][0])
-
-    def chunks(self, plan: str) -> frozenset[str]:
-        rows = self.warehouse.run(self.books.chunks(plan), self.books.target).rows
-        return frozenset(chunk for (chunk,) in rows)
-
-
 class BigQuerySink:
     def __init__(self, config: BigQueryConfig) -> None:
         self._config = config
@@ -77,11 +60,11 @@ class BigQuerySink:
             return None if found is None else layout_of(found)
 
     @contextmanager
-    def lease(self, target: Target, pipeline: str) -> Iterator[BigQueryLease]:
+    def lease(self, target: Target, pipeline: str) -> Iterator[HeldLease]:
         """The lease; what runs that died left of this target is mended or removed first."""
         with connected(self._config) as warehouse:
             name = _checked(warehouse, target)
-            with locked(self._config, warehouse, name, wait=float(target.options.get("lease_timeout", WAIT))) as held:
+            with locked(self._config, warehouse, name) as held:
                 self._held[name] = held
                 try:
                     books = Books(name)
@@ -90,7 +73,7 @@ class BigQuerySink:
                     recover(warehouse, books, find_target(warehouse, name))
                     known = read_known(warehouse.run(books.known(), name))
                     stored = {pipe: k.stored for pipe, k in known.items() if k.stored is not None}
-                    yield BigQueryLease(stored.get(pipeline), sorted(stored.keys() - {pipeline}), warehouse, books)
+                    yield _lease(warehouse, books, stored, pipeline)
                 finally:
                     del self._held[name]
 
@@ -163,22 +146,18 @@ class BigQuerySink:
 
     def set_position(self, target: Target, pipeline: str, position: Position | None) -> None:
         """An operator's word."""
-        with self.lease(target, pipeline) as lease:
-            books = lease.books
-            known = read_known(lease.warehouse.run(books.known(pipeline), books.target)).get(pipeline)
+        with self.lease(target, pipeline), connected(self._config) as warehouse:
+            books = Books(_checked(warehouse, target))
+            known = read_known(warehouse.run(books.known(pipeline), books.target)).get(pipeline)
             if known is None or (known.stored is None and position is not None):
                 if position is None:
                     return
-                raise StateError(
-                    f"{books.label} has no load of {pipeline}, so there is no position to change",
-                    code="state.unknown_pipeline",
-                    hint="a first run writes it",
-                )
+                raise never_loaded(books.label, pipeline)
             stored = known.stored
             new = (
                 None if position is None or stored is None else Stored(position, stored.generation + 1, stored.load_id)
             )
-            lease.warehouse.run(books.state_row(pipeline, known.seq + 1, new), books.target)
+            warehouse.run(books.state_row(pipeline, known.seq + 1, new), books.target)
 
     def records(self, target: Target, run_id: str | None = None) -> Sequence[Mapping[str, Json]]:
         with connected(self._config) as warehouse:
@@ -186,6 +165,16 @@ class BigQuerySink:
 
     def diagnose(self) -> Sequence[Finding]:
         return examine(self._config)
+
+
+def _lease(warehouse: Warehouse, books: Books, found: Mapping[str, Stored], pipeline: str) -> HeldLease:
+    def committed(load_id: str) -> bool:
+        return bool(warehouse.run(books.committed(load_id), books.target).rows[0][0])
+
+    def chunks(plan: str) -> frozenset[str]:
+        return frozenset(chunk for (chunk,) in warehouse.run(books.chunks(plan), books.target).rows)
+
+    return held_lease(found, pipeline, committed, chunks)
 
 
 def _checked(warehouse: Warehouse, target: Target) -> Name:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 
 from google.cloud import bigquery
 
-from dpone.connector import Commit, Json, Position, Stored
-from dpone.errors import StateError
+from dpone.books import shape_of, stored_of
+from dpone.connector import Commit, Json, Stored
 from dpone.sql.load import Ledger
-from dpone.strategies import Read
 from dpone_bigquery.dialect import BIGQUERY
 from dpone_bigquery.naming import Name
 from dpone_bigquery.warehouse import Answer, Warehouse, job_id
@@ -195,8 +194,7 @@ def script(statements: Sequence[str]) -> str:
 def read_known(answer: Answer) -> dict[str, Known]:
     found = {}
     for pipeline, seq, kind, token, generation, load_id, forgotten in answer.rows:
-        position = None if kind is None else Position(Read(kind), json.loads(token))
-        found[pipeline] = Known(seq, None if forgotten else Stored(position, generation, load_id))
+        found[pipeline] = Known(seq, None if forgotten else stored_of(kind, token, generation, load_id))
     return found
 
 
@@ -216,20 +214,14 @@ def ensure_books(warehouse: Warehouse, books: Books) -> None:
             made.clustering_fields = ["target"]
             warehouse.make(made, exists_ok=True)
             continue
-        number = str(found.description or "").removeprefix(_MARK)
-        if not number.isdigit():
-            raise StateError(
-                f"{at} is not a table that dpone made, or its description was changed",
-                code="state.not_ours",
-                hint="rename it: dpone keeps its own tables beside the target under that name",
-            )
-        if int(number) > len(shapes):
-            raise StateError(
-                f"{at} has shape {number}; this dpone knows up to {len(shapes)}",
-                code="state.newer_version",
-                hint="pip install --upgrade dpone-connectors-bigquery",
-            )
-        if int(number) < len(shapes):
+        number = shape_of(
+            str(at),
+            str(found.description or "").removeprefix(_MARK),
+            len(shapes),
+            package="dpone-connectors-bigquery",
+            hint="rename it: dpone keeps its own tables beside the target under that name",
+        )
+        if number < len(shapes):
             _migrate(warehouse, at, found, shapes)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Literal
 
-from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
+from dpone.errors import DataError, DponeError, PlanError, RemoteError
 from dpone_clickhouse.driver import errors
 
 Side = Literal["source", "sink"]
@@ -120,10 +120,4 @@ def unreachable(side: Side, label: str) -> DponeError:
         code=f"{side}.unreachable",
         hint="check host, ports and TLS, and that the server is up; nothing of a load that failed is seen",
         retryable=True,
-    )
-
-
-def leased(target: str) -> StateError:
-    return StateError(
-        f"another run is writing {target}", code="state.leased", hint="wait until it is done, and run again"
     )

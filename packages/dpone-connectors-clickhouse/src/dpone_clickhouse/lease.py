@@ -16,14 +16,14 @@ from threading import Thread
 from time import monotonic, sleep
 from uuid import uuid4
 
+from dpone.books import WAIT, held_elsewhere
 from dpone.names import print_name
 from dpone_clickhouse.catalog import Name
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.driver import errors
-from dpone_clickhouse.faults import RUNNING_ALREADY, leased, translated
+from dpone_clickhouse.faults import RUNNING_ALREADY, translated
 from dpone_clickhouse.session import Session, connect
 
-WAIT = 2.0  # seconds: the server needs a moment to notice that a run was killed
 _PAUSE = 0.02
 _LOCK = "SELECT count() FROM system.numbers WHERE NOT ignore(sleepEachRow(0.01)) -- "
 _SETTINGS = {
@@ -55,7 +55,7 @@ class Held:
             f"SELECT query FROM system.processes WHERE query_id = '{self.query_id}'"  # noqa: S608 - a digest
         )
         if not any(query.endswith(self.token) for (query,) in found):
-            raise leased(target)
+            raise held_elsewhere(target)
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def locked(config: ClickHouseConfig, name: Name, *, digest: str | None = None, w
                     if error.code != RUNNING_ALREADY:
                         raise
                     if monotonic() > until:
-                        raise leased(print_name(name)) from None
+                        raise held_elsewhere(print_name(name)) from None
                 sleep(_PAUSE)
         reader = Thread(target=_read, args=(answer,), name="dpone-lease", daemon=True)
         reader.start()

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+from dpone.books import concurrent_writer, held_elsewhere, is_own, refuse_conflict
 from dpone.connector import Applied, Commit, CreateTarget, Fate, Json, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import DponeError, StateError
 from dpone.failpoints import hit
@@ -35,7 +36,7 @@ from dpone_clickhouse.catalog import (
 )
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
-from dpone_clickhouse.faults import leased, translated
+from dpone_clickhouse.faults import translated
 from dpone_clickhouse.lease import Held
 from dpone_clickhouse.marker import Marker, read_marker
 from dpone_clickhouse.rebuilding import Rebuild, rebuild
@@ -117,7 +118,7 @@ class ShadowPublication:
 
     def _refuse_lost(self, changes: Sequence[SchemaChange]) -> None:
         if not any(isinstance(c, CreateTarget) for c in changes):
-            raise _concurrent_writer(self._target)
+            raise concurrent_writer(print_name(self._target))
 
     # ----------------------------------------------------------------- the program
 
@@ -276,18 +277,10 @@ class ShadowPublication:
         if commit is None:
             return now
         found = read_marker(now[1]).stored(self._spec.pipeline) if now else None
-        self._is_there = found is not None and found.load_id == commit.new.load_id
-        expected = commit.expected
-        if self._is_there or (
-            found == expected and commit.new.generation == (expected.generation if expected else 0) + 1
-        ):
-            return now
-        raise StateError(
-            f"{print_name(self._target)} is at generation {found.generation if found else 0}; this load started from "
-            f"{expected.generation if expected else 0} and would write {commit.new.generation}",
-            code="state.conflict",
-            hint="another run committed meanwhile; run again from the position that is stored now",
-        )
+        self._is_there = is_own(found, commit)
+        if not self._is_there:
+            refuse_conflict(found, print_name(self._target), commit)
+        return now
 
     def commit(self) -> None:
         with translated("sink", self._own.label):
@@ -308,11 +301,11 @@ class ShadowPublication:
         target, cluster = CLICKHOUSE.table(self._target), on_cluster(self._options)
         if self._base is None:
             if now is not None:
-                raise _concurrent_writer(self._target)
+                raise concurrent_writer(print_name(self._target))
             self._own.run(f"RENAME TABLE {self._table} TO {target}{cluster}")
             return
         if now is None or now[0] != self._base.uuid or self._is_written(self._target):
-            raise _concurrent_writer(self._target)
+            raise concurrent_writer(print_name(self._target))
         self._own.run(f"EXCHANGE TABLES {self._table} AND {target}{cluster} SETTINGS check_table_dependencies = 0")
         if self._is_written(self._shadow):
             self._save_late_rows()
@@ -352,7 +345,7 @@ def publishing(config: ClickHouseConfig, spec: StageSpec, held: Held | None) -> 
     """A shadow's life; left without commit, the target is as it was and the shadow is gone."""
     target = full_name(spec.target.name, config.database)
     if held is None:
-        raise leased(print_name(target))
+        raise held_elsewhere(print_name(target))
     with session(config, "sink") as own:
         publication = ShadowPublication(own, spec, target, held)
         try:
@@ -373,11 +366,3 @@ def _drop_all(own: Session, target: Name, options: Mapping[str, Json]) -> None:
         found = LEFTOVER.fullmatch(name)
         if found is not None and found[2] in {"shadow", "delta", "rest"}:
             drop(own, (target[0], name), options)
-
-
-def _concurrent_writer(target: Name) -> StateError:
-    return StateError(
-        f"{print_name(target)} was changed by somebody else during the load",
-        code="sink.concurrent_writer",
-        hint="run again; writers beside dpone must not write while a load is published",
-    )

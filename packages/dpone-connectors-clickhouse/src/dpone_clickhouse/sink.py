@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
+from dpone.books import HeldLease, held_lease, marker_missing, never_loaded
 from dpone.connector import (
     CreateTarget,
     Dataset,
@@ -73,24 +73,6 @@ def connect(config: ClickHouseConfig) -> Iterator[ClickHouseSink]:
     yield ClickHouseSink(config)
 
 
-@dataclass(frozen=True, slots=True)
-class ClickHouseLease:
-    """What marker and ledger said when the lease began; the ledger is asked again for later loads."""
-
-    stored: Stored | None
-    others: Sequence[str]
-    own: Session
-    books: Books
-
-    def committed(self, load_id: str) -> bool:
-        with translated("sink", self.own.label):
-            return is_committed(self.own, self.books, load_id)
-
-    def chunks(self, plan: str) -> frozenset[str]:
-        with translated("sink", self.own.label):
-            return committed_chunks(self.own, self.books, plan)
-
-
 class ClickHouseSink:
     def __init__(self, config: ClickHouseConfig) -> None:
         self._config = config
@@ -108,7 +90,7 @@ class ClickHouseSink:
             return None if found is None else found.layout
 
     @contextmanager
-    def lease(self, target: Target, pipeline: str) -> Iterator[ClickHouseLease]:
+    def lease(self, target: Target, pipeline: str) -> Iterator[HeldLease]:
         """The lease; what runs that died left of this target is mended or removed first."""
         name = self._name(target)
         with locked(self._config, name) as held, session(self._config, "sink") as own:
@@ -117,8 +99,7 @@ class ClickHouseSink:
                 books = books_of(name)
                 ensure_books(own, books)
                 marker = _recovered(own, name, books, target.options)
-                others = sorted(marker.entries.keys() - {pipeline})
-                yield ClickHouseLease(marker.stored(pipeline), others, own, books)
+                yield _lease(own, books, marker, pipeline)
             finally:
                 del self._held[name]
 
@@ -235,11 +216,7 @@ class ClickHouseSink:
                 entries = {p: e for p, e in marker.entries.items() if p != pipeline}
                 stored = None
             elif table is None or entry is None:
-                raise StateError(
-                    f"{print_name(name)} carries no marker of a load of {pipeline}, so there is no position to change",
-                    code="state.marker_missing",
-                    hint="a first run writes it",
-                )
+                raise never_loaded(print_name(name), pipeline)
             else:
                 stored = Stored(position, entry.stored.generation + 1, entry.stored.load_id)
                 entries = {**marker.entries, pipeline: Entry(stored, entry.run_id, None, entry.appended)}
@@ -257,6 +234,18 @@ class ClickHouseSink:
             return examine(own, self._config, writes=True)
 
 
+def _lease(own: Session, books: Books, marker: Marker, pipeline: str) -> HeldLease:
+    def committed(load_id: str) -> bool:
+        with translated("sink", own.label):
+            return is_committed(own, books, load_id)
+
+    def chunks(plan: str) -> frozenset[str]:
+        with translated("sink", own.label):
+            return committed_chunks(own, books, plan)
+
+    return held_lease({p: e.stored for p, e in marker.entries.items()}, pipeline, committed, chunks)
+
+
 def _recovered(own: Session, name: Name, books: Books, options: Mapping[str, Json]) -> Marker:
     """The target's marker, with the cache brought after it; of earlier runs only stages that are kept are left."""
     beside = tables_beside(own, name[0], digest_of(name))
@@ -268,11 +257,7 @@ def _recovered(own: Session, name: Name, books: Books, options: Mapping[str, Jso
     marker = Marker() if found is None else read_marker(found.comment)
     known = cached(own, books)
     if not marker.entries and known:
-        raise StateError(
-            f"the state tables know {print_name(name)}, but it carries no marker of a load",
-            code="state.marker_missing",
-            hint="the target was replaced by other means: `dpone state reset` forgets the position and begins again",
-        )
+        raise marker_missing(print_name(name))
     for pipeline, entry in marker.entries.items():
         if known.get(pipeline) != entry.stored:
             enter(own, books, pipeline, entry)

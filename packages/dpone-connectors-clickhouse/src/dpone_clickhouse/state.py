@@ -11,10 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dpone.connector import Json, Position, Stored
-from dpone.errors import StateError
+from dpone.books import shape_of, stored_of
+from dpone.connector import Json, Stored
 from dpone.names import print_name
-from dpone.strategies import Read
 from dpone_clickhouse.catalog import Name
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.marker import Entry
@@ -73,22 +72,16 @@ def ensure_books(session: Session, books: Books) -> None:
         if name not in found:
             session.run(f"CREATE TABLE IF NOT EXISTS {books.table(name)} {shapes[-1]} COMMENT '{_MARK}{len(shapes)}'")
             continue
-        number = found[name].removeprefix(_MARK)
-        if not number.isdigit():
-            raise StateError(
-                f"{books.database}.{name} is not a table that dpone made, or its comment was changed",
-                code="state.not_ours",
-                hint="rename it: dpone keeps its own tables beside the target under that name",
-            )
-        if int(number) > len(shapes):
-            raise StateError(
-                f"{books.database}.{name} has shape {number}; this dpone knows up to {len(shapes)}",
-                code="state.newer_version",
-                hint="pip install --upgrade dpone-connectors-clickhouse",
-            )
-        for step in _STEPS.get(name, ())[int(number) - 1 :]:
+        number = shape_of(
+            f"{books.database}.{name}",
+            found[name].removeprefix(_MARK),
+            len(shapes),
+            package="dpone-connectors-clickhouse",
+            hint="rename it: dpone keeps its own tables beside the target under that name",
+        )
+        for step in _STEPS.get(name, ())[number - 1 :]:
             session.run(f"ALTER TABLE {books.table(name)} {step}")
-        if int(number) < len(shapes):
+        if number < len(shapes):
             session.run(f"ALTER TABLE {books.table(name)} MODIFY COMMENT '{_MARK}{len(shapes)}'")
 
 
@@ -101,8 +94,7 @@ def cached(session: Session, books: Books) -> dict[str, Stored]:
     found = {}
     for pipeline, kind, token, generation, load_id, forgotten in rows:
         if not forgotten:
-            position = None if kind is None else Position(Read(kind), json.loads(token))
-            found[pipeline] = Stored(position, generation, load_id)
+            found[pipeline] = stored_of(kind, token, generation, load_id)
     return found
 
 

@@ -8,15 +8,15 @@ is there so that a second run is refused before it reads for an hour.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from dpone.connector import Json, Stored
+from dpone.books import HeldLease, held_elsewhere, held_lease
+from dpone.connector import Json
 from dpone.errors import DponeError, StateError
 from dpone.process import is_alive, this_process
 from dpone_kafka.client import Client, plain
@@ -31,23 +31,8 @@ _held: set[tuple[str, str]] = set()  # brokers and target, in this process
 _holding = Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class KafkaLease:
-    """What the state held when the lease began; the ledger is asked again each time."""
-
-    stored: Stored | None
-    others: Sequence[str]
-    now: Callable[[], Kept]
-
-    def committed(self, load_id: str) -> bool:
-        return load_id in self.now().loads
-
-    def chunks(self, plan: str) -> frozenset[str]:
-        return self.now().chunks.get(plan, frozenset())
-
-
 @contextmanager
-def leased(client: Client, topic: str, pipeline: str, replication: int | None) -> Iterator[KafkaLease]:
+def leased(client: Client, topic: str, pipeline: str, replication: int | None) -> Iterator[HeldLease]:
     """Within the context nobody else, here or elsewhere, holds this target."""
     place = (client.label, topic)
     with _holding:
@@ -59,7 +44,12 @@ def leased(client: Client, topic: str, pipeline: str, replication: int | None) -
         client.make(STATE + topic, 1, replication, COMPACTED)
         kept, owner, client.writers[topic] = _take(client, topic)
         with _renewing(client, topic, owner):
-            yield KafkaLease(kept.stored.get(pipeline), kept.others(pipeline), lambda: load(client, topic))
+            yield held_lease(
+                kept.stored,
+                pipeline,
+                lambda load_id: load_id in load(client, topic).loads,
+                lambda plan: load(client, topic).chunks.get(plan, frozenset()),
+            )
     finally:
         client.writers.pop(topic, None)
         with _holding:
@@ -148,8 +138,4 @@ def _is_held(lease: Json) -> bool:
 
 
 def _taken(topic: str) -> StateError:
-    return StateError(
-        f"another run holds {topic}",
-        code="state.leased",
-        hint="wait for it to end; a run that was killed on another machine holds it for half a minute",
-    )
+    return held_elsewhere(topic, "wait until it is done; a run that was killed elsewhere holds it for half a minute")

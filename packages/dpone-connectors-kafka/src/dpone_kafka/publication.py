@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException, Producer
 
-from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec, Stored
+from dpone.books import is_own, refuse_conflict
+from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import DataError, DponeError, RemoteError, StateError
 from dpone.failpoints import hit
 from dpone.ops import Append, Program, domain
@@ -275,7 +276,9 @@ class LogPublication:
     # ------------------------------------------------------------------ the commit
 
     def save_position(self, commit: Commit) -> None:
-        _refuse_conflict(self._kept.stored.get(self._spec.pipeline), self._topic, commit)
+        found = self._kept.stored.get(self._spec.pipeline)
+        if not is_own(found, commit):
+            refuse_conflict(found, self._topic, commit)
         self._saved = commit
 
     def commit(self) -> None:
@@ -365,18 +368,3 @@ def _refuse_outside(program: Program, stage: SpillStage) -> None:
             code="stage.null_key",
             hint="nothing was published; correct the rows at the source, or filter them out",
         )
-
-
-def _refuse_conflict(found: Stored | None, topic: str, commit: Commit) -> None:
-    """Raises when the stored position is not the one that this load started from, unless it is this load's own."""
-    if found is not None and found.load_id == commit.new.load_id:
-        return
-    expected = commit.expected
-    if found == expected and commit.new.generation == (expected.generation if expected else 0) + 1:
-        return
-    raise StateError(
-        f"{topic} is at generation {found.generation if found else 0}; this load started from "
-        f"{expected.generation if expected else 0} and would write {commit.new.generation}",
-        code="state.conflict",
-        hint="another run committed meanwhile; run again from the position that is stored now",
-    )

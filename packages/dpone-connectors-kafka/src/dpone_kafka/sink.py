@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import KafkaException
 
+from dpone.books import HeldLease, never_loaded, stored_json
 from dpone.connector import (
     Finding,
     Json,
@@ -20,19 +21,18 @@ from dpone.connector import (
     Stored,
     Target,
 )
-from dpone.errors import StateError
 from dpone.plan import print_op
 from dpone.strategies import Load
 from dpone_kafka.client import Client, plain
 from dpone_kafka.config import KafkaConfig
 from dpone_kafka.faults import translated
-from dpone_kafka.lease import KafkaLease, fence, leased
+from dpone_kafka.lease import fence, leased
 from dpone_kafka.publication import LogPublication
 from dpone_kafka.rendering import Need, need_of
 from dpone_kafka.source import diagnose
 from dpone_kafka.spills import Spill, spills
 from dpone_kafka.staging import SpillStage, SpillWriter
-from dpone_kafka.state import INDEX, STATE, load, refuse_name, stored_json
+from dpone_kafka.state import INDEX, STATE, load, refuse_name
 
 
 @contextmanager
@@ -51,7 +51,7 @@ class KafkaSink:
         return load(self._client, self._topic(target)).layout
 
     @contextmanager
-    def lease(self, target: Target, pipeline: str) -> Iterator[KafkaLease]:
+    def lease(self, target: Target, pipeline: str) -> Iterator[HeldLease]:
         topic = self._topic(target)
         with leased(self._client, topic, pipeline, target.options.get("replication")) as lease:
             for spill in spills(self._client.label, topic):
@@ -124,11 +124,7 @@ class KafkaSink:
         with leased(self._client, topic, pipeline, target.options.get("replication")) as lease:
             before = lease.stored
             if before is None and load(self._client, topic).layout is None:
-                raise StateError(
-                    f"no load has written {topic}, so there is no position to change",
-                    code="state.marker_missing",
-                    hint="a first run writes it",
-                )
+                raise never_loaded(topic, pipeline)
             new = Stored(position, (before.generation if before else 0) + 1, before.load_id if before else "")
             self._put(topic, ["stored", pipeline], None if position is None else stored_json(new))
 

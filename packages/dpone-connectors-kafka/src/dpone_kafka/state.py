@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dpone.connector import Commit, Json, Layout, Position, Stored
+from dpone.books import read_stored, stored_json
+from dpone.connector import Commit, Json, Layout, Stored
 from dpone.errors import StateError, UsageError
-from dpone.strategies import Read
 from dpone_kafka.layouts import layout_json, layout_of
 
 if TYPE_CHECKING:
@@ -42,9 +42,6 @@ class Kept:
     chunks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     records: Mapping[str, Json] = field(default_factory=dict)  # by load id, in the order of their commits
     lease: Json = None
-
-    def others(self, pipeline: str) -> list[str]:
-        return sorted(p for p in self.stored if p != pipeline)
 
 
 def refuse_name(topic: str) -> None:
@@ -100,7 +97,7 @@ def _kept(topic: str, entries: Mapping[tuple[str, ...], Json]) -> Kept:
         layout=layout_of(target["layout"]) if "layout" in target else None,
         rows=target.get("rows", 0),
         epoch=target.get("epoch", 0),
-        stored={key[1]: _stored_of(value) for key, value in entries.items() if key[0] == "stored"},
+        stored={key[1]: read_stored(value) for key, value in entries.items() if key[0] == "stored"},
         loads=frozenset(key[1] for key in entries if key[0] == "load"),
         appended=frozenset(key[1] for key in entries if key[0] in {"load", "append"}),
         chunks={plan: frozenset(ids) for plan, ids in chunks.items()},
@@ -126,18 +123,3 @@ def commit_entries(pipeline: str, commit: Commit, kept: Kept, appended: frozense
                 yield ["chunk", plan, known], None
         else:
             yield ["chunk", plan, commit.chunk.id], {}
-
-
-def stored_json(stored: Stored) -> Json:
-    position = stored.position
-    return {
-        "position": None if position is None else {"kind": position.kind.value, "token": dict(position.token)},
-        "generation": stored.generation,
-        "load_id": stored.load_id,
-    }
-
-
-def _stored_of(found: Any) -> Stored:
-    at = found["position"]
-    position = None if at is None else Position(Read(at["kind"]), at["token"])
-    return Stored(position, found["generation"], found["load_id"])

@@ -202,11 +202,3 @@ def rejected(side: Side, label: str, error: Exception) -> DataError:
         server=label,
         cause=type(error).__name__,
     )
-
-
-def state_conflict(pipeline: str) -> StateError:
-    return StateError(
-        f"the stored position of {pipeline} is not the one that this run started from",
-        code="state.conflict",
-        hint="another run or an operator changed it; nothing was published, run again",
-    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease
 from dpone.connector import Stored, Target
-from dpone.errors import StateError
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.session import Connection, Connections
 from dpone_mssql.state import (
@@ -21,53 +21,34 @@ from dpone_mssql.state import (
     take_lock,
 )
 
-WAIT = 2.0  # seconds: the server needs a moment to notice that a run was killed
-
-
-class MssqlLease:
-    def __init__(self, connections: Connections, books: Books, pipeline: str, found: Mapping[str, Stored]) -> None:
-        self._connections = connections
-        self._books = books
-        self._stored = found.get(pipeline)
-        self._others = tuple(name for name in found if name != pipeline)
-
-    @property
-    def stored(self) -> Stored | None:
-        return self._stored
-
-    @property
-    def others(self) -> Sequence[str]:
-        return self._others
-
-    def committed(self, load_id: str) -> bool:
-        with self._connections.brief() as connection:
-            return is_committed(connection, self._books, load_id)
-
-    def chunks(self, plan: str) -> frozenset[str]:
-        with self._connections.brief() as connection:
-            return committed_chunks(connection, self._books, plan)
-
 
 @contextmanager
-def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[MssqlLease]:
+def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[HeldLease]:
     """The lease; what runs that died left of this target is removed first."""
     books = books_of(target)
     with connections.session() as connection:
-        seconds = float(target.options.get("lease_timeout", WAIT))
-        (taken,) = connection.one(take_lock(books.lock, "Session", int(seconds * 1000)))
+        (taken,) = connection.one(take_lock(books.lock, "Session", int(WAIT * 1000)))
         if taken < 0:
-            raise StateError(
-                f"another run is writing {books.target}",
-                code="state.leased",
-                hint="wait until it is done, or set `lease_timeout` so that this one waits by itself",
-            )
+            raise held_elsewhere(books.target)
         try:
             ensure_books(connection, books)
             drop_leftovers(connection, books)
             with connections.lending(connection):
-                yield MssqlLease(connections, books, pipeline, positions(connection, books))
+                yield _lease(connections, books, positions(connection, books), pipeline)
         finally:
             _release(connection, books)
+
+
+def _lease(connections: Connections, books: Books, found: Mapping[str, Stored], pipeline: str) -> HeldLease:
+    def committed(load_id: str) -> bool:
+        with connections.brief() as connection:
+            return is_committed(connection, books, load_id)
+
+    def chunks(plan: str) -> frozenset[str]:
+        with connections.brief() as connection:
+            return committed_chunks(connection, books, plan)
+
+    return held_lease(found, pipeline, committed, chunks)
 
 
 def _release(connection: Connection, books: Books) -> None:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+from dpone.books import HeldLease
 from dpone.connector import Dataset, Fate, Finding, Layout, Position, SchemaChange, StageRef, StageSpec, Target
 from dpone.names import parse_name
 from dpone.sql.operations import render
@@ -18,7 +19,7 @@ from dpone_mssql.dialect import MSSQL
 from dpone_mssql.examining import examine_sink, find_books, find_tables
 from dpone_mssql.filling import MssqlWriter, writing
 from dpone_mssql.layouts import find_target, layout_of, statements
-from dpone_mssql.lease import MssqlLease, drop_leftovers, lease_if_free, leased
+from dpone_mssql.lease import drop_leftovers, lease_if_free, leased
 from dpone_mssql.publishing import MssqlPublication, publishing
 from dpone_mssql.session import Connections
 from dpone_mssql.staging import MssqlStage, brought_as_text, staged
@@ -44,7 +45,7 @@ class MssqlSink:
             found = find_target(connection, target.name)
             return None if found is None else layout_of(found)
 
-    def lease(self, target: Target, pipeline: str) -> AbstractContextManager[MssqlLease]:
+    def lease(self, target: Target, pipeline: str) -> AbstractContextManager[HeldLease]:
         return leased(self._connections, target, pipeline)
 
     def stage(self, spec: StageSpec) -> AbstractContextManager[MssqlStage]:

@@ -11,13 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dpone.books import conflict, position_texts, shape_of, stored_of
 from dpone.connector import Commit, Position, Stored, Target
-from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.sql.load import Ledger
-from dpone.strategies import Read
 from dpone_mssql.dialect import BINARY_COLLATION, MSSQL
-from dpone_mssql.faults import state_conflict
 from dpone_mssql.session import Connection
 
 STATE, LOADS, CHUNKS = "_dpone_state", "_dpone_loads", "_dpone_chunks"
@@ -97,12 +95,6 @@ def ensure_books(connection: Connection, books: Books) -> None:
         connection.one(take_lock(lock_name(f"books:{books.schema}"), "Transaction", 60_000))
         for name, found in _shapes(connection, books.schema).items():
             steps = SHAPES[name]
-            if found > len(steps):
-                raise StateError(
-                    f"{books.schema}.{name} has shape {found}; this dpone knows up to {len(steps)}",
-                    code="state.newer_version",
-                    hint="pip install --upgrade dpone-connectors-mssql",
-                )
             for step in steps[found:]:
                 connection.run(step.format(books.table(name)))
             if found < len(steps):
@@ -126,14 +118,13 @@ def _shapes(connection: Connection, schema: str) -> dict[str, int]:
 
 
 def _shape(schema: str, name: str, said: str) -> int:
-    number = said.removeprefix(_MARK)
-    if not number.isdigit():
-        raise StateError(
-            f"{schema}.{name} is not a table that dpone made, or its extended property was changed",
-            code="state.not_ours",
-            hint="set `state_schema` to a schema of dpone's own",
-        )
-    return int(number)
+    return shape_of(
+        f"{schema}.{name}",
+        said.removeprefix(_MARK),
+        len(SHAPES[name]),
+        package="dpone-connectors-mssql",
+        hint="set `state_schema` to a schema of dpone's own",
+    )
 
 
 # ----------------------------------------------------------------------- positions
@@ -150,15 +141,14 @@ def positions(connection: Connection, books: Books) -> dict[str, Stored]:
         f"WHERE target = {MSSQL.text(books.target)} ORDER BY pipeline"
     )
     return {
-        pipeline: Stored(None if kind is None else Position(Read(kind), json.loads(token)), generation, load_id)
-        for pipeline, kind, token, generation, load_id in rows
+        pipeline: stored_of(kind, token, generation, load_id) for pipeline, kind, token, generation, load_id in rows
     }
 
 
 def save(connection: Connection, books: Books, pipeline: str, commit: Commit) -> None:
     """Position, ledger and chunk as `commit` says, if the position still is the expected one."""
     if not _compare_and_set(connection, books, pipeline, commit.expected, commit.new):
-        raise state_conflict(pipeline)
+        raise conflict(books.target, commit)
     enter_load(connection, books, commit.new.load_id, pipeline, commit.run_id)
     if commit.chunk is None:
         return
@@ -171,7 +161,7 @@ def save(connection: Connection, books: Books, pipeline: str, commit: Commit) ->
 
 
 def _compare_and_set(connection: Connection, books: Books, pipeline: str, expected: Stored | None, new: Stored) -> bool:
-    kind, token = (None, None) if new.position is None else (new.position.kind.value, json.dumps(new.position.token))
+    kind, token = position_texts(new.position)
     table = books.table(STATE)
     ours = f"pipeline = {MSSQL.text(pipeline)} AND target = {MSSQL.text(books.target)}"
     if expected is None:
@@ -196,7 +186,7 @@ def set_position(connection: Connection, books: Books, pipeline: str, position: 
     if position is None:
         connection.run(f"DELETE FROM {table} WHERE {ours}")
         return
-    kind, token = MSSQL.text(position.kind.value), MSSQL.text(json.dumps(position.token))
+    kind, token = map(MSSQL.literal, position_texts(position))
     with connection.transaction():
         done = connection.run(
             f"UPDATE {table} SET kind = {kind}, token = {token}, generation = generation + 1, "

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import psycopg
 
-from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
+from dpone.errors import DataError, DponeError, PlanError, RemoteError
 
 Side = Literal["source", "sink"]
 
@@ -129,14 +129,6 @@ def not_a_database(side: Side, label: str) -> RemoteError:
         hint="check the connection's `database`",
         server=label,
         sqlstate="3D000",
-    )
-
-
-def state_conflict(pipeline: str) -> StateError:
-    return StateError(
-        f"the stored position of {pipeline} is not the one that this run started from",
-        code="state.conflict",
-        hint="another run or an operator changed it; nothing was published, run again",
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease
 from dpone.connector import Stored, Target
 from dpone.errors import StateError
 from dpone_postgres.connections import Connections
@@ -23,35 +24,9 @@ from dpone_postgres.state import (
     positions,
 )
 
-WAIT = 2.0  # seconds: the server needs a moment to notice that a run was killed
-
-
-class PostgresLease:
-    def __init__(self, connections: Connections, books: Books, pipeline: str, found: Mapping[str, Stored]) -> None:
-        self._connections = connections
-        self._books = books
-        self._stored = found.get(pipeline)
-        self._others = tuple(name for name in found if name != pipeline)
-
-    @property
-    def stored(self) -> Stored | None:
-        return self._stored
-
-    @property
-    def others(self) -> Sequence[str]:
-        return self._others
-
-    def committed(self, load_id: str) -> bool:
-        with self._connections.brief() as connection:
-            return is_committed(connection, self._books, load_id)
-
-    def chunks(self, plan: str) -> frozenset[str]:
-        with self._connections.brief() as connection:
-            return committed_chunks(connection, self._books, plan)
-
 
 @contextmanager
-def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[PostgresLease]:
+def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[HeldLease]:
     """The lease; what runs that died left of this target is removed first."""
     books = books_of(target)
     with connections.session() as connection:
@@ -60,11 +35,23 @@ def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[
             ensure_books(connection, books)
             drop_leftovers(connection, books)
             with connections.lending(connection):
-                yield PostgresLease(connections, books, pipeline, positions(connection, books))
+                yield _lease(connections, books, positions(connection, books), pipeline)
         finally:
             # closing alone would free it a moment later, and the next run might come sooner
             if not connection.closed:
                 connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", (books.lock,))
+
+
+def _lease(connections: Connections, books: Books, found: Mapping[str, Stored], pipeline: str) -> HeldLease:
+    def committed(load_id: str) -> bool:
+        with connections.brief() as connection:
+            return is_committed(connection, books, load_id)
+
+    def chunks(plan: str) -> frozenset[str]:
+        with connections.brief() as connection:
+            return committed_chunks(connection, books, plan)
+
+    return held_lease(found, pipeline, committed, chunks)
 
 
 def _take(connection: Connection, books: Books, seconds: float) -> None:
@@ -83,10 +70,8 @@ def _take(connection: Connection, books: Books, seconds: float) -> None:
 
 
 def _leased(books: Books) -> StateError:
-    return StateError(
-        f"another run is writing {books.target}",
-        code="state.leased",
-        hint="wait until it is done, or set `lease_timeout` so that this one waits by itself",
+    return held_elsewhere(
+        books.target, "wait until it is done, or set `lease_timeout` so that this one waits by itself"
     )
 
 

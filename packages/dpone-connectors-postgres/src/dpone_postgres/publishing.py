@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import psycopg
 
+from dpone.books import exchanges_all, target_missing
 from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import RemoteError, StateError
+from dpone.errors import RemoteError
 from dpone.failpoints import hit
-from dpone.ops import Append, Domain, Op, Program, Recreate, ReplaceAll, Upsert, domain
+from dpone.ops import Append, Domain, Op, Program, Recreate, Upsert, domain
 from dpone.oracle import Counts, guard_against
 from dpone.probes import Measurement, Probe, Rows
 from dpone.reconcile import profile_of, refuse_difference
@@ -105,14 +106,10 @@ class PostgresPublication:
 
     def _refuse_lost_target(self) -> None:
         """Raises when the table is gone with rows that the state remembers: only a window of them would come again."""
-        program = self._spec.program
-        whole = any(isinstance(op, Recreate) or (isinstance(op, ReplaceAll) and not op.where) for op in program)
-        if not whole and stored_position(self._connection, self._books, self._spec.pipeline) is not None:
-            raise StateError(
-                f"{self._books.target} is gone, but this pipeline has loaded rows into it",
-                code="state.target_missing",
-                hint="`dpone state reset` lets the next run load everything again",
-            )
+        if exchanges_all(self._spec.program):
+            return
+        if stored_position(self._connection, self._books, self._spec.pipeline) is not None:
+            raise target_missing(self._books.target)
 
     def _remodel(self, layout: Layout) -> None:
         relation = find_target(self._connection, self._books.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
+from dpone.books import HeldLease
 from dpone.connector import (
     Dataset,
     Fate,
@@ -32,7 +33,7 @@ from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.examining import examine_sink, find_books, find_tables
 from dpone_postgres.filling import PostgresWriter, writing
 from dpone_postgres.layouts import dialect_for, find_target, layout_of, statements
-from dpone_postgres.lease import PostgresLease, drop_leftovers, drop_stages, lease_if_free, leased
+from dpone_postgres.lease import drop_leftovers, drop_stages, lease_if_free, leased
 from dpone_postgres.publishing import PostgresPublication, publishing
 from dpone_postgres.segments import PostgresSegments, segmented
 from dpone_postgres.staging import (
@@ -74,7 +75,7 @@ class PostgresSink:
             found = find_target(connection, target.name)
             return None if found is None else layout_of(found)
 
-    def lease(self, target: Target, pipeline: str) -> AbstractContextManager[PostgresLease]:
+    def lease(self, target: Target, pipeline: str) -> AbstractContextManager[HeldLease]:
         return leased(self._connections, target, pipeline)
 
     @contextmanager

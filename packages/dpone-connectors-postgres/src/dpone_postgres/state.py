@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dpone.books import conflict, position_texts, shape_of, stored_of
 from dpone.connector import Commit, Json, Position, Stored, Target
-from dpone.errors import StateError
 from dpone.names import print_name
 from dpone.sql.load import Ledger
-from dpone.strategies import Read
 from dpone_postgres.dialect import POSTGRES
-from dpone_postgres.faults import state_conflict
 from dpone_postgres.session import Connection
 
 STATE, LOADS, CHUNKS = "_dpone_state", "_dpone_loads", "_dpone_chunks"
@@ -89,12 +87,6 @@ def ensure_books(connection: Connection, books: Books) -> None:
         connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", (lock_number(f"books:{books.schema}"),))
         for name, found in _shapes(connection, books.schema).items():
             steps = SHAPES[name]
-            if found > len(steps):
-                raise StateError(
-                    f"{books.schema}.{name} has shape {found}; this dpone knows up to {len(steps)}",
-                    code="state.newer_version",
-                    hint="pip install --upgrade dpone-connectors-postgres",
-                )
             for step in steps[found:]:
                 connection.execute(step.format(books.table(name)).encode())
             if found < len(steps):
@@ -112,14 +104,13 @@ def _shapes(connection: Connection, schema: str) -> dict[str, int]:
 
 
 def _shape(schema: str, name: str, comment: str) -> int:
-    number = comment.removeprefix(_MARK)
-    if not number.isdigit():
-        raise StateError(
-            f"{schema}.{name} is not a table that dpone made, or its comment was changed",
-            code="state.not_ours",
-            hint="set `state_schema` to a schema of dpone's own",
-        )
-    return int(number)
+    return shape_of(
+        f"{schema}.{name}",
+        comment.removeprefix(_MARK),
+        len(SHAPES[name]),
+        package="dpone-connectors-postgres",
+        hint="set `state_schema` to a schema of dpone's own",
+    )
 
 
 # ----------------------------------------------------------------------- positions
@@ -137,8 +128,7 @@ def positions(connection: Connection, books: Books) -> dict[str, Stored]:
         (books.target,),
     ).fetchall()
     return {
-        pipeline: Stored(None if kind is None else Position(Read(kind), json.loads(token)), generation, load_id)
-        for pipeline, kind, token, generation, load_id in rows
+        pipeline: stored_of(kind, token, generation, load_id) for pipeline, kind, token, generation, load_id in rows
     }
 
 
@@ -146,7 +136,7 @@ def save(connection: Connection, books: Books, pipeline: str, commit: Commit) ->
     """Position, ledger and chunk as `commit` says, if the position still is the expected one."""
     changed = _compare_and_set(connection, books, pipeline, commit.expected, commit.new)
     if not changed:
-        raise state_conflict(pipeline)
+        raise conflict(books.target, commit)
     enter_load(connection, books, commit.new.load_id, pipeline, commit.run_id, commit.record)
     if commit.chunk is None:
         return
@@ -163,7 +153,7 @@ def save(connection: Connection, books: Books, pipeline: str, commit: Commit) ->
 
 
 def _compare_and_set(connection: Connection, books: Books, pipeline: str, expected: Stored | None, new: Stored) -> bool:
-    kind, token = (None, None) if new.position is None else (new.position.kind.value, json.dumps(new.position.token))
+    kind, token = position_texts(new.position)
     if expected is None:
         done = connection.execute(
             f"INSERT INTO {books.table(STATE)} (pipeline, target, kind, token, generation, load_id) "
@@ -190,7 +180,7 @@ def set_position(connection: Connection, books: Books, pipeline: str, position: 
         f"INSERT INTO {books.table(STATE)} AS s (pipeline, target, kind, token, generation, load_id) "
         "VALUES (%s, %s, %s, %s, 1, 'set by hand') ON CONFLICT (pipeline, target) DO UPDATE SET "
         "kind = excluded.kind, token = excluded.token, generation = s.generation + 1, saved_at = now()".encode(),
-        (pipeline, books.target, position.kind.value, json.dumps(position.token)),
+        (pipeline, books.target, *position_texts(position)),
     )
 
 

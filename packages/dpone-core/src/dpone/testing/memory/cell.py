@@ -5,7 +5,7 @@ A commit touches one name: the table, its state and its ledger together. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -136,9 +136,6 @@ class Cell:
         if commit.chunk.last:
             del done[plan]
         return replace(cell, chunks=done)
-
-    def others(self, pipeline: str) -> Sequence[str]:
-        return sorted(p for p in self.stored if p != pipeline)
 
 
 def table_of(cell: Cell, dataset: Dataset) -> Table:

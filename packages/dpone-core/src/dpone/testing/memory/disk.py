@@ -17,10 +17,10 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from dpone.connector import Chunk, Json, KeptStage, Layout, Position, Role, Stored, SystemColumn
+from dpone.books import read_stored, stored_json
+from dpone.connector import Chunk, Json, KeptStage, Layout, Role, SystemColumn
 from dpone.schema import Field, Schema, parse_type
 from dpone.stage import Change, ChangeKind
-from dpone.strategies import Read
 from dpone.testing.memory.cell import Cell, Leftover, Marker, Name, Table
 from dpone.testing.memory.encoding import decode, encode
 from dpone.where import Row
@@ -58,7 +58,7 @@ class Disk:
             lsn=found["lsn"],
             table=None if found["table"] is None else self._read(found["table"]),
             shadows={n: self._read(f) for n, f in found["shadows"].items()},
-            stored={p: stored_of(s) for p, s in found["stored"].items()},
+            stored={p: read_stored(s) for p, s in found["stored"].items()},
             loads=frozenset(found["loads"]),
             chunks={plan: frozenset(ids) for plan, ids in found["chunks"].items()},
             slots=found["slots"],
@@ -112,21 +112,6 @@ def replace_file(path: Path, text: str) -> None:
     beside = path.with_name(f"{path.name}.{uuid4().hex}")
     beside.write_text(text, "utf-8")
     beside.replace(path)
-
-
-def stored_json(stored: Stored) -> Json:
-    position = stored.position
-    return {
-        "position": None if position is None else {"kind": position.kind.value, "token": dict(position.token)},
-        "generation": stored.generation,
-        "load_id": stored.load_id,
-    }
-
-
-def stored_of(found: Json) -> Stored:
-    at = found["position"]
-    position = None if at is None else Position(Read(at["kind"]), at["token"])
-    return Stored(position, found["generation"], found["load_id"])
 
 
 def _leftover_of(found: Json) -> Leftover:
@@ -192,7 +177,7 @@ def _marker_json(marker: Marker) -> Json:
 
 def _marker_of(found: Json) -> Marker:
     return Marker(
-        {p: stored_of(s) for p, s in found["stored"].items()},
+        {p: read_stored(s) for p, s in found["stored"].items()},
         found["pipeline"],
         found["run_id"],
         None if found["chunk"] is None else Chunk(**found["chunk"]),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec, Stored
-from dpone.errors import StateError
+from dpone.books import concurrent_writer, is_own, refuse_conflict
+from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec
 from dpone.failpoints import hit
 from dpone.names import print_name
 from dpone.ops import Program, Recreate
@@ -58,7 +58,9 @@ class TransactionPublication:
         return measure(self.draft.content, probe)
 
     def save_position(self, commit: Commit) -> None:
-        refuse_conflict(self._store.current(self._target).stored.get(self._spec.pipeline), self._target, commit)
+        found = self._store.current(self._target).stored.get(self._spec.pipeline)
+        if not is_own(found, commit):
+            refuse_conflict(found, print_name(self._target), commit)
         self._saved = commit
 
     def commit(self) -> None:
@@ -70,32 +72,9 @@ class TransactionPublication:
         if saved is not None:
             if saved.new.load_id in cell.loads:
                 return cell  # the answer to this very commit was lost
-            refuse_conflict(cell.stored.get(self._spec.pipeline), self._target, saved)
+            refuse_conflict(cell.stored.get(self._spec.pipeline), print_name(self._target), saved)
         if cell.table is not self._base:
-            raise concurrent_writer(self._target)
+            raise concurrent_writer(print_name(self._target))
         table = self.draft.committed(self._begun.xid, cell.xid)
         cell = replace(cell, xid=cell.xid + 1, table=table)
         return cell if saved is None else cell.with_commit(self._spec.pipeline, saved)
-
-
-def refuse_conflict(found: Stored | None, target: Name, commit: Commit) -> None:
-    """Raises when the stored position is not the one that this load started from, unless it is this load's own."""
-    if found is not None and found.load_id == commit.new.load_id:
-        return
-    expected = commit.expected
-    if found == expected and commit.new.generation == (expected.generation if expected else 0) + 1:
-        return
-    raise StateError(
-        f"{print_name(target)} is at generation {found.generation if found else 0}; this load started from "
-        f"{expected.generation if expected else 0} and would write {commit.new.generation}",
-        code="state.conflict",
-        hint="another run committed meanwhile; run again from the position that is stored now",
-    )
-
-
-def concurrent_writer(target: Name) -> StateError:
-    return StateError(
-        f"{print_name(target)} was changed by somebody else during the load",
-        code="sink.concurrent_writer",
-        hint="run again; writers beside dpone must not write while a load is published",
-    )

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from dpone.books import concurrent_writer, is_own, marker_missing, refuse_conflict
 from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import StateError
 from dpone.failpoints import hit
 from dpone.names import print_name
 from dpone.ops import Program, Recreate
@@ -21,7 +21,6 @@ from dpone.probes import Measurement, Probe
 from dpone.testing.memory.cell import Cell, Leftover, Marker, Name, Table
 from dpone.testing.memory.draft import carried_out, ensured, refuse_null, refuse_outside
 from dpone.testing.memory.measures import measure
-from dpone.testing.memory.publication import concurrent_writer, refuse_conflict
 from dpone.testing.memory.staging import MemoryStage
 from dpone.testing.memory.store import Store
 
@@ -99,7 +98,7 @@ class ShadowPublication:
             return cell  # the answer to this very exchange was lost
         self._refuse_conflict(cell)
         if cell.table is not self._base:
-            raise concurrent_writer(self._target)
+            raise concurrent_writer(print_name(self._target))
         table = cell.shadows[self._shadow].committed(self._begun.xid, cell.xid)
         return replace(cell, xid=cell.xid + 1, table=table).with_shadow(self._shadow, self._base)
 
@@ -112,7 +111,9 @@ class ShadowPublication:
     def _refuse_conflict(self, cell: Cell) -> None:
         if self._saved is not None:
             marker = None if cell.table is None else cell.table.marker
-            refuse_conflict(marker.stored.get(self._spec.pipeline) if marker else None, self._target, self._saved)
+            found = marker.stored.get(self._spec.pipeline) if marker else None
+            if not is_own(found, self._saved):
+                refuse_conflict(found, print_name(self._target), self._saved)
 
     def _table(self) -> Table:
         return self._store.current(self._target).shadows[self._shadow]
@@ -125,11 +126,7 @@ def recovered(cell: Cell) -> Cell:
     """The cell as a publish that was cut off must leave it: state after the marker, no shadow."""
     marker = None if cell.table is None else cell.table.marker
     if marker is None and cell.stored:
-        raise StateError(
-            f"the state tables know {print_name(cell.name)}, but it carries no marker of a load",
-            code="state.marker_missing",
-            hint="the target was replaced by other means: `dpone state reset` forgets the position and begins again",
-        )
+        raise marker_missing(print_name(cell.name))
     if marker is not None:
         if marker.load_id not in cell.loads:
             commit = Commit(None, marker.stored[marker.pipeline], marker.run_id, marker.chunk)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from dpone.books import HeldLease, held_lease, never_loaded
 from dpone.connector import (
     Dataset,
     Fate,
@@ -49,21 +50,6 @@ def connect_publishing(config: MemoryConfig) -> Iterator[PublishingSink]:
     yield PublishingSink(open_store(config))
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryLease:
-    """What the state held when the lease began; the ledger is asked again each time."""
-
-    stored: Stored | None
-    others: Sequence[str]
-    now: Callable[[], Cell]
-
-    def committed(self, load_id: str) -> bool:
-        return load_id in self.now().loads
-
-    def chunks(self, plan: str) -> frozenset[str]:
-        return self.now().chunks.get(plan, frozenset())
-
-
 class MemorySink:
     """A connected sink with transactions."""
 
@@ -76,14 +62,19 @@ class MemorySink:
         return None if table is None else table.layout
 
     @contextmanager
-    def lease(self, target: Target, pipeline: str) -> Iterator[MemoryLease]:
+    def lease(self, target: Target, pipeline: str) -> Iterator[HeldLease]:
         refuse_long_name(target.name)
         with self.store.lease(target.name):
             cell = self.recover(target.name)
             for entry in cell.ledger:
                 if entry.kind == "stage" and (entry.kept is None or entry.kept.load_id in cell.loads):
                     self._remove(target.name, entry.id)  # of a process that is gone: whoever has the lease is alone
-            yield MemoryLease(cell.stored.get(pipeline), cell.others(pipeline), lambda: self.store.current(target.name))
+            yield held_lease(
+                cell.stored,
+                pipeline,
+                lambda load_id: load_id in self.store.current(target.name).loads,
+                lambda plan: self.store.current(target.name).chunks.get(plan, frozenset()),
+            )
 
     def recover(self, target: Name) -> Cell:
         """The cell as a lease finds it; a transaction that was cut off left nothing behind."""
@@ -228,8 +219,4 @@ def _marked(cell: Cell, pipeline: str, position: Position | None) -> Cell:
         return replace(cell, table=replace(table, marker=marker))
     if position is None:
         return cell
-    raise StateError(
-        f"{print_name(cell.name)} carries no marker of a load, so there is no position to change",
-        code="state.marker_missing",
-        hint="a first run writes it",
-    )
+    raise never_loaded(print_name(cell.name), pipeline)

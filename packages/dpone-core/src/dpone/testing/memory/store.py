@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Any
 from uuid import uuid4
 
+from dpone.books import held_elsewhere
 from dpone.errors import RemoteError, StateError
 from dpone.names import print_name
 from dpone.testing.memory.cell import Cell, Name
@@ -96,7 +97,7 @@ class Store:
         """Within the context nobody else, here or in another process, holds this target."""
         with self._mutex:
             if target in self._leased:
-                raise leased(target)
+                raise held_elsewhere(print_name(target))
             self._leased.add(target)
         try:
             with ExitStack() as stack:
@@ -105,7 +106,7 @@ class Store:
                     try:
                         stack.enter_context(_locked(path, wait=False))
                     except BlockingIOError:
-                        raise leased(target) from None
+                        raise held_elsewhere(print_name(target)) from None
                 yield
         finally:
             with self._mutex:
@@ -155,14 +156,6 @@ def _system_of(folder: Path) -> str:
         if not path.exists():
             replace_file(path, uuid4().hex)
         return path.read_text("utf-8")
-
-
-def leased(target: Name) -> StateError:
-    return StateError(
-        f"another run holds {print_name(target)}",
-        code="state.leased",
-        hint="wait for it to end; a run that was killed holds nothing",
-    )
 
 
 @contextmanager
