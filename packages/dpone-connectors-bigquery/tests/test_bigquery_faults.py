@@ -59,7 +59,7 @@ def translation(error: Exception) -> DponeError:
         (499, "stopped", "sink.cancelled", True),
         (400, "timeout", "sink.timeout", False),
         (400, "resourceInUse", "sink.in_use", True),
-        (400, "somethingNew", "sink.statement_failed", False),
+        (400, "somethingNew", "sink.refused", False),
     ],
 )
 def test_an_answer_is_translated_by_its_reason(

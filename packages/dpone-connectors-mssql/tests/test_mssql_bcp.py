@@ -129,7 +129,7 @@ def test_a_password_is_typed_in_a_process_with_more_open_files_than_select_knows
 @pytest.mark.parametrize(
     "end, kind, code",
     [
-        ('print("SQLState = 28000, NativeError = 18456"); sys.exit(1)', RemoteError, "sink.auth_failed"),
+        ('print("SQLState = 28000, NativeError = 18456"); sys.exit(1)', RemoteError, "sink.login_refused"),
         ('print("SQLState = 22001, NativeError = 2628"); sys.exit(1)', DataError, "sink.rejected_rows"),
         ('print(f"{len(rows) - 1} rows copied.")', RemoteError, "sink.bulk_copy_failed"),
         ("sys.exit(3)", RemoteError, "sink.bulk_copy_failed"),

@@ -8,9 +8,9 @@ from dpone.errors import DataError, PlanError, RemoteError
 from dpone_mssql.faults import _LOST, _STATES, CONFLICT, FAILURES, Side, login_failed, number_of, translate
 
 USUAL = [
-    (18456, RemoteError, "sink.auth_failed"),
-    (18452, RemoteError, "sink.auth_failed"),
-    (18487, RemoteError, "sink.auth_failed"),
+    (18456, RemoteError, "sink.login_refused"),
+    (18452, RemoteError, "sink.login_refused"),
+    (18487, RemoteError, "sink.login_refused"),
     (4060, RemoteError, "sink.database_missing"),
     (229, RemoteError, "sink.not_allowed"),
     (262, RemoteError, "sink.not_allowed"),
@@ -52,7 +52,7 @@ def test_a_number_has_its_code_and_advice(number: int, kind: type[Exception], co
 @pytest.mark.parametrize(
     "state, code",
     [
-        ("28000", "source.auth_failed"),
+        ("28000", "source.login_refused"),
         ("42S02", "source.table_missing"),
         ("40001", "source.serialization"),
         ("23000", "source.rejected_rows"),
@@ -93,7 +93,7 @@ def test_every_state_is_read_from_both_drivers(state: str) -> None:
 
 @pytest.mark.parametrize(
     "state, code",
-    [("28000", "source.auth_failed"), ("42000", "source.database_missing"), ("HYT00", "source.unreachable")],
+    [("28000", "source.login_refused"), ("42000", "source.database_missing"), ("HYT00", "source.unreachable")],
 )
 def test_a_login_that_failed_without_a_number(state: str, code: str) -> None:
     assert login_failed(Exception(state, SECRET), "source", "server/db").code == code

@@ -88,4 +88,4 @@ def test_a_wrong_password_and_a_missing_database_have_their_own_codes(endpoint: 
     given = dict(testkit.connection(endpoint))
     with pytest.raises(DponeError) as caught:
         Connection(connector.config.model_validate({**given, "password": "wrong"}), "source")
-    assert caught.value.code == "source.auth_failed"
+    assert caught.value.code == "source.login_refused"

@@ -132,8 +132,8 @@ def test_a_statement_that_takes_too_long(endpoint: Endpoint, driver: str) -> Non
 @pytest.mark.parametrize(
     "given, code",
     [
-        ({"password": "wr}ong;"}, "source.auth_failed"),
-        ({"user": "nobody"}, "source.auth_failed"),
+        ({"password": "wr}ong;"}, "source.login_refused"),
+        ({"user": "nobody"}, "source.login_refused"),
         ({"database": "nothing"}, "source.database_missing"),
         ({"tls": "verify", "login_timeout": 5}, "source.unreachable"),
         ({"port": 1, "login_timeout": 3}, "source.unreachable"),

@@ -130,7 +130,7 @@ def test_a_right_manifest_runs_and_shows_no_password(db: Db, desk: Open) -> None
     [
         ({"port": 1}, "source.unreachable", 1),
         ({"host": "nowhere.invalid"}, "source.unreachable", 1),
-        ({"password": f"wrong {CANARY}"}, "source.auth_failed", 1),
+        ({"password": f"wrong {CANARY}"}, "source.login_refused", 1),
         ({"table": "missing"}, "source.table_missing", 2),
     ],
     ids=["port", "host", "password", "table"],

@@ -279,7 +279,7 @@ def test_a_table_that_is_locked_is_an_error_in_time(db: Db, schema: str, make: M
 @pytest.mark.parametrize(
     "change, code",
     [
-        ({"password": SecretStr("canary-secret")}, "auth_failed"),
+        ({"password": SecretStr("canary-secret")}, "login_refused"),
         ({"database": "canary_missing"}, "database_missing"),
         ({"port": 1}, "unreachable"),
     ],

@@ -72,7 +72,7 @@ def from_answer(error: exceptions.GoogleAPICallError, label: str) -> DponeError:
         return _spent(label, reason)
     return RemoteError(
         f"{label} refuses a job or a request: {reason}",
-        code="sink.statement_failed",
+        code="sink.refused",
         hint="the job's page in the console tells more: https://cloud.google.com/bigquery/docs/error-messages",
         reason=reason,
     )

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 
 from google.cloud import bigquery
 
-from dpone.batch import ARROW, Batch
+from dpone.batch import ARROW, Batch, refuse_format
 from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
-from dpone.errors import DponeError, RemoteError
+from dpone.errors import DponeError
 from dpone.probes import Measurement, Probe
 from dpone.schema import INT64, STRING, Field
 from dpone.sql.load import SqlLoad
@@ -175,8 +175,7 @@ class BigQueryWriter:
         self._parts = 0
 
     def write(self, batch: Batch) -> None:
-        if batch.format != ARROW:
-            raise RemoteError(f"the stage takes Arrow, a batch of {batch.format} came", code="sink.wrong_format")
+        refuse_format(batch, ARROW)
         if self._file is None:
             self._file = ParquetFile(self._natives)
         self._file.add(batch.data)

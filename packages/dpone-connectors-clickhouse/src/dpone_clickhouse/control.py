@@ -13,9 +13,10 @@ from urllib.parse import urlencode
 
 from dpone.batch import CH_NATIVE, PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
-from dpone.errors import MissingPackage, PlanError, RemoteError
+from dpone.errors import MissingPackage, RemoteError
 from dpone.names import print_name
 from dpone.schema import Field, Kind, Schema
+from dpone.testing.made import refuse_unmade
 from dpone.testing.plain import JSON_LINES
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable
@@ -153,12 +154,8 @@ class CurlControl:
 
 
 def _value(of: Field, *, is_key: bool) -> str:
-    kind = of.type.kind
-    if is_key and kind is not Kind.INT:
-        raise PlanError(f"{of.name} is no number, and keys are numbered", code="benchmark.unknown_shape")
-    if kind not in _VALUES:
-        raise PlanError(f"{of.name}: no values are made for {of.type}", code="benchmark.unknown_shape")
-    made = f"CAST({'i' if is_key else _VALUES[kind]} AS {_native(of)})"
+    refuse_unmade(of, _VALUES, is_key=is_key)
+    made = f"CAST({'i' if is_key else _VALUES[of.type.kind]} AS {_native(of)})"
     return f"if((i + {len(of.name)}) % 10 = 0, NULL, {made})" if of.nullable else made
 
 

@@ -8,6 +8,7 @@ from http.client import HTTPException
 from typing import Literal
 
 from dpone.errors import DataError, DponeError, PlanError, RemoteError
+from dpone.stage import null_key
 from dpone_clickhouse.driver import errors
 
 Side = Literal["source", "sink"]
@@ -77,11 +78,7 @@ def from_server(code: int, side: Side, label: str) -> DponeError:
             number=code,
         )
     if code == NULL_KEY and side == "sink":
-        return DataError(
-            "a staged row holds NULL in a column of the key",
-            code="stage.null_key",
-            hint="nothing was published; correct the rows at the source, or filter them out",
-        )
+        return null_key("a column of the key")
     if code in _VALUES:
         return DataError(
             f"{label} does not take or cannot convert a value (error {code})",
@@ -108,7 +105,7 @@ def _other(code: int, side: Side, label: str) -> DponeError:
         )
     return RemoteError(
         f"{label} refuses a statement: error {code}",
-        code=f"{side}.statement_failed",
+        code=f"{side}.refused",
         hint="`SELECT * FROM system.errors` on the server says what the number means",
         number=code,
     )

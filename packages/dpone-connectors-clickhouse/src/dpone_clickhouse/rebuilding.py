@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from dpone.errors import DataError
 from dpone.ops import (
     Absent,
     Append,
@@ -30,7 +29,7 @@ from dpone.ops import (
     Upsert,
     Version,
 )
-from dpone.oracle import at_not_after
+from dpone.oracle import at_not_after, two_open_versions
 from dpone.sql.load import KEPT, SqlLoad
 from dpone.sql.operations import kept
 from dpone.sql.questions import partial_rows
@@ -182,7 +181,7 @@ def _version(op: Version, load: SqlLoad) -> Rebuild:
         Check(f"{count} {_sure(f't.{opened} > {at}')} OR {_sure(f't.{closed} > {at}')}", at_not_after(op)),
         Check(
             f"SELECT count() FROM ({doubled}) AS q",
-            DataError("a key has two open versions", code="target.two_open_versions"),
+            two_open_versions(),
         ),
         Check(f"SELECT count() FROM {rows} WHERE {ended} AND {_sure(f't.{opened} = {at}')}", at_not_after(op)),
     )

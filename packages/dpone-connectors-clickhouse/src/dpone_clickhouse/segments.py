@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dpone.batch import ARROW
 from dpone.connector import ReadRequest
 from dpone.schema import Field, Kind
-from dpone.segments import Checksum, Extent, Form, Shape, Span, Spelled
+from dpone.segments import Checksum, Extent, Form, Shape, Span, Spelled, fits
 from dpone.sql.segments import SegmentQueries
 from dpone.strategies import Read
 from dpone_clickhouse.bulk import read_bulk
@@ -27,16 +27,6 @@ from dpone_clickhouse.session import READ_ONLY, session
 
 _PIECE = 1 << 20
 _SETTINGS = {"date_time_output_format": "simple"}  # a time as text, without letters in it
-_KINDS = {
-    Form.NUMBER: {Kind.INT, Kind.UINT, Kind.DECIMAL},
-    Form.FLOAT: {Kind.FLOAT},
-    Form.BOOL: {Kind.BOOL},
-    Form.DATE: {Kind.DATE},
-    Form.TIME: {Kind.TIME},
-    Form.MOMENT: {Kind.TIMESTAMP, Kind.TIMESTAMPTZ},
-    Form.UUID: {Kind.UUID},
-    Form.BYTES: {Kind.BINARY, Kind.STRING},
-}
 _NANOSECONDS = 9
 
 
@@ -44,7 +34,7 @@ class ClickHouseSpells:
     """The forms of a comparison in ClickHouse's words."""
 
     def text(self, expression: str, field: Field, form: Form) -> str | None:
-        if field.type.kind not in _KINDS.get(form, {field.type.kind}) or _is_state(field):
+        if not fits(field.type.kind, form) or _is_state(field):
             return None
         match form:
             case Form.FLOAT:

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
+from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch, refuse_format
 from dpone.connector import StageRef
-from dpone.errors import RemoteError
 from dpone_clickhouse.bulk import BulkInsert
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.dialect import CLICKHOUSE
@@ -42,10 +41,7 @@ class ClickHouseWriter:
         self._arrow: ArrowStream | None = None
 
     def write(self, batch: Batch) -> None:
-        if batch.format != self._format:
-            raise RemoteError(
-                f"the stage was made for {self._format}, a batch of {batch.format} came", code="sink.wrong_format"
-            )
+        refuse_format(batch, self._format)
         data = self._packed(batch) if batch.format == ARROW else batch.data
         if self._insert is None:
             self._insert = BulkInsert(self._config, self._statement, self._settings)

@@ -11,11 +11,12 @@ from confluent_kafka import KafkaException, Producer
 
 from dpone.books import is_own, refuse_conflict
 from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import DataError, DponeError, RemoteError, StateError
+from dpone.errors import DponeError, RemoteError, StateError
 from dpone.failpoints import hit
 from dpone.ops import Append, Program, domain
 from dpone.probes import Measurement, Probe, Rows
 from dpone.schema import Schema
+from dpone.stage import outside
 from dpone.strategies import Load
 from dpone.where import Row
 from dpone_kafka import index as indexes
@@ -363,8 +364,4 @@ def _refuse_outside(program: Program, stage: SpillStage) -> None:
     null_keys = 0 if stage.plain is not None else stage.sealed.null_keys
     broken = null_keys + sum(nulls.get(c, 0) for c in bound.not_null)
     if broken:
-        raise DataError(
-            f"{broken} staged rows are outside the domain of the program",
-            code="stage.null_key",
-            hint="nothing was published; correct the rows at the source, or filter them out",
-        )
+        raise outside("stage.null_key", broken)

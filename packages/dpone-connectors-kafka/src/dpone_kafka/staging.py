@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpone.arrow import arrow_type
-from dpone.batch import ARROW, Batch
+from dpone.batch import ARROW, Batch, refuse_format
 from dpone.connector import CHANGE_COLUMNS, Staged, StageRef, StageSpec
 from dpone.errors import RemoteError
 from dpone.probes import Measurement, Probe
@@ -68,8 +68,7 @@ class SpillWriter:
         self._storing: Future[None] | None = None  # one at a time, so that memory holds what waits and what is written
 
     def write(self, batch: Batch) -> None:
-        if batch.format != ARROW:
-            raise RemoteError(f"a batch of {batch.format} came, a stage takes Arrow", code="sink.wrong_format")
+        refuse_format(batch, ARROW)
         data: pa.RecordBatch = batch.data
         if data.num_columns != len(self._schema):
             raise RemoteError(

@@ -36,12 +36,12 @@ CONFLICT = 50990  # dpone's own number
 
 FAILURES: dict[int, Failure] = {
     # who we are, and where
-    18456: Failure(RemoteError, "auth_failed", "does not accept the login", _LOGIN),
-    18452: Failure(RemoteError, "auth_failed", "does not trust the login's domain", _LOGIN),
-    18470: Failure(RemoteError, "auth_failed", "has disabled the login", _LOGIN),
-    18486: Failure(RemoteError, "auth_failed", "has locked the login out", _LOGIN),
-    18487: Failure(RemoteError, "auth_failed", "says that the password has expired", "set a new password"),
-    18488: Failure(RemoteError, "auth_failed", "says that the password must be changed", "set a new password"),
+    18456: Failure(RemoteError, "login_refused", "does not accept the login", _LOGIN),
+    18452: Failure(RemoteError, "login_refused", "does not trust the login's domain", _LOGIN),
+    18470: Failure(RemoteError, "login_refused", "has disabled the login", _LOGIN),
+    18486: Failure(RemoteError, "login_refused", "has locked the login out", _LOGIN),
+    18487: Failure(RemoteError, "login_refused", "says that the password has expired", "set a new password"),
+    18488: Failure(RemoteError, "login_refused", "says that the password must be changed", "set a new password"),
     4060: Failure(RemoteError, "database_missing", "has no such database, or not for us", "check `database`"),
     911: Failure(RemoteError, "database_missing", "has no such database", "check the connection's `database`"),
     916: Failure(RemoteError, "not_allowed", "does not let the login into the database", _GRANT),

@@ -11,8 +11,8 @@ from typing import Any
 
 from dpone.batch import Batch
 from dpone.connector import Json, StageRef, Target
-from dpone.errors import DataError
 from dpone.schema import INT64, Field, Kind, parse_type
+from dpone.stage import null_key
 from dpone_mssql.arrow_write import fitted
 from dpone_mssql.bcp import bcp_copy
 from dpone_mssql.bulk import BulkCopy, bulk_copy, bulk_insert
@@ -53,22 +53,13 @@ class MssqlWriter:
         arrays: dict[str, Any] = {}
         for column, (field, native) in zip(data.columns, self._columns, strict=True):
             if field.name in self._key and column.null_count:
-                raise null_key(field.name)
+                raise null_key(field.name)  # as it would be in a stage without required columns
             arrays[field.name] = fitted(column, field, native)
         everywhere = pa.array([0] * data.num_rows, pa.int32())
         for name in self._order:
             if name not in arrays:
                 arrays[name] = self._constants[name].take(everywhere)
         self._copy.send(pa.RecordBatch.from_arrays([arrays[name] for name in self._order], names=list(self._order)))
-
-
-def null_key(name: str) -> DataError:
-    """What a required column of the key refuses is what it would be in a stage without required columns."""
-    return DataError(
-        f"a staged row holds NULL in {name}",
-        code="stage.null_key",
-        hint="nothing was published; correct the rows at the source, or filter them out",
-    )
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from psycopg import sql
 
 from dpone.batch import PG_BINARY, PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
-from dpone.errors import MissingPackage, PlanError
+from dpone.errors import MissingPackage
 from dpone.schema import Field, Kind, Schema
+from dpone.testing.made import refuse_unmade
 from dpone.testing.plain import JSON_LINES
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.testkit import SeedTable
@@ -145,12 +146,8 @@ class PsqlControl:
 
 
 def _value(field: Field, *, is_key: bool) -> sql.Composable:
-    kind = field.type.kind
-    if is_key and kind is not Kind.INT:
-        raise PlanError(f"{field.name} is no number, and keys are numbered", code="benchmark.unknown_shape")
-    if kind not in _VALUES:
-        raise PlanError(f"{field.name}: no values are made for {field.type}", code="benchmark.unknown_shape")
-    made = f"CAST({'i' if is_key else _VALUES[kind]} AS {_native(field)})"
+    refuse_unmade(field, _VALUES, is_key=is_key)
+    made = f"CAST({'i' if is_key else _VALUES[field.type.kind]} AS {_native(field)})"
     text = f"CASE WHEN (i + {len(field.name)}) % 10 = 0 THEN NULL ELSE {made} END" if field.nullable else made
     return sql.SQL(text)
 

@@ -105,7 +105,7 @@ def translate(error: psycopg.Error, side: Side, label: str) -> DponeError:
 def refused_login(side: Side, label: str, state: str) -> RemoteError:
     return RemoteError(
         f"{label} does not accept the user or the password",
-        code=f"{side}.auth_failed",
+        code=f"{side}.login_refused",
         hint="check the connection's user and password; nothing was read or written",
         server=label,
         sqlstate=state,

@@ -11,7 +11,7 @@ from psycopg import pq
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Batch
 from dpone.connector import StageRef, Target
-from dpone.errors import DataError
+from dpone.stage import null_key
 from dpone_postgres.connections import Connections
 from dpone_postgres.copying import CopyIn
 from dpone_postgres.dialect import POSTGRES
@@ -90,11 +90,7 @@ def _null_keys_named(key: Sequence[str]) -> Iterator[None]:
         yield
     except psycopg.errors.NotNullViolation as error:
         if error.diag.column_name in key:
-            raise DataError(
-                f"a staged row holds NULL in {error.diag.column_name}",
-                code="stage.null_key",
-                hint="nothing was published; correct the rows at the source, or filter them out",
-            ) from None
+            raise null_key(str(error.diag.column_name)) from None
         raise
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dpone.batch import ARROW
 from dpone.connector import ReadRequest
 from dpone.schema import Field, Kind
-from dpone.segments import Checksum, Extent, Form, Shape, Span, Spelled
+from dpone.segments import Checksum, Extent, Form, Shape, Span, Spelled, fits
 from dpone.sql.segments import SegmentQueries
 from dpone.strategies import Read
 from dpone_postgres.connections import Connections
@@ -19,18 +19,6 @@ from dpone_postgres.reading import subject_of
 from dpone_postgres.session import Connection
 from dpone_postgres.spelling import parse_spelling
 from dpone_postgres.typemap import ENGINE
-
-_KINDS = {
-    Form.NUMBER: {Kind.INT, Kind.UINT, Kind.DECIMAL},
-    Form.FLOAT: {Kind.FLOAT},
-    Form.BOOL: {Kind.BOOL},
-    Form.DATE: {Kind.DATE},
-    Form.TIME: {Kind.TIME},
-    Form.MOMENT: {Kind.TIMESTAMP, Kind.TIMESTAMPTZ},
-    Form.UUID: {Kind.UUID},
-    Form.BYTES: {Kind.BINARY, Kind.STRING},
-}
-
 
 _MOST_ARGUMENTS = 99  # of a function, beside the separator
 # Kinds whose own hash is equal only for what is the same value; 30 days equal a month, and a jsonb 1.0 equals 1.
@@ -53,7 +41,7 @@ class PostgresSpells:
     """The forms of a comparison in PostgreSQL's words, under the settings that a session pins."""
 
     def text(self, expression: str, field: Field, form: Form) -> str | None:
-        if field.type.kind not in _KINDS.get(form, {field.type.kind}):
+        if not fits(field.type.kind, form):
             return None
         match form:
             case Form.NUMBER if field.type.kind is Kind.DECIMAL:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType
 
-from dpone.errors import PlanError
+from dpone.errors import PlanError, RemoteError
 from dpone.schema import Field, Landing
 
 Format = NewType("Format", str)
@@ -25,6 +25,16 @@ class Batch:
     data: Any  # bytes of a wire format, or a pyarrow.RecordBatch for ARROW
     rows: int | None
     nbytes: int
+
+
+def refuse_format(batch: Batch, taken: Format) -> None:
+    """Raises for a batch of another format than the one that a stage was made for."""
+    if batch.format != taken:
+        raise RemoteError(
+            f"the stage was made for {taken}, a batch of {batch.format} came",
+            code="sink.wrong_format",
+            hint="report it: a writer is given batches of the format that was negotiated",
+        )
 
 
 def _carries_all(_field: Field, _landing: Landing) -> str | None:

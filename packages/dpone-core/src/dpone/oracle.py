@@ -37,7 +37,9 @@ from dpone.stage import (
     Sealed,
     canonical,
     key_of,
+    outside,
     outside_domain,
+    partial_needs_upsert,
     partial_without_base,
     same,
     slice_of,
@@ -67,13 +69,18 @@ class Table:
     loads: frozenset[str] = field(default_factory=frozenset)  # load ids that were appended
 
 
-def apply(program: Program, table: Table, stage: Sealed) -> tuple[Table, Counts]:
-    """The table after the whole program, or an error with the table untouched."""
+def refuse_outside(program: Program, stage: Sealed) -> None:
+    """Raises when the program is not defined for what is staged."""
     if broken := outside_domain(stage, domain_of(program)):
         code, rows = next(iter(broken.items()))
-        raise DataError(f"{rows} staged rows are outside the domain of the program", code=code)
+        raise outside(code, rows)
     if any(entry.kept for entry in stage.live) and not any(isinstance(op, Upsert) for op in program):
-        raise DataError("partial rows need an upsert", code="stage.partial_without_base")
+        raise partial_needs_upsert()
+
+
+def apply(program: Program, table: Table, stage: Sealed) -> tuple[Table, Counts]:
+    """The table after the whole program, or an error with the table untouched."""
+    refuse_outside(program, stage)
     counts = Counts()
     for op in program:
         table, done = _carry_out(op, table, stage)
@@ -252,7 +259,7 @@ def _version(op: Version, table: Table, stage: Sealed) -> tuple[Table, Counts]:
     versions = Counter(key_of(row, op.key) for row in table.rows if row[closed] is None)
     for key, many in versions.items():
         if many > 1:
-            raise DataError("a key has two open versions", code="target.two_open_versions", key=list(key))
+            raise two_open_versions(key)
     rows: list[Row] = []
     ended = 0
     for row in table.rows:
@@ -278,6 +285,15 @@ def _version(op: Version, table: Table, stage: Sealed) -> tuple[Table, Counts]:
 def _guard_expiry(op: Version, table: Table, staged: Collection[Key]) -> None:
     reach = [key_of(row, op.key) for row in table.rows if row[op.names[1]] is None]
     guard_against(op.guard, before=len(reach), after=len(staged), removed=sum(key not in staged for key in reach))
+
+
+def two_open_versions(key: Key = ()) -> DataError:
+    return DataError(
+        "a key has two open versions",
+        code="target.two_open_versions",
+        hint="something else wrote to the target: close all but one of them",
+        key=list(key),
+    )
 
 
 def at_not_after(op: Version) -> DataError:

@@ -16,6 +16,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from dpone.schema import Kind
 from dpone.where import Where
 
 if TYPE_CHECKING:
@@ -42,6 +43,21 @@ class Form(Enum):
 
 
 FREE = frozenset({Form.TEXT, Form.OWN})
+_KINDS = {
+    Form.NUMBER: {Kind.INT, Kind.UINT, Kind.DECIMAL},
+    Form.FLOAT: {Kind.FLOAT},
+    Form.BOOL: {Kind.BOOL},
+    Form.DATE: {Kind.DATE},
+    Form.TIME: {Kind.TIME},
+    Form.MOMENT: {Kind.TIMESTAMP, Kind.TIMESTAMPTZ},
+    Form.UUID: {Kind.UUID},
+    Form.BYTES: {Kind.BINARY, Kind.STRING},
+}
+
+
+def fits(kind: Kind, form: Form) -> bool:
+    """Values of this kind are spelled in the form without a thought; in one of free text all are."""
+    return kind in _KINDS.get(form, {kind})
 
 
 @dataclass(frozen=True, slots=True)

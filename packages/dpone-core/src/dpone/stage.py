@@ -238,6 +238,38 @@ def partial_without_base(key: Key) -> DataError:
     )
 
 
+def partial_needs_upsert() -> DataError:
+    return DataError(
+        "partial rows need an upsert",
+        code="stage.partial_without_base",
+        hint="set REPLICA IDENTITY FULL on the source table, or choose a strategy that keeps rows by their key",
+    )
+
+
+_CORRECT = "nothing was published; correct the rows at the source, or filter them out"
+
+
+def null_key(column: str, rows: object = None) -> DataError:
+    """`rows` where they were counted."""
+    found = "a staged row holds" if rows is None else f"{rows} staged rows hold"
+    return DataError(f"{found} NULL in {column}", code="stage.null_key", hint=_CORRECT)
+
+
+def outside_where() -> DataError:
+    return DataError("staged rows do not match the filter of the load", code="stage.outside_where", hint=_CORRECT)
+
+
+def outside_bounds(rows: object) -> DataError:
+    return DataError(
+        f"{rows} staged rows lie outside the bounds of the load", code="stage.outside_bounds", hint=_CORRECT
+    )
+
+
+def outside(code: str, rows: int) -> DataError:
+    """The same where a whole domain was looked at, and the first demand that was broken is known by its code."""
+    return DataError(f"{rows} staged rows are outside the domain of the program", code=code, hint=_CORRECT, rows=rows)
+
+
 def outside_domain(sealed: Sealed, bound: Domain) -> dict[str, int]:
     """How many entries break each demand of the domain, the first one that they break; empty when none does.
 

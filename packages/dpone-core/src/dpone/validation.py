@@ -12,6 +12,7 @@ from dpone.ops import Absent, DeleteAbsent, DeleteKeys, Ignore, Program, Recreat
 from dpone.prepare import Prepared
 from dpone.probes import Beyond, Measure, Measurement, Nulls, Rows
 from dpone.running import Run
+from dpone.stage import null_key, outside_bounds, outside_where
 from dpone.strategies import Read
 
 
@@ -91,16 +92,9 @@ def _refuse_outside(prepared: Prepared, stage: Stage) -> None:
         return
     found = stage.measure(tuple(asked))
     for column in required:
-        if found[Nulls(column)]:
-            raise _outside("stage.null_key", f"{found[Nulls(column)]} staged rows hold NULL in {column}")
+        if rows := found[Nulls(column)]:
+            raise null_key(column, rows)
     if limits.where and found[Rows()] != found[Rows(limits.where)]:
-        raise _outside("stage.outside_where", "staged rows do not match the filter of the load")
-    if limits.bounds and found[Beyond(*limits.bounds)]:
-        rows = found[Beyond(*limits.bounds)]
-        raise _outside("stage.outside_bounds", f"{rows} staged rows lie outside the bounds of the load")
-
-
-def _outside(code: str, message: str) -> DataError:
-    return DataError(
-        message, code=code, hint="nothing was published; correct the rows at the source, or filter them out"
-    )
+        raise outside_where()
+    if limits.bounds and (rows := found[Beyond(*limits.bounds)]):
+        raise outside_bounds(rows)

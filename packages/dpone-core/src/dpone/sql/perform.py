@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dpone.errors import DataError
 from dpone.ops import Op, Program, Upsert, domain
 from dpone.oracle import Counts, guard_against
 from dpone.sql.dialect import Dialect
@@ -17,6 +16,7 @@ from dpone.sql.load import SqlLoad
 from dpone.sql.operations import render
 from dpone.sql.questions import checks, domain_query, guard_of, guard_query, partial_rows, refuse_outside
 from dpone.sql.statement import Counted
+from dpone.stage import partial_needs_upsert
 
 Run = Callable[[str], int]  # executes a statement, answers its row count
 Ask = Callable[[str], Sequence[Any]]  # executes a query, answers its first row
@@ -28,7 +28,7 @@ def validate(program: Program, load: SqlLoad, dialect: Dialect, ask: Ask) -> Non
     bound = replace(bound, not_null=tuple(dict.fromkeys((*bound.not_null, *load.key))))
     refuse_outside(ask(domain_query(bound, load, dialect)))
     if load.partial and not any(isinstance(op, Upsert) for op in program) and ask(partial_rows(load, dialect))[0]:
-        raise DataError("partial rows need an upsert", code="stage.partial_without_base")
+        raise partial_needs_upsert()
 
 
 def carry_out(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dpone.connector import INSTANT
-from dpone.errors import DataError
 from dpone.ops import (
     Absent,
     DeleteAbsent,
@@ -23,12 +22,12 @@ from dpone.ops import (
     Upsert,
     Version,
 )
-from dpone.oracle import at_not_after
+from dpone.oracle import at_not_after, two_open_versions
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import KEPT, SqlLoad
 from dpone.sql.operations import absent, ended, in_slice, matched
 from dpone.sql.statement import Check
-from dpone.stage import partial_without_base
+from dpone.stage import outside, partial_without_base
 
 
 def guard_of(op: Op) -> Guard | None:
@@ -117,11 +116,10 @@ def _versions(op: Version, load: SqlLoad, dialect: Dialect) -> tuple[Check, ...]
     at = dialect.literal(op.at, INSTANT)
     key = ", ".join(dialect.grouped(f"t.{dialect.quote(c)}", load.type_of(c)) for c in op.key)
     doubled = f"SELECT 1 AS one FROM {load.target} AS t WHERE t.{closed} IS NULL GROUP BY {key} HAVING COUNT(*) > 1"
-    two_open = DataError("a key has two open versions", code="target.two_open_versions")
     count = f"SELECT COUNT(*) FROM {load.target} AS t WHERE"
     return (
         Check(f"{count} t.{opened} > {at} OR t.{closed} > {at}", at_not_after(op)),
-        Check(f"SELECT COUNT(*) FROM ({doubled}) AS q", two_open),
+        Check(f"SELECT COUNT(*) FROM ({doubled}) AS q", two_open_versions()),
         Check(f"{count} {ended(op, load, dialect)} AND t.{opened} = {at}", at_not_after(op)),
     )
 
@@ -153,7 +151,7 @@ def refuse_outside(found: Sequence[int]) -> None:
     """Raises the first demand that was broken, given the row that `domain_query` yields."""
     for code, rows in zip(OUTSIDE, found, strict=True):
         if rows:
-            raise DataError(f"{rows} staged rows are outside the domain of the program", code=code, rows=rows)
+            raise outside(code, rows)
 
 
 def _null(columns: Sequence[str], alias: str, dialect: Dialect) -> str:

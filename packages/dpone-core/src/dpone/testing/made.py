@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -34,16 +34,28 @@ _VALUES: Mapping[Kind, Callable[[int], object]] = {
 }
 
 
+def refuse_unmade(of: Field, kinds: Container[Kind], *, is_key: bool) -> None:
+    """Raises for a column of which a benchmark makes no values."""
+    if is_key and of.type.kind is not Kind.INT:
+        raise PlanError(
+            f"{of.name} is no number, and keys are numbered",
+            code="benchmark.unknown_shape",
+            hint="give the shape a key of whole numbers",
+        )
+    if not is_key and of.type.kind not in kinds:
+        raise PlanError(
+            f"{of.name}: no values are made for {of.type}",
+            code="benchmark.unknown_shape",
+            hint="leave the column out of the shape",
+        )
+
+
 def made_column(of: Field, numbers: range, *, is_key: bool) -> list[object]:
     """The values of a column in the rows of these numbers; a key is the number itself."""
-    kind = of.type.kind
+    refuse_unmade(of, _VALUES, is_key=is_key)
     if is_key:
-        if kind is not Kind.INT:
-            raise PlanError(f"{of.name} is no number, and keys are numbered", code="benchmark.unknown_shape")
         return list(numbers)
-    if kind not in _VALUES:
-        raise PlanError(f"{of.name}: no values are made for {of.type}", code="benchmark.unknown_shape")
-    make, gap = _VALUES[kind], len(of.name)
+    make, gap = _VALUES[of.type.kind], len(of.name)
     return [None if of.nullable and (i + gap) % 10 == 0 else make(i) for i in numbers]
 
 

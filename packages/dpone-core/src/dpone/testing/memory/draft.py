@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from dpone import oracle
 from dpone.connector import Layout, SchemaChange, WidenColumn
-from dpone.errors import DataError, RemoteError
-from dpone.ops import Append, Op, Program, Recreate, Upsert, domain
+from dpone.errors import RemoteError
+from dpone.ops import Append, Op, Recreate
 from dpone.oracle import Counts
-from dpone.stage import Sealed, outside_domain
 from dpone.testing.memory.cell import Table, refuse_long_name
 from dpone.testing.memory.staging import MemoryStage
 from dpone.testing.memory.typemap import widened
@@ -31,15 +30,6 @@ def ensured(base: Table | None, layout: Layout, changes: Sequence[SchemaChange],
         whole = {c: row.get(c) for c in laid.columns}
         rows.append({**whole, **{c: widened(whole[c], of) for c, of in wider.items()}} if wider else whole)
     return replace(laid, rows=tuple((xid, row) for (xid, _), row in zip(base.rows, rows, strict=True)))
-
-
-def refuse_outside(program: Program, stage: Sealed) -> None:
-    """Raises when the program is not defined for what is staged."""
-    if broken := outside_domain(stage, domain(program)):
-        code, rows = next(iter(broken.items()))
-        raise DataError(f"{rows} staged rows are outside the domain of the program", code=code)
-    if any(entry.kept for entry in stage.live) and not any(isinstance(op, Upsert) for op in program):
-        raise DataError("partial rows need an upsert", code="stage.partial_without_base")
 
 
 def carried_out(op: Op, table: Table, stage: MemoryStage, layout: Layout, xid: int) -> tuple[Table, Counts]:

@@ -17,9 +17,10 @@ from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageS
 from dpone.failpoints import hit
 from dpone.names import print_name
 from dpone.ops import Program, Recreate
+from dpone.oracle import refuse_outside
 from dpone.probes import Measurement, Probe
 from dpone.testing.memory.cell import Cell, Leftover, Marker, Name, Table
-from dpone.testing.memory.draft import carried_out, ensured, refuse_null, refuse_outside
+from dpone.testing.memory.draft import carried_out, ensured, refuse_null
 from dpone.testing.memory.measures import measure
 from dpone.testing.memory.staging import MemoryStage
 from dpone.testing.memory.store import Store

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from dpone.batch import Batch, Format
+from dpone.batch import Batch, Format, refuse_format
 from dpone.connector import CHANGE_COLUMNS, Fate, Role, Staged, StageRef, StageSpec
 from dpone.errors import DataError, RemoteError
 from dpone.probes import Measurement, Probe
@@ -83,11 +83,7 @@ class MemoryWriter:
         self.rows: Rows = []
 
     def write(self, batch: Batch) -> None:
-        if batch.format != self._format:
-            raise RemoteError(
-                f"the stage was made for {self._format}, a batch of {batch.format} came",
-                code="sink.wrong_format",
-            )
+        refuse_format(batch, self._format)
         rows = unpack(batch, self._fields)
         for row in rows:
             if len(row) != len(self._fields):
