@@ -8,7 +8,7 @@ import math
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, Target
-from dpone.errors import RemoteError
-from dpone.failpoints import arm
 from dpone.names import print_name
 from dpone.schema import Field, Kind, Schema, Type
+from dpone.testing.losing import losing_answers
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.testkit import (
     Alteration,
@@ -148,13 +147,8 @@ class SqliteTestkit:
             _table(connection, target.name[0])  # the snapshot begins with the first reading
             yield lambda: _table(connection, target.name[0])
 
-    @contextmanager
-    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
-        def lost() -> None:
-            raise RemoteError("the answer was lost", code="sqlite.answer_lost", retryable=True)
-
-        with arm(COMMITTED, lost):
-            yield
+    def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        return losing_answers(endpoint, COMMITTED)
 
     def forget_state(self, endpoint: Endpoint, target: Target) -> None:
         with _writing(endpoint) as connection:

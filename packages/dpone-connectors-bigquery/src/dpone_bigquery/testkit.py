@@ -6,7 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from dpone.connector import Connector, Json, Target
 from dpone.errors import RemoteError
-from dpone.failpoints import arm
+from dpone.testing.losing import losing_answers
 from dpone.testing.services.endpoint import URL_QUERY, Endpoint, Fidelity, Provider
 from dpone.testing.services.service import Service
 from dpone.testing.testkit import HOSTILE_LABELS, Deviation, Identity, Names
@@ -134,17 +134,10 @@ class BigQueryTestkit:
         service.kill()
         service.start()
 
-    @contextmanager
-    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
+    def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
         from dpone_bigquery.publishing import COMMIT, SHOW
 
-        def lost() -> None:
-            raise RemoteError(
-                f"{endpoint.connector} closed the connection during a commit", code="sink.unreachable", retryable=True
-            )
-
-        with arm(COMMIT, lost), arm(SHOW, lost):
-            yield
+        return losing_answers(endpoint, COMMIT, SHOW)
 
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         dataset, table = target.name[-2:]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -17,9 +17,8 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
-from dpone.errors import RemoteError
-from dpone.failpoints import arm
 from dpone.schema import Field, Kind
+from dpone.testing.losing import losing_answers
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.services.secret import Secret
 from dpone.testing.services.service import Service
@@ -276,15 +275,8 @@ class ClickHouseTestkit:
         service.kill()
         service.start()
 
-    @contextmanager
-    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
-        def lost() -> None:
-            raise RemoteError(
-                f"{endpoint.connector} closed the connection during a commit", code="sink.unreachable", retryable=True
-            )
-
-        with arm(EXCHANGE, lost):
-            yield
+    def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        return losing_answers(endpoint, EXCHANGE)
 
     def forget_state(self, endpoint: Endpoint, target: Target) -> None:
         from dpone.names import print_name

@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from dpone.batch import ARROW
 from dpone.connector import Connector, Dataset, Json, Target
-from dpone.errors import RemoteError
-from dpone.failpoints import arm
 from dpone.schema import Field, Kind, Type, parse_type
+from dpone.testing.losing import losing_answers
 from dpone.testing.memory.samples import SAMPLES
 from dpone.testing.memory.wire import pack
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
@@ -210,15 +209,8 @@ class KafkaTestkit:
         service.kill()
         service.start()
 
-    @contextmanager
-    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
-        def lost() -> None:
-            raise RemoteError(
-                f"{endpoint.connector} closed the connection during a commit", code="sink.unreachable", retryable=True
-            )
-
-        with arm(COMMITTED, lost):
-            yield
+    def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        return losing_answers(endpoint, COMMITTED)
 
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         (topic,) = target.name

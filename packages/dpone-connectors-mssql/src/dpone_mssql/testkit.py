@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 from uuid import uuid4
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
-from dpone.errors import RemoteError
-from dpone.failpoints import arm
 from dpone.manifest import from_url
 from dpone.schema import Field, Kind
 from dpone.strategies import Read
+from dpone.testing.losing import losing_answers
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.services.secret import Secret
 from dpone.testing.testkit import (
@@ -205,15 +204,8 @@ class MssqlTestkit:
         service.kill()
         service.start()
 
-    @contextmanager
-    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
-        def lost() -> None:
-            raise RemoteError(
-                f"{endpoint.connector} closed the connection during a commit", code="sink.unreachable", retryable=True
-            )
-
-        with arm(COMMITTED, lost):
-            yield
+    def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        return losing_answers(endpoint, COMMITTED)
 
     def forget_state(self, endpoint: Endpoint, target: Target) -> None:
         names = ", ".join(_text(s) for s in _spellings(target))

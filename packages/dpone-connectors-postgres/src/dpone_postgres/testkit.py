@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
@@ -18,10 +18,9 @@ import psycopg
 from psycopg import sql
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
-from dpone.errors import RemoteError
-from dpone.failpoints import arm
 from dpone.manifest import from_url
 from dpone.schema import Field, Kind
+from dpone.testing.losing import losing_answers
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
 from dpone.testing.services.secret import Secret
 from dpone.testing.services.service import Service
@@ -204,15 +203,8 @@ class PostgresTestkit:
         service.kill()
         service.start()
 
-    @contextmanager
-    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
-        def lost() -> None:
-            raise RemoteError(
-                f"{endpoint.connector} closed the connection during a commit", code="sink.unreachable", retryable=True
-            )
-
-        with arm(COMMITTED, lost):
-            yield
+    def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        return losing_answers(endpoint, COMMITTED)
 
     def forget_state(self, endpoint: Endpoint, target: Target) -> None:
         with _connect(endpoint) as connection:

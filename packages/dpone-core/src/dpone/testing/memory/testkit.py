@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from dpone.batch import ARROW
 from dpone.connector import AddColumn, Connector, Dataset, Json, Layout, RelaxColumn, Target, WidenColumn
-from dpone.errors import RemoteError
-from dpone.failpoints import arm
 from dpone.schema import Field, Kind, Schema
 from dpone.strategies import Read
+from dpone.testing.losing import losing_answers
 from dpone.testing.memory import connector, publish_connector
 from dpone.testing.memory.cell import LONGEST_NAME, Cell, Table
 from dpone.testing.memory.changes import mutate
@@ -162,19 +161,8 @@ class MemoryTestkit:
     def crash(self, endpoint: Endpoint) -> None:
         forget_store(MemoryConfig(path=Path(endpoint.extra["path"])))
 
-    @contextmanager
-    def lose_commit_answer(self, endpoint: Endpoint) -> Iterator[None]:
-        def lost() -> None:
-            raise RemoteError(
-                f"{endpoint.connector} closed the connection during a commit",
-                code="memory.answer_lost",
-                retryable=True,
-            )
-
-        with ExitStack() as stack:
-            for place in (COMMITTED, EXCHANGE):
-                stack.enter_context(arm(place, lost))
-            yield
+    def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        return losing_answers(endpoint, COMMITTED, EXCHANGE)
 
     def forget_state(self, endpoint: Endpoint, target: Target) -> None:
         self._store(endpoint).transact(target.name, lambda cell: replace(cell, stored={}, loads=frozenset(), chunks={}))
