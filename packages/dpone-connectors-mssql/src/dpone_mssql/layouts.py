@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dpone.books import not_a_table
 from dpone.connector import AddColumn, CreateTarget, Layout, RelaxColumn, SchemaChange, WidenColumn
-from dpone.errors import PlanError
 from dpone.schema import Field, Kind, Schema
 from dpone_mssql.catalog import TABLE, Relation, find_relation
 from dpone_mssql.dialect import BINARY_COLLATION, MSSQL
@@ -17,11 +17,7 @@ def find_target(connection: Connection, name: Sequence[str]) -> Relation | None:
     """The table of that name, or None; anything else of that name is refused."""
     found = find_relation(connection, name)
     if found is not None and found.kind != TABLE:
-        raise PlanError(
-            f"{'.'.join(name)} is not a table",
-            code="sink.not_a_table",
-            hint="name a table; rows cannot be exchanged in a view",
-        )
+        raise not_a_table(name)
     return found
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dpone import events
 from dpone.compile import compile_plan
 from dpone.connector import Dataset, Discovers, Explains, KeepsRecords, Layout, Remarks, Sink, Source
-from dpone.errors import DponeError, PlanError
+from dpone.errors import DponeError, PlanError, UsageError
 from dpone.keeping import label_of
 from dpone.manifest import Manifest, SourceEnd, Stream
 from dpone.observe.datasets import deciding, flows, named
@@ -320,6 +320,17 @@ def loaded(manifest: str | Path | Manifest, select: Sequence[str] = ()) -> Manif
 
     found = manifest if isinstance(manifest, Manifest) else manifests.load(manifest, registry.load)
     return manifests.select(manifests.expand(found, _discover), select)
+
+
+def only_stream(manifest: Manifest) -> Stream:
+    """The one stream of the selection."""
+    if len(manifest.streams) != 1:
+        raise UsageError(
+            f"{len(manifest.streams)} streams are selected, and this is done to one at a time",
+            code="usage.one_stream",
+            hint=f"--select one of {', '.join(s.name for s in manifest.streams)}",
+        )
+    return manifest.streams[0]
 
 
 def _discover(end: SourceEnd, pattern: tuple[str, ...]) -> Sequence[Dataset]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dpone.connector import Commit, Json, Position, Stored
-from dpone.errors import StateError
+from dpone.errors import PlanError, StateError
+from dpone.names import print_name
 from dpone.ops import Program, Recreate, ReplaceAll
 from dpone.strategies import Read
 
@@ -101,6 +102,14 @@ def never_loaded(target: str, pipeline: str) -> StateError:
 def exchanges_all(program: Program) -> bool:
     """Nothing that the target holds stays."""
     return any(isinstance(op, Recreate) or (isinstance(op, ReplaceAll) and not op.where) for op in program)
+
+
+def not_a_table(name: Sequence[str]) -> PlanError:
+    return PlanError(
+        f"{print_name(tuple(name))} is not a table",
+        code="sink.not_a_table",
+        hint="name a table; rows cannot be exchanged in a view",
+    )
 
 
 def target_missing(target: str) -> StateError:

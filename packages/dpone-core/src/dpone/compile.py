@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dpone import checks
-from dpone.connector import Column, Connector, Cursor, Late
+from dpone.connector import Column, Connector, Cursor, Late, not_an_end
 from dpone.cursors import cursor_missing, cursor_unsupported, refuse_lag
 from dpone.errors import PlanError, UsageError
 from dpone.evolution import Dropped, NewColumns, Policy, Widened
@@ -87,12 +87,7 @@ def refuse_unsupported(source: Connector[Any], sink: Connector[Any], strategy: s
     """Raises when the source cannot be read as the strategy asks, or the sink cannot carry out what it emits."""
     rule = rule_of(strategy)
     if source.source is None or sink.sink is None:
-        end, role = (source, "source") if source.source is None else (sink, "sink")
-        raise PlanError(
-            f"{end.name} is not a {role}",
-            code="plan.not_an_end",
-            hint="`dpone connectors --details` shows what each can do",
-        )
+        raise not_an_end(source, "source") if source.source is None else not_an_end(sink, "sink")
     if rule.read not in source.source.reads:
         reads = ", ".join(sorted(r.value for r in source.source.reads))
         raise PlanError(

@@ -579,6 +579,14 @@ class Connector(Generic[C]):
     api: int = API
 
 
+def not_an_end(connector: Connector[Any], role: str) -> PlanError:
+    return PlanError(
+        f"{connector.name} is not a {role}",
+        code="plan.not_an_end",
+        hint="`dpone connectors --details` shows what each can do",
+    )
+
+
 def lazy(path: str) -> Callable[..., Any]:
     """A callable that imports `module:name` when it is first called, so that a declaration needs no driver.
 

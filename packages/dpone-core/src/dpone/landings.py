@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dpone.connector import Connector
-from dpone.errors import PlanError
+from dpone.connector import Connector, not_an_end
 from dpone.schema import Field, Type, Verdict
 
 
@@ -26,7 +25,7 @@ def landings(source: Connector[Any], sink: Connector[Any]) -> Sequence[Fate]:
     """The fate of every type that the source has."""
     for end, role in ((source, "source"), (sink, "sink")):
         if getattr(end, role) is None:
-            raise PlanError(f"{end.name} is not a {role}", code="plan.not_an_end", hint="`dpone connectors --details`")
+            raise not_an_end(end, role)
     fates = []
     for native in source.types.natives:
         read = source.types.read(native)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dpone import api, registry
 from dpone.cli.options import output_format
 from dpone.cli.run import carry_out
-from dpone.connector import Connector, SinkOptions, SourceOptions
+from dpone.connector import Connector, SinkOptions, SourceOptions, not_an_end
 from dpone.errors import UsageError
 from dpone.manifest import MODES, Manifest, SinkEnd, SourceEnd, Strategy, Stream, from_url
 from dpone.manifest.modes import MODELS
@@ -74,19 +74,14 @@ def _split(url: str) -> tuple[str, str]:
 
 def _source_options(connector: Connector[Any], table: str) -> SourceOptions:
     if connector.source is None:
-        raise _not_an_end(connector, "source")
+        raise not_an_end(connector, "source")
     return connector.source.options(**{_field(connector.source.options, Pattern, table, "SRC_URL"): table})
 
 
 def _sink_options(connector: Connector[Any], table: str) -> SinkOptions:
     if connector.sink is None:
-        raise _not_an_end(connector, "sink")
+        raise not_an_end(connector, "sink")
     return connector.sink.options(**{_field(connector.sink.options, Template, table, "DST_URL"): table})
-
-
-def _not_an_end(connector: Connector[Any], role: str) -> UsageError:
-    hint = "`dpone connectors --details` shows what each can do"
-    return UsageError(f"{connector.name} is not a {role}", code="plan.not_an_end", hint=hint)
 
 
 def _field(options: type[SourceOptions | SinkOptions], mark: type, table: str, what: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import click
 
 from dpone import registry
-from dpone.connector import Connector, Dataset, Discovers, SinkSpec, Size, Source, SourceSpec, Weighs
+from dpone.connector import Connector, Dataset, Discovers, SinkSpec, Size, Source, SourceSpec, Weighs, not_an_end
 from dpone.errors import UsageError
 from dpone.manifest import Connections
 from dpone.manifest.connections import variable_of
@@ -84,11 +84,7 @@ def _end(connections: Connections, name: str, side: Literal["source", "sink"]) -
     spec: SourceSpec[Any] | SinkSpec[Any] | None = getattr(connector, side)
     option = next(iter(marked(spec.options, Pattern if side == "source" else Template).items()), None) if spec else None
     if option is None:
-        raise UsageError(
-            f"{connector.name} is not a {side} of tables",
-            code="plan.not_an_end",
-            hint="`dpone connectors --details` shows what each can do",
-        )
+        raise not_an_end(connector, f"{side} of tables")
     return End(name, connector, option[0], option[1].is_name)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dpone.api import loaded, opened
+from dpone.api import loaded, only_stream, opened
 from dpone.cli.options import emit_json, manifest_argument, output_format, select_option
 from dpone.connector import Manages, Position, Stored
 from dpone.errors import PlanError, UsageError
@@ -46,7 +46,7 @@ def show(*, manifest: Path, select: tuple[str, ...], output_format: str) -> None
 @click.option("--yes", is_flag=True, help="Really do it.")
 def set_command(*, manifest: Path, position: str, select: tuple[str, ...], yes: bool) -> None:
     """Set the position of one stream of MANIFEST to POSITION, the JSON token that `state show` prints."""
-    stream = _one(manifest, select)
+    stream = only_stream(loaded(manifest, select))
     try:
         token: Any = json.loads(position)
     except ValueError:
@@ -64,18 +64,7 @@ def set_command(*, manifest: Path, position: str, select: tuple[str, ...], yes: 
 @click.option("--yes", is_flag=True, help="Really do it.")
 def reset(*, manifest: Path, select: tuple[str, ...], yes: bool) -> None:
     """Forget the position of one stream of MANIFEST: its next run is a first load."""
-    _change(_one(manifest, select), None, yes=yes)
-
-
-def _one(manifest: Path, select: tuple[str, ...]) -> Stream:
-    streams = loaded(manifest, select).streams
-    if len(streams) != 1:
-        raise UsageError(
-            f"{len(streams)} streams are selected, and positions are changed one at a time",
-            code="usage.one_stream",
-            hint=f"--select one of {', '.join(s.name for s in streams)}",
-        )
-    return streams[0]
+    _change(only_stream(loaded(manifest, select)), None, yes=yes)
 
 
 def _stored(stream: Stream) -> Stored | None:

@@ -98,17 +98,21 @@ class Recorder:
             try:
                 path.touch(exist_ok=False)
             except FileExistsError:
-                raise StateError(
-                    f"the run id {self._report.run_id} was used before",
-                    code="state.run_id_used",
-                    hint="leave --run-id away, or choose a new one; `dpone runs list` shows those that were",
-                ) from None
+                raise run_id_used(self._report.run_id) from None
         beside = path.with_suffix(".json.part")
         beside.write_text(self.report.to_json(indent=indent), encoding="utf-8")
         beside.replace(path)
 
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def run_id_used(run_id: str) -> StateError:
+    return StateError(
+        f"the run id {run_id} was used before",
+        code="state.run_id_used",
+        hint="leave --run-id away, or choose a new one; `dpone runs list` shows those that were",
+    )
 
 
 def refuse_bad_run_id(run_id: str) -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 from time import monotonic
 
 from dpone import events
-from dpone.api import REPLAYS, RUNS, digest, loaded, new_run_id, run_stream
+from dpone.api import REPLAYS, RUNS, digest, loaded, new_run_id, only_stream, run_stream
 from dpone.connector import Explains, Lease, Publication
-from dpone.errors import DataError, DponeError, StateError, UsageError
+from dpone.errors import DataError, DponeError, StateError
 from dpone.evidence.canonical import write
 from dpone.manifest import Manifest, Stream
 from dpone.names import print_name
 from dpone.observe.listening import listening
-from dpone.observe.record import Recorder, refuse_bad_run_id
+from dpone.observe.record import Recorder, refuse_bad_run_id, run_id_used
 from dpone.publishing import publish, rehearse
 from dpone.replay.account import Account
 from dpone.replay.evidence import ReplayEvidence
@@ -109,17 +109,6 @@ def _allowing(allow_empty: bool) -> tuple[str, ...]:  # noqa: FBT001 - a word of
     return ("--allow-empty",) if allow_empty else ()
 
 
-def only_stream(manifest: Manifest) -> Stream:
-    """The one stream of the selection."""
-    if len(manifest.streams) != 1:
-        raise UsageError(
-            f"{len(manifest.streams)} streams are selected, and one is landed again at a time",
-            code="usage.one_stream",
-            hint=f"--select one of {', '.join(s.name for s in manifest.streams)}",
-        )
-    return manifest.streams[0]
-
-
 def _recorded(
     manifest: Manifest,
     stream: Stream,
@@ -196,11 +185,7 @@ class _Resyncing:
                 hint="`dpone run` loads it for the first time",
             )
         if any(lease.committed(name) for _, name in parts):
-            raise StateError(
-                f"the run id {run.id} was used before",
-                code="state.run_id_used",
-                hint="leave --run-id away, or choose a new one",
-            )
+            raise run_id_used(run.id)
         if self.request.executes and stored.position and not any(part.reads_anew for part, _ in parts):
             settle_stored(run, stored.position, current)
         for part, name in parts:
