@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dpone.errors import DponeError
+from dpone.testing.suite.refusals import code_of
 from dpone_rest.mock.faults import Wrong
 
 ROWS = [f'{{"id":{n}}}' for n in range(25)]
@@ -23,12 +24,6 @@ PAGING: dict[str, dict[str, Any]] = {
 
 def options(name: str, **more: Any) -> dict[str, Any]:
     return {"path": name.partition("_")[0] + "/orders", "records": "data", "columns": COLUMNS, **PAGING[name], **more}
-
-
-def code_of(call: Any) -> str:
-    with pytest.raises(DponeError) as caught:
-        call()
-    return caught.value.code
 
 
 def test_a_collection_of_one_page_is_read(serve: Any, reader: Any) -> None:

@@ -13,16 +13,11 @@ import pytest
 from dpone.connector import Column, Cursor, Late, Position
 from dpone.errors import DponeError
 from dpone.strategies import Read
+from dpone.testing.suite.refusals import code_of
 from dpone.where import Compare, Condition
 from dpone_rest.mock.faults import Wrong
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-
-
-def code_of(call: Any) -> str:
-    with pytest.raises(DponeError) as caught:
-        call()
-    return caught.value.code
 
 
 def row(number: int, at: datetime | None = None, **more: Any) -> str:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
-from dpone import api, failpoints
+from dpone import api
 from dpone.connector import Target
-from dpone.errors import DponeError, StateError
 from dpone.replay.scope import Range, Whole
+from dpone.testing.deaths import killed, patiently
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.shop import AT, MANIFEST, Shop, open_shop
 from dpone.testing.testkit import Delete, Update
@@ -65,35 +62,6 @@ def landed(shop: Shop, endpoint: Endpoint) -> dict[int, str]:
 
 def leftovers(endpoint: Endpoint) -> list[str]:
     return list(testkit.leftovers(endpoint, api.loaded("orders.yaml").streams[0].sink.options.target()))
-
-
-def killed(place: str, act: Callable[[], object]) -> bool:
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.environ["DPONE_FAILPOINT"] = place
-            failpoints._hits.clear()
-            act()
-            code = 0
-        except DponeError:
-            code = 2
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, -signal.SIGKILL}, f"{place}: the process ended with {code}"
-    return code != 0
-
-
-def patiently(act: Callable[[], Any]) -> Any:
-    until = monotonic() + 15
-    while True:
-        try:
-            return act()
-        except StateError as error:
-            if error.code != "state.leased" or monotonic() > until:
-                raise
-            sleep(0.1)
 
 
 @pytest.mark.parametrize("place", ["after_keep", *STEPS])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,8 +9,8 @@ import pytest
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Format
 from dpone.connector import Column, Dataset, Position, ReadRequest
-from dpone.errors import DponeError
 from dpone.strategies import Read
+from dpone.testing.suite.refusals import code_of
 from dpone.where import Compare, Condition
 from dpone_postgres import PostgresConfig
 from dpone_postgres.copying import BINARY_HEADER, BINARY_TRAILER
@@ -54,12 +53,6 @@ def follower(db: Db, schema: str, config: PostgresConfig) -> Follower:
     db.execute("CREATE TABLE a (id int PRIMARY KEY, v text, big text)")
     db.execute("ALTER TABLE a ALTER big SET STORAGE EXTERNAL")
     return Follower(PostgresSource(config), schema)
-
-
-def code_of(call: Callable[[], Any]) -> str:
-    with pytest.raises(DponeError) as caught:
-        call()
-    return caught.value.code
 
 
 def test_the_first_load_is_the_snapshot_in_which_the_slot_begins(db: Db, follower: Follower) -> None:

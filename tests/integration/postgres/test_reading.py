@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +12,9 @@ import pytest
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT
 from dpone.connector import Column, Cursor, Dataset, Late, Position, ReadRequest
-from dpone.errors import DponeError
 from dpone.probes import Rows
 from dpone.strategies import Read
+from dpone.testing.suite.refusals import code_of
 from dpone.where import Compare, Condition
 from dpone_postgres import PostgresConfig
 from dpone_postgres.source import PostgresSource
@@ -47,12 +47,6 @@ def rows(source: PostgresSource, request: ReadRequest) -> tuple[Table, Position 
 
 def ids(table: Table) -> list[int]:
     return sorted(r["id"] for r in table)
-
-
-def code_of(call: Callable[[], Any]) -> str:
-    with pytest.raises(DponeError) as caught:
-        call()
-    return caught.value.code
 
 
 def test_it_describes_columns_keys_domains_and_views(db: Db, schema: str, source: PostgresSource) -> None:

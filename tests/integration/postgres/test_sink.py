@@ -23,6 +23,7 @@ from dpone.errors import DponeError
 from dpone.failpoints import RUN, arm
 from dpone.strategies import Read
 from dpone.testing.fixtures import crowd
+from dpone.testing.suite.refusals import code_of
 from dpone_postgres import PostgresConfig
 from dpone_postgres.sink import PostgresSink
 from dpone_postgres.source import PostgresSource
@@ -36,12 +37,6 @@ Make = Callable[..., Any]
 
 def rows(db: Db, query: str) -> list[tuple[Any, ...]]:
     return db.execute(query.encode()).fetchall()
-
-
-def code_of(call: Callable[[], Any]) -> str:
-    with pytest.raises(DponeError) as caught:
-        call()
-    return caught.value.code
 
 
 @pytest.fixture

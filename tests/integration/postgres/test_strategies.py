@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from dpone.connector import Cursor, Late, Layout
-from dpone.errors import DponeError
 from dpone.ops import Absent, Grain, Guard
 from dpone.plan import ChangeKind, ColumnChange
 from dpone.schema import Schema
+from dpone.testing.suite.refusals import code_of
 from dpone_postgres import PostgresConfig
 from dpone_postgres.catalog import find_relation
 from dpone_postgres.dialect import MERGING, POSTGRES
@@ -57,12 +57,6 @@ def change(db: Db) -> None:
     db.execute("DELETE FROM src WHERE id <= 5")
     db.execute("UPDATE src SET v = 'new', c = '2024-02-01Z' WHERE id BETWEEN 6 AND 15")
     db.execute("INSERT INTO src SELECT i, 'add', NULL, '2024-01-01', '2024-02-01Z' FROM generate_series(91, 95) i")
-
-
-def code_of(call: Callable[[], Any]) -> str:
-    with pytest.raises(DponeError) as caught:
-        call()
-    return caught.value.code
 
 
 def test_full_refresh_keeps_keys_and_not_null_and_takes_a_new_shape(db: Db, make: Make) -> None:

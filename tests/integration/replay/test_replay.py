@@ -13,8 +13,9 @@ import pytest
 from dpone import api, failpoints
 from dpone.replay.evidence import ORDER, ReplayEvidence
 from dpone.replay.scope import Whole
+from dpone.testing.deaths import patiently
 from dpone.testing.shop import Dpone
-from tests.integration.replay.worlds import ROWS, PostgresWorld, World, day_of, killed, patiently
+from tests.integration.replay.worlds import ROWS, PostgresWorld, World, day_of, killed
 
 pytestmark = pytest.mark.integration_replay
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any, ClassVar
 
 import psycopg
 
 from dpone import failpoints
 from dpone.connector import Target
-from dpone.errors import DataError, DponeError, StateError
+from dpone.errors import DataError
 from dpone.schema import DATE, INT64, STRING, Field, Schema, timestamptz
 from dpone.strategies import Read
+from dpone.testing import deaths
 from dpone.testing.memory.cell import Cell
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.publication import TransactionPublication
@@ -47,7 +45,6 @@ SCHEMA = Schema(
     ),
     ("id",),
 )
-PATIENCE = 15.0  # seconds that a server may need to notice that a process was killed
 
 
 def day_of(number: int) -> date:
@@ -252,34 +249,7 @@ class PostgresWorld(World):
 
 
 def killed(place: str, act: Callable[[], object], world: World) -> bool:
-    """Whether a process that does this was killed at the place; False when it came to its end before."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.environ["DPONE_FAILPOINT"] = place
-            failpoints._hits.clear()
-            act()
-            code = 0
-        except DponeError:
-            code = 2
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
+    was_killed = deaths.killed(place, act)
     if isinstance(world, MemoryWorld):
         forget_store(MemoryConfig(path=world.folder / "store"))
-    code = os.waitstatus_to_exitcode(status)
-    assert code in {0, -signal.SIGKILL}, f"{place}: the process ended with {code}"
-    return code != 0
-
-
-def patiently(act: Callable[[], Any]) -> Any:
-    """What it gives, once the server has noticed that the last holder of the lease is gone."""
-    until = monotonic() + PATIENCE
-    while True:
-        try:
-            return act()
-        except StateError as error:
-            if error.code != "state.leased" or monotonic() > until:
-                raise
-            sleep(0.1)
+    return was_killed

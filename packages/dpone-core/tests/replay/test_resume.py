@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +17,7 @@ from dpone.observe.record import read_record, seal_of
 from dpone.process import this_process
 from dpone.replay.evidence import ORDER, ReplayEvidence
 from dpone.replay.scope import Whole
+from dpone.testing import deaths
 from dpone.testing.memory.cell import Cell
 from dpone.testing.memory.config import MemoryConfig
 from dpone.testing.memory.store import forget_store, open_store
@@ -307,24 +306,9 @@ def test_neither_no_run_nor_two_can_be_resumed(dpone: Dpone, shop: Shop) -> None
 
 
 def killed(place: str, act: Callable[[], object], shop: Shop) -> bool:
-    """Whether a process that does this was killed at the place, and did not come to its end before."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.environ["DPONE_FAILPOINT"] = place
-            failpoints._hits.clear()
-            act()
-            code = 0
-        except DponeError:
-            code = 2
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
+    was_killed = deaths.killed(place, act)
     forget_store(MemoryConfig(path=shop.folder / "store"))
-    code = os.waitstatus_to_exitcode(status)
-    assert code in {0, -signal.SIGKILL}, f"{place}: {code}"
-    return code != 0
+    return was_killed
 
 
 PLACES = [place for place in failpoints.RUN if place != "after_open"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -16,6 +16,13 @@ def refused(*codes: str) -> Iterator[None]:
     with pytest.raises(DponeError) as caught:
         yield
     assert caught.value.code in codes, f"refused as {caught.value.code} ({caught.value}), expected {' or '.join(codes)}"
+
+
+def code_of(act: Callable[[], object]) -> str:
+    """The code of the error that it ends with."""
+    with pytest.raises(DponeError) as caught:
+        act()
+    return caught.value.code
 
 
 @contextmanager

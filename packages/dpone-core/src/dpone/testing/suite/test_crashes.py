@@ -14,8 +14,9 @@ from time import monotonic, sleep
 import pytest
 
 from dpone.connector import Position, Stored, Target
-from dpone.errors import DponeError, StateError
+from dpone.errors import DponeError
 from dpone.strategies import Read
+from dpone.testing.deaths import PATIENCE, patiently
 from dpone.testing.suite.jobs import Job, deliver, next_instant
 from dpone.testing.suite.killed import Executioner, Order
 from dpone.testing.suite.places import at, passed
@@ -37,7 +38,6 @@ DRIVEN = {
     "after_commit",
     "before_settle",
 }
-_PATIENCE = 15.0  # seconds that a server may need to notice that a process was killed
 
 
 class CutError(Exception):
@@ -97,16 +97,12 @@ class CutOff:
         s.load([] if committed and self.scenario.goes_by_position else self.scenario.second())
 
     def _state(self) -> tuple[Stored | None, bool]:
+        return patiently(self._asked)
+
+    def _asked(self) -> tuple[Stored | None, bool]:
         s = self.stream
-        until = monotonic() + _PATIENCE
-        while True:
-            try:
-                with s.rig.sink() as connected, connected.lease(s.job.target, s.job.pipeline) as lease:
-                    return lease.stored, lease.committed(self.load_id)
-            except StateError as error:
-                if error.code != "state.leased" or monotonic() > until:
-                    raise
-                sleep(0.05)
+        with s.rig.sink() as connected, connected.lease(s.job.target, s.job.pipeline) as lease:
+            return lease.stored, lease.committed(self.load_id)
 
 
 def places_of(sink: SinkRig, scenario: Scenario) -> list[str]:
@@ -197,7 +193,7 @@ def test_what_a_killed_load_leaves_is_swept(sink: SinkRig, executioner: Executio
 
 def _left_by_sweeps(sink: SinkRig, kit: ListsLeftovers, target: Target) -> Sequence[str]:
     """What is still there; the server may need a moment to see that the holder of the lease is gone."""
-    until = monotonic() + _PATIENCE
+    until = monotonic() + PATIENCE
     while True:
         with sink.sink() as connected:
             connected.sweep(timedelta(0))
