@@ -13,9 +13,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
-from dpone.cursors import NUMBERS, cursor_of, endless_cursor, not_held_back, null_cursor, wait_for_writers
+from dpone.cursors import (
+    NUMBERS,
+    cursor_of,
+    endless_cursor,
+    not_held_back,
+    null_cursor,
+    position_at,
+    stored_value,
+    wait_for_writers,
+    window,
+)
 from dpone.schema import Field, Kind
-from dpone.strategies import Read
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.native import parse_native
 from dpone_clickhouse.selecting import Subject
@@ -25,20 +34,22 @@ _WHOLE_DAY = timedelta(days=1)
 _INSERTS = "query_kind IN ('Insert', 'AsyncInsertFlush')"
 
 
-@dataclass(frozen=True, slots=True)
-class Windowed:
-    """The conditions of a window and the position behind it, fixed now."""
-
-    conditions: tuple[str, ...]
-    upto: Position
-
-
-def window_of(session: Session, request: ReadRequest, subject: Subject) -> Windowed:
-    """The window of a request."""
+def window_of(session: Session, request: ReadRequest, subject: Subject) -> tuple[list[str], Position]:
+    """The conditions of a request's window and the position behind it, fixed now."""
     cursor, field = cursor_of(request, subject.schema)
     reader = _Reader(session, request, subject, cursor, field)
     reader.refuse_nulls()
-    return reader.overlap() if cursor.late is Late.OVERLAP else reader.hold_back()
+    terms, value = window(
+        cursor,
+        reader.column,
+        stored_value(request),
+        reader.bound() if cursor.late is Late.HOLD_BACK else None,
+        literal=reader.literal,
+        less=reader.less,
+        is_less=reader.is_less,
+        greatest=reader.greatest,
+    )
+    return terms, position_at(cursor.column, reader.native, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +74,8 @@ class _Reader:
             return f"DateTime64({of.number(0, 3)}, 'UTC')"
         return "DateTime('UTC')" if of.family == "DateTime" else str(of)
 
-    @property
-    def stored(self) -> str | None:
-        return None if self.request.since is None else self.request.since.token.get("value")
-
     def literal(self, text: str) -> str:
         return f"CAST({CLICKHOUSE.text(text)}, {CLICKHOUSE.text(self.native)})"
-
-    def at(self, value: str | None) -> Position:
-        return Position(Read.SINCE, {"column": self.cursor.column, "type": self.native, "value": value})
 
     def refuse_nulls(self) -> None:
         if self.cursor.skip_nulls or not self.field.nullable:
@@ -83,27 +87,6 @@ class _Reader:
     @property
     def where(self) -> str:
         return CLICKHOUSE.where(self.request.where, "t", self.subject.schema.fields)
-
-    # -------------------------------------------------------------------- windows
-
-    def overlap(self) -> Windowed:
-        greatest = self.greatest()
-        if greatest is None:
-            return Windowed(("1 = 0",), self.at(self.stored))
-        terms = [f"{self.column} <= {self.literal(greatest)}"]
-        if self.stored is not None:
-            terms.append(f"{self.column} >= {self.lower(self.stored)}")
-        upper = self.stored if self.stored is not None and self.is_less(greatest, self.stored) else greatest
-        return Windowed(tuple(terms), self.at(upper))
-
-    def hold_back(self) -> Windowed:
-        hi = self.bound()
-        if hi is None or (self.stored is not None and not self.is_less(self.stored, hi)):
-            return Windowed(("1 = 0",), self.at(self.stored))
-        terms = [f"{self.column} < {self.literal(hi)}"]
-        if self.stored is not None:
-            terms.append(f"{self.column} >= {self.literal(self.stored)}")
-        return Windowed(tuple(terms), self.at(hi))
 
     def greatest(self) -> str | None:
         shown = self.spelled(f"max({self.column})")
@@ -120,16 +103,13 @@ class _Reader:
             return f"toString(toTimeZone({expression}, 'UTC'))"
         return f"toString({expression})"
 
-    def lower(self, stored: str) -> str:
-        lag = self.cursor.lag
-        if not lag:
-            return self.literal(stored)
+    def less(self, text: str, lag: timedelta | int) -> str:
         if not isinstance(lag, timedelta):
-            return f"{self.literal(stored)} - {int(lag)}"
+            return f"{self.literal(text)} - {lag}"
         if self.field.type.kind is Kind.DATE:
-            return f"toDate32({CLICKHOUSE.text(stored)}) - toIntervalDay({-(-lag // _WHOLE_DAY)})"
+            return f"toDate32({CLICKHOUSE.text(text)}) - toIntervalDay({-(-lag // _WHOLE_DAY)})"
         digits = max(6, self.field.type.size or 0)
-        return f"toDateTime64({CLICKHOUSE.text(stored)}, {digits}, 'UTC') - {_interval(lag)}"
+        return f"toDateTime64({CLICKHOUSE.text(text)}, {digits}, 'UTC') - {_interval(lag)}"
 
     def is_less(self, left: str, right: str) -> bool:
         return bool(self.session.value(f"SELECT {self.literal(left)} < {self.literal(right)}"))

@@ -67,7 +67,7 @@ class ClickHouseSource:
                 str(number),
                 {
                     **payload,
-                    "query": bulk_query(subject, request, (*conditions, only(parts))),
+                    "query": bulk_query(subject, request, [*conditions, only(parts)]),
                     "table": list(subject.name or ()),
                     "parts": [list(part) for part in parts],
                 },
@@ -142,11 +142,10 @@ class ClickHouseSource:
             yield own
 
 
-def _window(own: Session, request: ReadRequest, subject: Subject) -> tuple[tuple[str, ...], Position | None]:
+def _window(own: Session, request: ReadRequest, subject: Subject) -> tuple[list[str], Position | None]:
     if request.read is not Read.SINCE:
-        return (), None
-    found = window_of(own, request, subject)
-    return found.conditions, found.upto
+        return [], None
+    return window_of(own, request, subject)
 
 
 def _whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

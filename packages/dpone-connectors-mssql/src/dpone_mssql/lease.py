@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease
-from dpone.connector import Stored, Target
+from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease, in_books
+from dpone.connector import Target
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.session import Connection, Connections
 from dpone_mssql.state import (
@@ -34,21 +34,14 @@ def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[
             ensure_books(connection, books)
             drop_leftovers(connection, books)
             with connections.lending(connection):
-                yield _lease(connections, books, positions(connection, books), pipeline)
+                yield held_lease(
+                    positions(connection, books),
+                    pipeline,
+                    in_books(connections.brief, books, is_committed),
+                    in_books(connections.brief, books, committed_chunks),
+                )
         finally:
             _release(connection, books)
-
-
-def _lease(connections: Connections, books: Books, found: Mapping[str, Stored], pipeline: str) -> HeldLease:
-    def committed(load_id: str) -> bool:
-        with connections.brief() as connection:
-            return is_committed(connection, books, load_id)
-
-    def chunks(plan: str) -> frozenset[str]:
-        with connections.brief() as connection:
-            return committed_chunks(connection, books, plan)
-
-    return held_lease(found, pipeline, committed, chunks)
 
 
 def _release(connection: Connection, books: Books) -> None:

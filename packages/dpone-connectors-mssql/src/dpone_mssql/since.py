@@ -19,12 +19,14 @@ from dpone.cursors import (
     cursor_of,
     not_held_back,
     null_cursor,
+    position_at,
+    stored_value,
     unordered,
     wait_for_writers,
+    window,
     without_zone,
 )
 from dpone.schema import Field, Kind
-from dpone.strategies import Read
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.selecting import Subject
 from dpone_mssql.session import Connection
@@ -45,25 +47,21 @@ class Window:
     field: Field
     hi: str | None
 
-    def conditions(
-        self, connection: Connection, request: ReadRequest, subject: Subject
-    ) -> tuple[list[str], Position | None]:
+    def conditions(self, connection: Connection, request: ReadRequest, subject: Subject) -> tuple[list[str], Position]:
         """The conditions of the window in this snapshot, and the position after it."""
         column = f"t.{MSSQL.quote(self.cursor.column)}"
         self._refuse_nulls(connection, request, subject, column)
-        stored = None if request.since is None else request.since.token.get("value")
-        terms = []
-        if stored is not None:
-            terms.append(f"{column} >= {self._lower(stored)}")
-        if self.hi is not None:
-            if stored is not None and not self._is_less(connection, stored, self.hi):
-                return ["1 = 0"], self._at(stored)  # the clock less the lag has not passed the last window yet
-            return [*terms, f"{column} < {self._literal(self.hi)}"], self._at(self.hi)
-        greatest = _greatest(connection, request, subject, self.cursor, self.field)
-        if greatest is None or self.cursor.late is Late.HOLD_BACK:
-            return ["1 = 0"], self._at(stored)
-        upper = stored if stored is not None and self._is_less(connection, greatest, stored) else greatest
-        return [*terms, f"{column} <= {self._literal(greatest)}"], self._at(upper)
+        terms, value = window(
+            self.cursor,
+            column,
+            stored_value(request),
+            self.hi,
+            literal=self._literal,
+            less=self._less,
+            is_less=lambda one, other: self._is_less(connection, one, other),
+            greatest=lambda: _greatest(connection, request, subject, self.cursor, self.field),
+        )
+        return terms, position_at(self.cursor.column, self.native, value)
 
     @property
     def native(self) -> str:
@@ -72,16 +70,9 @@ class Window:
     def _literal(self, text: str) -> str:
         return cursor_literal(text, self.native)
 
-    def _lower(self, stored: str) -> str:
-        lag = self.cursor.lag
-        if self.cursor.late is Late.HOLD_BACK or not lag:
-            return self._literal(stored)
-        if isinstance(lag, timedelta):
-            return less(self._literal(stored), lag, self.native)
-        return f"({self._literal(stored)} - {int(lag)})"
-
-    def _at(self, value: str | None) -> Position:
-        return Position(Read.SINCE, {"column": self.cursor.column, "type": self.native, "value": value})
+    def _less(self, text: str, lag: timedelta | int) -> str:
+        literal = self._literal(text)
+        return less(literal, lag, self.native) if isinstance(lag, timedelta) else f"({literal} - {lag})"
 
     def _is_less(self, connection: Connection, left: str, right: str) -> bool:
         comparison = f"{self._literal(left)} < {self._literal(right)}"

@@ -19,11 +19,13 @@ from dpone.cursors import (
     endless_cursor,
     not_held_back,
     null_cursor,
+    position_at,
+    stored_value,
     wait_for_writers,
+    window,
     without_zone,
 )
 from dpone.schema import Field, Kind
-from dpone.strategies import Read
 from dpone_postgres.dialect import POSTGRES
 from dpone_postgres.selecting import Subject
 from dpone_postgres.session import Connection
@@ -40,27 +42,21 @@ class Window:
     field: Field
     hi: str | None
 
-    def conditions(
-        self, connection: Connection, request: ReadRequest, subject: Subject
-    ) -> tuple[list[str], Position | None]:
+    def conditions(self, connection: Connection, request: ReadRequest, subject: Subject) -> tuple[list[str], Position]:
         """The conditions of the window in this snapshot, and the position after it."""
         column = f"t.{POSTGRES.quote(self.cursor.column)}"
         self._refuse_nulls(connection, request, subject, column)
-        stored = None if request.since is None else request.since.token.get("value")
-        terms = []
-        if stored is not None:
-            terms.append(f"{column} >= {self._lower(stored)}")
-        if self.hi is not None:
-            if stored is not None and not _is_less(connection, stored, self.hi, self._native):
-                return ["1 = 0"], self._at(stored)  # the clock less the lag has not passed the last window yet
-            return [*terms, f"{column} < {self._literal(self.hi)}"], self._at(self.hi)
-        greatest = _greatest(connection, request, subject, column)
-        if greatest is None or self.cursor.late is Late.HOLD_BACK:
-            return ["1 = 0"], self._at(stored)
-        if greatest in _ENDLESS:
-            raise endless_cursor(self.cursor.column, greatest)
-        upper = stored if stored is not None and _is_less(connection, greatest, stored, self._native) else greatest
-        return [*terms, f"{column} <= {self._literal(greatest)}"], self._at(upper)
+        terms, value = window(
+            self.cursor,
+            column,
+            stored_value(request),
+            self.hi,
+            literal=self._literal,
+            less=self._less,
+            is_less=lambda one, other: self._is_less(connection, one, other),
+            greatest=lambda: _greatest(connection, request, subject, self.cursor),
+        )
+        return terms, position_at(self.cursor.column, self._native, value)
 
     @property
     def _native(self) -> str:
@@ -69,16 +65,12 @@ class Window:
     def _literal(self, text: str) -> str:
         return f"{POSTGRES.text(text)}::{self._native}"
 
-    def _lower(self, stored: str) -> str:
-        lag = self.cursor.lag
-        if self.cursor.late is Late.HOLD_BACK or not lag:
-            return self._literal(stored)
-        if isinstance(lag, timedelta):
-            return f"({self._literal(stored)} - {_interval(lag)})"
-        return f"({self._literal(stored)} - {int(lag)})"
+    def _less(self, text: str, lag: timedelta | int) -> str:
+        return f"({self._literal(text)} - {_interval(lag) if isinstance(lag, timedelta) else lag})"
 
-    def _at(self, value: str | None) -> Position:
-        return Position(Read.SINCE, {"column": self.cursor.column, "type": self._native, "value": value})
+    def _is_less(self, connection: Connection, left: str, right: str) -> bool:
+        row = connection.execute(f"SELECT {self._literal(left)} < {self._literal(right)}".encode()).fetchone()
+        return bool(row and row[0])
 
     def _refuse_nulls(self, connection: Connection, request: ReadRequest, subject: Subject, column: str) -> None:
         if self.cursor.skip_nulls or not self.field.nullable:
@@ -117,10 +109,7 @@ def _clock_bound(connection: Connection, request: ReadRequest, subject: Subject,
 
 def _number_bound(connection: Connection, request: ReadRequest, subject: Subject, cursor: Cursor) -> str | None:
     """One beyond the greatest number less the lag, once those who were writing then are done."""
-    column = f"t.{POSTGRES.quote(cursor.column)}"
-    greatest = _greatest(connection, request, subject, column)
-    if greatest in _ENDLESS:
-        raise endless_cursor(cursor.column, str(greatest))
+    greatest = _greatest(connection, request, subject, cursor)
     wait_for_writers(lambda: writing(connection, subject), request.timeout)
     if greatest is None:
         return None
@@ -129,20 +118,18 @@ def _number_bound(connection: Connection, request: ReadRequest, subject: Subject
     return str(row[0])
 
 
-def _greatest(connection: Connection, request: ReadRequest, subject: Subject, column: str) -> str | None:
+def _greatest(connection: Connection, request: ReadRequest, subject: Subject, cursor: Cursor) -> str | None:
+    """The text of the greatest value; one behind which nothing would ever be read is refused."""
+    column = f"t.{POSTGRES.quote(cursor.column)}"
     where = POSTGRES.where(request.where, "t", subject.schema.fields)
     query = (
         f"SELECT {column}::text FROM {subject.source} WHERE {column} IS NOT NULL AND {where} "
         f"ORDER BY {column} DESC LIMIT 1"
     )
     row = connection.execute(query.encode()).fetchone()
+    if row is not None and row[0] in _ENDLESS:
+        raise endless_cursor(cursor.column, row[0])
     return None if row is None else str(row[0])
-
-
-def _is_less(connection: Connection, left: str, right: str, native: str) -> bool:
-    query = f"SELECT {POSTGRES.text(left)}::{native} < {POSTGRES.text(right)}::{native}"
-    row = connection.execute(query.encode()).fetchone()
-    return bool(row and row[0])
 
 
 def _interval(lag: timedelta) -> str:

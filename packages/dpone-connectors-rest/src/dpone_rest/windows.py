@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 
 from dpone.arrow import arrow_type
 from dpone.connector import Cursor, Late, Position, ReadRequest
-from dpone.cursors import TIMES, cursor_of, unordered, without_zone
+from dpone.cursors import TIMES, cursor_of, position_at, stored_value, unordered, without_zone
 from dpone.schema import Field, Kind, Schema
-from dpone.strategies import Read
 from dpone_rest import faults
 
 Mark = int | Decimal  # a value of a cursor as a number: days, micro- or nanoseconds, or itself
@@ -154,8 +153,7 @@ class Course:
 
     def position(self, window: Window) -> Position:
         value = None if window.hi is None else self.scale.text(window.hi)
-        field = self.scale.field
-        return Position(Read.SINCE, {"column": field.name, "type": str(field.type), "value": value})
+        return position_at(self.scale.field.name, str(self.scale.field.type), value)
 
 
 def course_of(request: ReadRequest, schema: Schema) -> Course:
@@ -163,9 +161,9 @@ def course_of(request: ReadRequest, schema: Schema) -> Course:
     cursor, field = cursor_of(request, schema)
     scale = scale_of(field)
     lag = scale.steps(cursor.lag)
-    text = None if request.since is None else request.since.token.get("value")
+    text = stored_value(request)
     try:
-        stored = None if text is None else scale.mark(str(text))
+        stored = None if text is None else scale.mark(text)
     except pa.ArrowInvalid:
         raise faults.other_position(field.name, str(field.type)) from None
     return Course(cursor, scale, stored, lag)

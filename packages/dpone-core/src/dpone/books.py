@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dpone.connector import Commit, Json, Position, Stored
 from dpone.errors import PlanError, StateError
 from dpone.names import print_name
 from dpone.ops import Program, Recreate, ReplaceAll
 from dpone.strategies import Read
+
+Connection = TypeVar("Connection")
+Books = TypeVar("Books")
+Answer = TypeVar("Answer")
 
 WAIT = 2.0  # seconds that a run waits for a lease: a server needs a moment to notice that the last holder was killed
 
@@ -33,6 +39,20 @@ def held_lease(
 ) -> HeldLease:
     """The lease of a pipeline on a target of which this is stored."""
     return HeldLease(found.get(pipeline), tuple(sorted(found.keys() - {pipeline})), committed, chunks)
+
+
+def in_books(
+    connected: Callable[[], AbstractContextManager[Connection]],
+    books: Books,
+    ask: Callable[[Connection, Books, str], Answer],
+) -> Callable[[str], Answer]:
+    """A question that is asked of the books on a connection for it."""
+
+    def answer(of: str) -> Answer:
+        with connected() as connection:
+            return ask(connection, books, of)
+
+    return answer
 
 
 def held_elsewhere(target: str, hint: str = "wait until it is done, and run again") -> StateError:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from time import monotonic, sleep
 
-from dpone.connector import Cursor, ReadRequest
+from dpone.connector import Cursor, Late, Position, ReadRequest
 from dpone.errors import DataError, PlanError, RemoteError, UsageError
 from dpone.schema import Field, Kind, Schema, Type
+from dpone.strategies import Read
 
 NUMBERS = frozenset({Kind.INT, Kind.UINT, Kind.DECIMAL})
 CLOCKS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 TIMES = CLOCKS | {Kind.DATE}
+_NOTHING = "1 = 0"
 _WAIT = timedelta(seconds=60)
 _PAUSE = 0.05
 
@@ -32,6 +34,50 @@ def cursor_of(request: ReadRequest, schema: Schema) -> tuple[Cursor, Field]:
             hint="run `dpone state reset` and let the next run read everything",
         )
     return cursor, field
+
+
+def stored_value(request: ReadRequest) -> str | None:
+    """How far the last reading came, as text that the source itself printed."""
+    value: str | None = None if request.since is None else request.since.token.get("value")
+    return value
+
+
+def position_at(column: str, native: str, value: str | None) -> Position:
+    """The position that `stored_value` reads; `native` is the type in which the value is read back."""
+    return Position(Read.SINCE, {"column": column, "type": native, "value": value})
+
+
+def window(
+    cursor: Cursor,
+    column: str,
+    stored: str | None,
+    hi: str | None,
+    *,
+    literal: Callable[[str], str],
+    less: Callable[[str, timedelta | int], str],
+    is_less: Callable[[str, str], bool],
+    greatest: Callable[[], str | None],
+) -> tuple[list[str], str | None]:
+    """The conditions of a reading in SQL, and the value that it comes to.
+
+    [stored, hi) where there is a bound, which a cursor that holds back must have; else [stored less the lag, greatest].
+    How values are spelled, counted back, compared and found is the engine's to say.
+    """
+    if hi is None and cursor.late is Late.HOLD_BACK:
+        return [_NOTHING], stored
+    if hi is not None and stored is not None and not is_less(stored, hi):
+        return [_NOTHING], stored  # the clock less the lag has not passed the last window yet
+    above = []
+    if stored is not None:
+        counted_back = cursor.lag and cursor.late is Late.OVERLAP
+        above = [f"{column} >= {less(stored, cursor.lag) if counted_back else literal(stored)}"]
+    if hi is not None:
+        return [*above, f"{column} < {literal(hi)}"], hi
+    found = greatest()
+    if found is None:
+        return [_NOTHING], stored
+    upper = stored if stored is not None and is_less(found, stored) else found
+    return [*above, f"{column} <= {literal(found)}"], upper
 
 
 def refuse_lag(lag: timedelta | int, column: str, of: Type) -> None:

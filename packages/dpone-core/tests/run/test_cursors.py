@@ -9,8 +9,8 @@ from itertools import chain, repeat
 import pytest
 
 from dpone.batch import ARROW
-from dpone.connector import Cursor, Dataset, Position, ReadRequest
-from dpone.cursors import cursor_of, refuse_lag, wait_for_writers
+from dpone.connector import Cursor, Dataset, Late, Position, ReadRequest
+from dpone.cursors import cursor_of, refuse_lag, wait_for_writers, window
 from dpone.errors import DponeError, RemoteError
 from dpone.schema import FLOAT64, INT64, STRING, Field, Schema, Type, parse_type
 from dpone.strategies import Read
@@ -41,6 +41,38 @@ def test_a_cursor_that_cannot_be_read_by_is_refused(cursor: Cursor | None, store
     with pytest.raises(DponeError) as refused:
         cursor_of(request(cursor, stored), SCHEMA)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "late,stored,hi,greatest,terms,reached",
+    [
+        (Late.OVERLAP, None, None, "9", ["c <= 9"], "9"),  # a first load
+        (Late.OVERLAP, "5", None, "9", ["c >= 5-2", "c <= 9"], "9"),  # the lag is read again
+        (Late.OVERLAP, "5", None, "4", ["c >= 5-2", "c <= 4"], "5"),  # newer rows are gone: the position stays
+        (Late.OVERLAP, "5", None, None, ["1 = 0"], "5"),
+        (Late.OVERLAP, None, None, None, ["1 = 0"], None),
+        (Late.OVERLAP, "5", "8", "9", ["c >= 5-2", "c < 8"], "8"),  # who has a bound is read up to it
+        (Late.HOLD_BACK, None, "8", "9", ["c < 8"], "8"),
+        (Late.HOLD_BACK, "5", "8", "9", ["c >= 5", "c < 8"], "8"),  # never a row twice
+        (Late.HOLD_BACK, "8", "8", "9", ["1 = 0"], "8"),
+        (Late.HOLD_BACK, "9", "8", "9", ["1 = 0"], "9"),  # the bound went back, and the position does not
+        (Late.HOLD_BACK, "5", None, "9", ["1 = 0"], "5"),
+    ],
+)
+def test_a_window_is_what_comes_behind_the_stored_value(
+    late: Late, stored: str | None, hi: str | None, greatest: str | None, terms: list[str], reached: str | None
+) -> None:
+    found = window(
+        Cursor("c", late, 2),
+        "c",
+        stored,
+        hi,
+        literal=str,
+        less=lambda text, lag: f"{text}-{lag}",
+        is_less=lambda one, other: int(one) < int(other),
+        greatest=lambda: greatest,
+    )
+    assert found == (terms, reached)
 
 
 @pytest.mark.parametrize("of", ["int64", "uint8", "decimal(9,2)"])
