@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease
+from dpone.books import WAIT, HeldLease, held_elsewhere
 from dpone.connector import (
     Finding,
     Layout,
@@ -64,7 +64,7 @@ class FileSink:
             if not is_ours:
                 raise held_elsewhere(label)
             self._remove_leftovers(label, timedelta(0))
-            yield held_lease(
+            yield HeldLease(
                 positions(self._connection, label),
                 pipeline,
                 partial(is_committed, self._connection, label),

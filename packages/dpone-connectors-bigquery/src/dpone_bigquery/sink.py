@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from dpone.books import HeldLease, held_lease, never_loaded
+from dpone.books import HeldLease, never_loaded
 from dpone.connector import (
     CreateTarget,
     Dataset,
@@ -174,7 +174,7 @@ def _lease(warehouse: Warehouse, books: Books, found: Mapping[str, Stored], pipe
     def chunks(plan: str) -> frozenset[str]:
         return frozenset(chunk for (chunk,) in warehouse.run(books.chunks(plan), books.target).rows)
 
-    return held_lease(found, pipeline, committed, chunks)
+    return HeldLease(found, pipeline, committed, chunks)
 
 
 def _checked(warehouse: Warehouse, target: Target) -> Name:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
-from dpone.books import HeldLease, held_lease, marker_missing, never_loaded
+from dpone.books import HeldLease, marker_missing, never_loaded
 from dpone.connector import (
     CreateTarget,
     Dataset,
@@ -243,7 +243,7 @@ def _lease(own: Session, books: Books, marker: Marker, pipeline: str) -> HeldLea
         with translated("sink", own.label):
             return committed_chunks(own, books, plan)
 
-    return held_lease({p: e.stored for p, e in marker.entries.items()}, pipeline, committed, chunks)
+    return HeldLease({p: e.stored for p, e in marker.entries.items()}, pipeline, committed, chunks)
 
 
 def _recovered(own: Session, name: Name, books: Books, options: Mapping[str, Json]) -> Marker:

@@ -15,7 +15,7 @@ from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from dpone.books import HeldLease, held_elsewhere, held_lease
+from dpone.books import HeldLease, held_elsewhere
 from dpone.connector import Json
 from dpone.errors import DponeError, StateError
 from dpone.process import is_alive, this_process
@@ -44,7 +44,7 @@ def leased(client: Client, topic: str, pipeline: str, replication: int | None) -
         client.make(STATE + topic, 1, replication, COMPACTED)
         kept, owner, client.writers[topic] = _take(client, topic)
         with _renewing(client, topic, owner):
-            yield held_lease(
+            yield HeldLease(
                 kept.stored,
                 pipeline,
                 lambda load_id: load_id in load(client, topic).loads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease, in_books
+from dpone.books import WAIT, HeldLease, held_elsewhere, in_books
 from dpone.connector import Target
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.session import Connection, Connections
@@ -34,7 +34,7 @@ def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[
             ensure_books(connection, books)
             drop_leftovers(connection, books)
             with connections.lending(connection):
-                yield held_lease(
+                yield HeldLease(
                     positions(connection, books),
                     pipeline,
                     in_books(connections.brief, books, is_committed),

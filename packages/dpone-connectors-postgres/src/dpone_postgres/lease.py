@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from dpone.books import WAIT, HeldLease, held_elsewhere, held_lease, in_books
+from dpone.books import WAIT, HeldLease, held_elsewhere, in_books
 from dpone.connector import Target
 from dpone.errors import StateError
 from dpone_postgres.connections import Connections
@@ -35,7 +35,7 @@ def leased(connections: Connections, target: Target, pipeline: str) -> Iterator[
             ensure_books(connection, books)
             drop_leftovers(connection, books)
             with connections.lending(connection):
-                yield held_lease(
+                yield HeldLease(
                     positions(connection, books),
                     pipeline,
                     in_books(connections.brief, books, is_committed),

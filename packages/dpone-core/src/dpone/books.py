@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from dpone.connector import Commit, Json, Position, Stored
@@ -21,24 +20,20 @@ Answer = TypeVar("Answer")
 WAIT = 2.0  # seconds that a run waits for a lease: a server needs a moment to notice that the last holder was killed
 
 
-@dataclass(frozen=True, slots=True)
 class HeldLease:
-    """What was stored when the lease began; what was committed is asked each time."""
+    """The lease of a pipeline on a target: what was stored when it began; what was committed is asked each time."""
 
-    stored: Stored | None
-    others: Sequence[str]
-    committed: Callable[[str], bool]
-    chunks: Callable[[str], frozenset[str]]
-
-
-def held_lease(
-    found: Mapping[str, Stored],
-    pipeline: str,
-    committed: Callable[[str], bool],
-    chunks: Callable[[str], frozenset[str]],
-) -> HeldLease:
-    """The lease of a pipeline on a target of which this is stored."""
-    return HeldLease(found.get(pipeline), tuple(sorted(found.keys() - {pipeline})), committed, chunks)
+    def __init__(
+        self,
+        found: Mapping[str, Stored],
+        pipeline: str,
+        committed: Callable[[str], bool],
+        chunks: Callable[[str], frozenset[str]],
+    ) -> None:
+        self.stored = found.get(pipeline)
+        self.others = tuple(sorted(found.keys() - {pipeline}))
+        self.committed = committed
+        self.chunks = chunks
 
 
 def in_books(

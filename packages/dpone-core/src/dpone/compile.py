@@ -9,7 +9,6 @@ from typing import Any
 
 from dpone import checks
 from dpone.connector import Column, Connector, Cursor, Late, not_an_end
-from dpone.cursors import cursor_missing, cursor_unsupported, refuse_lag
 from dpone.errors import PlanError, UsageError
 from dpone.evolution import Dropped, NewColumns, Policy, Widened
 from dpone.literals import Range, cut, literal_of
@@ -241,9 +240,13 @@ def _where(stream: Stream, fields: Schema) -> Where:
 def _cursor(mode: Mode, fields: Schema, columns: Sequence[PlannedColumn], source: Connector[Any]) -> Cursor | None:
     """The cursor in the source's own names; a keyless append waits, everything else reads its lag again."""
     given = mode.setting("cursor")
+    if given is None and rule_of(mode.mode).read is not Read.SINCE:
+        return None
+    from dpone.cursors import cursor_missing, cursor_unsupported, refuse_lag  # 1 ms, which others need not wait for
+
     by_cursor = source.source is None or source.source.by_cursor
     if given is None:
-        if by_cursor and rule_of(mode.mode).read is Read.SINCE:
+        if by_cursor:
             raise cursor_missing(fields.names)
         return None
     if not by_cursor:

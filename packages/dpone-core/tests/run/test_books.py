@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dpone.books import (
+    HeldLease,
     exchanges_all,
-    held_lease,
     is_own,
     position_texts,
     read_stored,
@@ -27,10 +27,10 @@ FREE = Guard(1.0, allow_empty=True)
 
 def test_a_lease_knows_its_own_position_and_the_other_pipelines() -> None:
     mine, other = Stored(AT, 3, "l3"), Stored(None, 1, "l1")
-    lease = held_lease({"mine": mine, "b": other, "a": other}, "mine", lambda load_id: load_id == "l3", frozenset)
+    lease = HeldLease({"mine": mine, "b": other, "a": other}, "mine", lambda load_id: load_id == "l3", frozenset)
     assert (lease.stored, lease.others) == (mine, ("a", "b"))
     assert (lease.committed("l3"), lease.committed("l4")) == (True, False)
-    assert held_lease({"a": other}, "mine", bool, frozenset).stored is None
+    assert HeldLease({"a": other}, "mine", bool, frozenset).stored is None
 
 
 @pytest.mark.parametrize("position", [AT, None])

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from dpone.books import HeldLease, held_lease, never_loaded
+from dpone.books import HeldLease, never_loaded
 from dpone.connector import (
     Dataset,
     Fate,
@@ -69,7 +69,7 @@ class MemorySink:
             for entry in cell.ledger:
                 if entry.kind == "stage" and (entry.kept is None or entry.kept.load_id in cell.loads):
                     self._remove(target.name, entry.id)  # of a process that is gone: whoever has the lease is alone
-            yield held_lease(
+            yield HeldLease(
                 cell.stored,
                 pipeline,
                 lambda load_id: load_id in self.store.current(target.name).loads,
