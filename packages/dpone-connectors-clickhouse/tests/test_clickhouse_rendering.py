@@ -80,7 +80,7 @@ def test_a_table_that_keeps_versions_is_rendered() -> None:
     options: list[tuple[Layout, dict[str, Any], str]] = [
         (unkeyed, {}, "sink.versions_need_key"),
         (LAYOUT, {"order_by": ("state",)}, "sink.versions_need_key"),
-        (taken, {}, "sink.reserved_column"),
+        (taken, {}, "plan.reserved_column"),
     ]
     for layout, more, code in options:
         with pytest.raises(DponeError) as refused:

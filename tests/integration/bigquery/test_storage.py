@@ -88,8 +88,8 @@ def test_ranges_of_a_whole_number_are_partitions_too(sink: SinkRig) -> None:
 @pytest.mark.parametrize(
     "options, code",
     [
-        ({"partition_by": {"column": "absent"}}, "plan.unknown_column"),
-        ({"cluster_by": ("absent",)}, "plan.unknown_column"),
+        ({"partition_by": {"column": "absent"}}, "sink.unknown_column"),
+        ({"cluster_by": ("absent",)}, "sink.unknown_column"),
         ({"partition_by": {"column": "region"}}, "plan.unfit_partition"),
         ({"partition_by": {"column": "day", "grain": "hour"}}, "plan.unfit_partition"),
         ({"partition_by": {"column": "score", "start": 0, "end": 9, "step": 1}}, "plan.unfit_partition"),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from dpone.errors import PlanError
+from dpone.names import too_long
 from dpone.ops import Grain, Upsert
 from dpone.schema import Field, Kind, Type
 from dpone.sql import operations
@@ -61,11 +62,7 @@ class BigQueryDialect(Dialect):
     def table(self, parts: Sequence[str]) -> str:
         """A project of a domain has a dot and a colon in its name: `example.com:project`."""
         if (size := len(parts[-1].encode())) > _LONGEST_TABLE:
-            raise PlanError(
-                f"BigQuery takes names of tables of at most {_LONGEST_TABLE} bytes, and this one has {size}",
-                code="plan.identifier_too_long",
-                hint="give the table a shorter name",
-            )
+            raise too_long(self.name, parts[-1], size, _LONGEST_TABLE)
         _refuse_letters(parts[-1], frozenset(" "))
         *project, dataset, name = parts if len(parts) > 1 else (None, *parts)
         for part in project:

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
+from dpone.books import refuse_unstored
 from dpone.connector import AddColumn, CreateTarget, Layout, RelaxColumn, SchemaChange, WidenColumn
 from dpone.errors import PlanError
 from dpone.manifest.scalars import duration_of
@@ -115,12 +116,7 @@ def _partition(table: bigquery.Table, layout: Layout, by: Mapping[str, Any], opt
 
 def _refuse_unknown(layout: Layout, column: str) -> Field:
     found = {f.name: f for f in fields_of(layout)}
-    if column not in found:
-        raise PlanError(
-            f"the table is to be stored by {column}, which it does not have",
-            code="plan.unknown_column",
-            hint="name a column of the target under `partition_by` and `cluster_by`",
-        )
+    refuse_unstored([column], list(found))
     return found[column]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dpone.books import refuse_unstored
 from dpone.connector import Json, Layout
 from dpone.errors import PlanError
 from dpone.manifest.scalars import duration_of
@@ -103,12 +104,7 @@ def _refuse_unknown(
     known = {f.name: f for f in fields}
     named = {*words, *codecs, *(options.get("order_by") or ())}
     named |= {options[key]["column"] for key in ("partition_by", "ttl") if options.get(key)}
-    if missing := sorted(named - known.keys()):
-        raise PlanError(
-            f"the options of the sink name {', '.join(missing)}, which the target will not have",
-            code="sink.unknown_column",
-            hint=f"it will have {', '.join(known)}",
-        )
+    refuse_unstored(named, list(known))
     for name in words:
         if parse_native(CLICKHOUSE.spell(known[name])).family not in {"String", "Nullable", "LowCardinality"}:
             raise PlanError(

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dpone.connector import Json, Layout
 from dpone.errors import PlanError
 from dpone.oracle import Counts
+from dpone.plan import reserved_column
 from dpone_clickhouse.catalog import DELETED, VERSION, Name
 from dpone_clickhouse.dialect import CLICKHOUSE
 from dpone_clickhouse.rebuilding import Rebuild
@@ -48,11 +49,7 @@ def refuse_unkeyed(layout: Layout, options: Mapping[str, Json]) -> None:
             hint="leave out `order_by`, or name the columns of the key in the order that suits readers",
         )
     if taken := set(layout.schema.names) & set(COLUMNS):
-        raise PlanError(
-            f"{', '.join(sorted(taken))} is a column that dpone adds to a table that keeps versions",
-            code="sink.reserved_column",
-            hint="rename the column under `columns:`",
-        )
+        raise reserved_column(", ".join(sorted(taken)))
 
 
 def overlay(own: Session, shadow: Name, delta: Name, columns: Sequence[str], made: Rebuild, changed: str) -> Counts:

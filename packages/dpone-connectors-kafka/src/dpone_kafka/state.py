@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dpone.books import read_stored, stored_json
+from dpone.books import read_stored, shape_of, stored_json
 from dpone.connector import Commit, Json, Layout, Stored
-from dpone.errors import StateError, UsageError
+from dpone.errors import UsageError
+from dpone.names import too_long
 from dpone_kafka.layouts import layout_json, layout_of
 
 if TYPE_CHECKING:
@@ -49,15 +50,11 @@ def refuse_name(topic: str) -> None:
     if not _LEGAL.fullmatch(topic) or topic in {".", ".."}:
         raise UsageError(
             f"Kafka has no topic of the name {topic!r}",
-            code="names.refused",
+            code="plan.invalid_identifier",
             hint="a name holds letters, digits, '.', '_' and '-'",
         )
     if len(topic) > LONGEST:
-        raise UsageError(
-            f"the name {topic} has {len(topic)} characters; {LONGEST} leave room for the topics beside it",
-            code="names.too_long",
-            hint="choose a shorter name; it is never cut, because two names could become one",
-        )
+        raise too_long("Kafka, with what dpone keeps beside a topic,", topic, len(topic), LONGEST)
 
 
 def known_layout(client: Client, topic: str) -> Layout | None:
@@ -83,12 +80,13 @@ def load(client: Client, topic: str) -> Kept:
 
 def _kept(topic: str, entries: Mapping[tuple[str, ...], Json]) -> Kept:
     target = entries.get(("target",)) or {}
-    if target.get("version", VERSION) > VERSION:
-        raise StateError(
-            f"the state of {topic} was written by a later version of dpone",
-            code="state.later_version",
-            hint="install that version",
-        )
+    shape_of(
+        STATE + topic,
+        str(target.get("version", VERSION)),
+        VERSION,
+        package="dpone-connectors-kafka",
+        hint="load into another topic: dpone keeps a state topic of its own beside each",
+    )
     chunks: dict[str, set[str]] = {}
     for kind, *rest in entries:
         if kind == "chunk":

@@ -137,6 +137,6 @@ def _json(value: Any, name: str) -> str:
 def _not_json(name: str) -> DataError:
     return DataError(
         f"column {name}: JSON has no NaN and no infinity",
-        code="sink.value_unfit",
+        code="sink.rejected_rows",
         hint="leave the column out, or cast it at the source",
     )

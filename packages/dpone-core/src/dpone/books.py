@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -125,6 +125,16 @@ def not_a_table(name: Sequence[str]) -> PlanError:
         code="sink.not_a_table",
         hint="name a table; rows cannot be exchanged in a view",
     )
+
+
+def refuse_unstored(names: Iterable[str], columns: Sequence[str]) -> None:
+    """Raises when the options of a sink name columns that the target will not have."""
+    if missing := sorted(set(names) - set(columns)):
+        raise PlanError(
+            f"the options of the sink name {', '.join(missing)}, which the target will not have",
+            code="sink.unknown_column",
+            hint=f"it will have {', '.join(columns)}",
+        )
 
 
 def target_missing(target: str) -> StateError:

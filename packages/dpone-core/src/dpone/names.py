@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 
-from dpone.errors import UsageError
+from dpone.errors import PlanError, UsageError
 
 _PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+
+
+def too_long(where: str, name: str, length: int, most: int) -> PlanError:
+    """An error of a name that would have to be cut."""
+    return PlanError(
+        f"{where} takes names of at most {most}, and {name!r} has {length}",
+        code="plan.identifier_too_long",
+        hint="give the column or table a shorter name; it is never cut, because two names could become one",
+    )
 
 
 def parse_name(text: str) -> tuple[str, ...]:

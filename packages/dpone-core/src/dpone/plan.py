@@ -142,11 +142,7 @@ class Plan:
         taken = {c.field.name for c in self.columns}
         for column in system:
             if column.field.name in taken:
-                raise PlanError(
-                    f"the source has a column {column.field.name}, which dpone adds to the target itself",
-                    code="plan.reserved_column",
-                    hint="rename the source's column under `columns:`",
-                )
+                raise reserved_column(column.field.name)
         return Layout(Schema(fields, self._key(load)), system)
 
     def _key(self, load: Load) -> tuple[str, ...]:
@@ -214,6 +210,14 @@ def _is_whole(program: Program, adopts: frozenset[type[Op]]) -> bool:
 def lossy(columns: Sequence[PlannedColumn]) -> list[PlannedColumn]:
     """The columns whose values may change on the way without the manifest declaring it."""
     return [c for c in columns if c.landing.verdict is Verdict.LOSSY and not c.loss_declared]
+
+
+def reserved_column(name: str) -> PlanError:
+    return PlanError(
+        f"the source has a column {name}, which dpone adds to the target itself",
+        code="plan.reserved_column",
+        hint="rename the source's column under `columns:`",
+    )
 
 
 def refuse_loss(columns: Sequence[PlannedColumn]) -> None:

@@ -15,6 +15,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from dpone.errors import PlanError
+from dpone.names import too_long
 from dpone.ops import Append, DeleteAbsent, DeleteKeys, Grain, Recreate, ReplaceAll, ReplaceSlice, Upsert, Version
 from dpone.schema import FLOAT64, Field, Kind, Type
 from dpone.sql import operations
@@ -57,11 +58,7 @@ class Dialect:
                 f"not a name: {identifier!r}", code="plan.invalid_identifier", hint="rename it under `columns:`"
             )
         if (length := self.identifier_length(identifier)) > self.max_identifier:
-            raise PlanError(
-                f"{self.name} takes names of at most {self.max_identifier}, and {identifier!r} has {length}",
-                code="plan.identifier_too_long",
-                hint="give the column or table a shorter name",
-            )
+            raise too_long(self.name, identifier, length, self.max_identifier)
         return self.quoted(identifier)
 
     def quoted(self, identifier: str) -> str:

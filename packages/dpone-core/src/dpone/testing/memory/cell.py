@@ -11,7 +11,7 @@ from datetime import datetime
 
 from dpone.connector import Chunk, Commit, Dataset, Json, KeptStage, Layout, Stored
 from dpone.errors import UsageError
-from dpone.names import print_name
+from dpone.names import too_long
 from dpone.readings import table_missing
 from dpone.schema import Schema
 from dpone.stage import Change
@@ -152,8 +152,4 @@ def refuse_long_name(name: Iterable[str]) -> None:
     """Raises when a part of a name would have to be cut."""
     for part in name:
         if len(part.encode()) > LONGEST_NAME:
-            raise UsageError(
-                f"the name {print_name((part,))} has {len(part.encode())} bytes; a store keeps {LONGEST_NAME}",
-                code="names.too_long",
-                hint="choose a shorter name; it is never cut, because two names could become one",
-            )
+            raise too_long("a store in memory", part, len(part.encode()), LONGEST_NAME)
