@@ -15,12 +15,12 @@ from typing import Any
 
 from dpone.batch import Batch
 from dpone.connector import CHANGE_COLUMNS, Staged, StageRef, StageSpec
-from dpone.errors import DataError
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, parse_type
 from dpone.sql.load import SqlLoad
 from dpone.sql.probe import render_probe
 from dpone.sql.seal import RawStage, SealedTables, read_survey, seal_checks, sealed_tables, survey_query
+from dpone.stage import unsealed
 from dpone_sqlite.config import SqliteConfig
 from dpone_sqlite.database import SQLITE, Connection, connected, remove_database, translated
 from dpone_sqlite.state import ledger_of
@@ -120,7 +120,7 @@ class FileStage:
     @property
     def _sealed(self) -> SealedTables:
         if self.sealed is None:
-            raise DataError("the stage was not sealed", code="stage.unsealed", hint="seal() comes before publishing")
+            raise unsealed()
         return self.sealed
 
     def ask(self, query: str) -> tuple[Any, ...]:

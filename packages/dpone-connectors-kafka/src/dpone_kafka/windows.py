@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dpone.connector import Position, ReadRequest
 from dpone.cursors import cursor_unsupported
 from dpone.errors import StateError
+from dpone.readings import other_system
 from dpone.strategies import Read
 from dpone_kafka.client import Range
 from dpone_kafka.consuming import refuse_none
@@ -79,11 +80,7 @@ def _stored(request: ReadRequest, topic: str, cluster: str) -> dict[int, int] | 
             hint="`dpone state reset` begins again, `dpone resync` lands a part anew",
         )
     if since.token["cluster"] != cluster:
-        raise StateError(
-            "the stored position is that of another cluster, whose offsets are others",
-            code="source.other_system",
-            hint="`dpone state reset` begins again with a full reading",
-        )
+        raise other_system("another cluster, whose offsets are others")
     return {int(index): int(offset) for index, offset in since.token["offsets"].items()}
 
 

@@ -100,7 +100,7 @@ def _following(
 ) -> OpenReading:
     relation = subject.table("cdc")
     token = since.token
-    same_server({k: token.get(k) for k in ("system", "timeline")}, identity(connection), what="cdc")
+    same_server({k: token.get(k) for k in ("system", "timeline")}, identity(connection))
     begins = int(token["lsn"])
     usable_slot(connection, feed, begins)
     mark = publication_mark(connection, feed, relation)
@@ -215,5 +215,5 @@ def _field_end(data: bytes, at: int) -> int | None:
 def settle_changes(connections: Connections, request: ReadRequest, position: Position) -> None:
     """The slot is confirmed up to a position that is committed at the sink."""
     with connections.session(timeout=request.timeout) as connection:
-        same_server({k: position.token.get(k) for k in ("system", "timeline")}, identity(connection), what="cdc")
+        same_server({k: position.token.get(k) for k in ("system", "timeline")}, identity(connection))
         confirm(connection, feed_of(request), int(position.token["lsn"]))

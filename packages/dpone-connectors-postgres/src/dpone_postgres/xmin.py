@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dpone.connector import Position
 from dpone.errors import StateError
+from dpone.readings import other_system
 from dpone.strategies import Read
 from dpone_postgres.session import Connection
 
@@ -24,14 +25,10 @@ def identity(connection: Connection) -> dict[str, object]:
     return {"system": row[0], "timeline": row[1]}
 
 
-def same_server(token: object, now: object, *, what: str) -> None:
+def same_server(token: object, now: object) -> None:
     """Raises when a position was made by another server, or before a failover."""
     if token != now:
-        raise StateError(
-            f"the stored {what} position was made by another server or before a failover: {token}, here {now}",
-            code="source.other_system",
-            hint="run `dpone resync`, or `dpone state reset` and let the next run read everything",
-        )
+        raise other_system(f"another server, or of before a failover: {token}, here {now}")
 
 
 def xmin_position(connection: Connection) -> Position:
@@ -50,11 +47,7 @@ def xmin_condition(since: Position | None, upto: Position) -> list[str]:
     if since is None:
         return []
     token, now = since.token, upto.token
-    same_server(
-        {k: token.get(k) for k in ("system", "timeline")},
-        {k: now[k] for k in ("system", "timeline")},
-        what="xmin",
-    )
+    same_server({k: token.get(k) for k in ("system", "timeline")}, {k: now[k] for k in ("system", "timeline")})
     stored, current = int(token["xmin"]), int(now["xmin"])
     if stored > current:
         raise StateError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dpone.connector import Column, Position, Split
-from dpone.errors import PlanError, UsageError
+from dpone.errors import PlanError, StateError, UsageError
 from dpone.names import print_name
 from dpone.schema import Schema
 
@@ -50,6 +50,14 @@ def needs_table(purpose: str) -> PlanError:
         f"{purpose} reads a table, and this is a view or a query",
         code="source.needs_table",
         hint="name the table itself, or choose a strategy that scans or goes by a cursor",
+    )
+
+
+def other_system(what: str) -> StateError:
+    return StateError(
+        f"the stored position is that of {what}",
+        code="source.other_system",
+        hint="run `dpone resync`, or `dpone state reset` and let the next run read everything",
     )
 
 

@@ -246,6 +246,10 @@ def partial_needs_upsert() -> DataError:
     )
 
 
+def unsealed() -> DataError:
+    return DataError("the stage was not sealed", code="stage.unsealed", hint="seal() comes before publishing")
+
+
 _CORRECT = "nothing was published; correct the rows at the source, or filter them out"
 
 

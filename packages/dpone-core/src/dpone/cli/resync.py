@@ -79,11 +79,7 @@ def _scope(
     from dpone.replay import scope
 
     if [whole, bool(partitions), between is not None, bool(keys or keys_from)].count(True) != 1:
-        raise UsageError(
-            "a resync is of one thing",
-            code="replay.no_scope",
-            hint="say one of --all, --partition COLUMN=VALUE, --range COLUMN FROM TO, --key KEY",
-        )
+        raise scope.no_scope("a resync is of one thing")
     if whole:
         return scope.Whole()
     if between is not None:

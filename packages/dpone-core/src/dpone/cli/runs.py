@@ -11,8 +11,7 @@ import click
 
 from dpone import api
 from dpone.cli.options import RUNS, emit_json, output_format, select_option
-from dpone.errors import UsageError
-from dpone.observe.record import list_records, read_record
+from dpone.observe.record import list_records, read_record, unknown_run
 
 _ledger = click.option(
     "--ledger",
@@ -77,11 +76,7 @@ def show(*, run_id: str, folder: Path, ledger: Path | None, select: tuple[str, .
     if ledger is not None:
         found = api.ledger(ledger, select=select, run_id=run_id)
         if not found:
-            raise UsageError(
-                f"the sinks of {ledger} remember no load of run {run_id}",
-                code="run.unknown",
-                hint="`dpone runs list --ledger` shows those that they do",
-            )
+            raise unknown_run(run_id, f"to the sinks of {ledger}")
         _show_ledger(found, output_format)
         return
     record = read_record(folder, run_id)

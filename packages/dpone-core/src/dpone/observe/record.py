@@ -125,6 +125,14 @@ def refuse_bad_run_id(run_id: str) -> None:
         )
 
 
+def unknown_run(run_id: str, where: str) -> UsageError:
+    return UsageError(
+        f"no run {run_id} is known {where}",
+        code="run.unknown",
+        hint="`dpone runs list` shows those that are, with `--ledger MANIFEST` those that sinks remember",
+    )
+
+
 def read_record(folder: Path, run_id: str) -> dict[str, Any]:
     """The stored record of a run; one that is `running` while its process is gone is `lost`."""
     refuse_bad_run_id(run_id)
@@ -132,9 +140,7 @@ def read_record(folder: Path, run_id: str) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(
-            f"there is no run {run_id} under {folder}", code="run.unknown", hint="`dpone runs list` shows them"
-        ) from None
+        raise unknown_run(run_id, f"under {folder}") from None
     except ValueError:
         raise StateError(
             f"the record of run {run_id} is damaged", code="run.damaged_record", hint=f"look at {path}"

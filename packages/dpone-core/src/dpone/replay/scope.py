@@ -124,7 +124,7 @@ def _partition(plan: Plan, scope: Partition) -> Iterator[Where]:
     column, of = scope.column, _type(plan, scope.column)
     grain = scope.grain or (plan.load.grain if column == plan.load.slice_column else Grain.VALUE)
     if not scope.values:
-        raise _empty("partition")
+        raise no_scope("no partition was named")
     if grain is not Grain.VALUE:
         starts = sorted({_start(v, of, column, grain) for v in scope.values})
         for start in starts:
@@ -186,7 +186,7 @@ def _keys(plan: Plan, keys: Sequence[tuple[object, ...]]) -> Iterator[Where]:
             hint="say `key:` in the manifest, or name a partition or a range",
         )
     if not keys:
-        raise _empty("key")
+        raise no_scope("no key was named")
     types = [_type(plan, c) for c in columns]
     found = [_key(key, columns, types) for key in keys]
     *leading, last = columns
@@ -245,9 +245,11 @@ def _value(value: object, of: Type, column: str) -> object:
     return str(value) if of.kind is Kind.UUID else value
 
 
-def _empty(what: str) -> UsageError:
+def no_scope(what: str) -> UsageError:
     return UsageError(
-        f"no {what} was named", code="replay.no_scope", hint="name what to land again, or the whole table by --all"
+        what,
+        code="replay.no_scope",
+        hint="say one of --all, --partition COLUMN=VALUE, --range COLUMN FROM TO, --key KEY",
     )
 
 

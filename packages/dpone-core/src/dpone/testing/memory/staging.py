@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from dpone.batch import Batch, Format, refuse_format
 from dpone.connector import CHANGE_COLUMNS, Fate, Role, Staged, StageRef, StageSpec
-from dpone.errors import DataError, RemoteError
+from dpone.errors import RemoteError
 from dpone.probes import Measurement, Probe
 from dpone.schema import Field, parse_type
-from dpone.stage import Change, ChangeKind, Sealed, seal
+from dpone.stage import Change, ChangeKind, Sealed, seal, unsealed
 from dpone.testing.memory.cell import Name
 from dpone.testing.memory.disk import digest, replace_file
 from dpone.testing.memory.encoding import decode, encode
@@ -118,7 +118,7 @@ class MemoryStage:
     @property
     def sealed(self) -> Sealed:
         if self._sealed is None:
-            raise DataError("the stage was not sealed", code="stage.unsealed", hint="seal() comes before publishing")
+            raise unsealed()
         return self._sealed
 
     def seal(self) -> Staged:

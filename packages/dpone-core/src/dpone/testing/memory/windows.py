@@ -11,6 +11,7 @@ from dpone.connector import Cursor, Json, Late, Position, ReadRequest
 from dpone.cursors import TIMES, cursor_of, null_cursor
 from dpone.errors import StateError
 from dpone.names import print_name
+from dpone.readings import other_system
 from dpone.schema import Kind, Type
 from dpone.stage import Change, ChangeKind
 from dpone.strategies import Read
@@ -52,11 +53,7 @@ def window_of(request: ReadRequest, table: Table, cell: Cell, system: str) -> Wi
 def _own(since: Position, system: str) -> Json:
     """The token, when it is one of this store."""
     if since.token["system"] != system:
-        raise StateError(
-            "the stored position is that of another store",
-            code="source.other_system",
-            hint="`dpone state reset` begins again with a full reading",
-        )
+        raise other_system("another store")
     return since.token
 
 
