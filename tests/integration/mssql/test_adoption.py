@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from typing import cast
 
 import pytest
 
 from dpone.batch import ARROW
 from dpone.connector import Explains, Fate, StageSpec, Target
+from dpone.errors import PlanError
 from dpone.events import OpApplied
 from dpone.ops import Recreate
 from dpone.oracle import Counts
@@ -21,7 +23,7 @@ from dpone.testing.suite.places import at
 from dpone.testing.suite.plain import many
 from dpone.testing.suite.rig import Rig, Seeded, SinkRig, SourceRig, rigged
 from dpone.testing.suite.running import FREE, plan_of, run
-from dpone.testing.testkit import PLAIN, Update
+from dpone.testing.testkit import PLAIN, HoldsSnapshots, Update
 from dpone.where import Row
 from dpone_mssql import adoption, connector
 from dpone_mssql.adoption import Adoption, Way
@@ -187,6 +189,29 @@ def test_what_comes_to_the_table_while_rows_are_staged_is_not_lost(
     assert refresh.connection.one(
         f"SELECT COUNT(*) FROM sys.check_constraints WHERE parent_object_id = {refresh.id}"
     ) == (1,)
+
+
+def test_who_holds_a_snapshot_keeps_the_table(refresh: Refresh, rig: Rig) -> None:
+    refresh.carry_out()
+    before = refresh.id
+    refresh.change()
+    assert isinstance(rig.kit, HoldsSnapshots)
+    with rig.kit.snapshot(rig.endpoint, refresh.target):
+        refresh.carry_out()
+    assert refresh.copied()
+    assert refresh.id == before
+    assert not [text for text in refresh.said if " SWITCH TO " in text]
+
+
+def test_a_login_that_may_not_look_for_snapshots_takes_them_for_held(refresh: Refresh) -> None:
+    class Blind:
+        def one(self, text: str) -> tuple[int]:
+            if "dm_tran" in text:
+                raise PlanError("VIEW SERVER STATE", code="source.forbidden")
+            return (1,)
+
+    assert not adoption.may_hold_snapshots(refresh.connection)
+    assert adoption.may_hold_snapshots(cast("Connection", Blind()))
 
 
 def test_readers_see_the_old_rows_or_the_new_ones(refresh: Refresh, rig: Rig) -> None:

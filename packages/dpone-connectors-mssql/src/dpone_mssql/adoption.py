@@ -62,6 +62,7 @@ _TABLE = "sys.tables AS t WHERE t.object_id = {0} AND"
 _COLUMN = "sys.columns AS c WHERE c.object_id = {0} AND"
 _INDEX = "sys.indexes AS i WHERE i.object_id = {0} AND"
 _ELSEWHERE = "NOT IN (SELECT f.data_space_id FROM sys.filegroups AS f WHERE f.is_default = 1)"
+_SNAPSHOTS = "sys.dm_tran_active_snapshot_database_transactions"
 _ASKED: Sequence[tuple[_Against, str, str]] = (
     (_Against.BOTH, "triggers", "sys.triggers AS g WHERE g.parent_id = {0}"),
     (
@@ -234,6 +235,18 @@ def creation(table: str, spec: StageSpec, relation: Relation | None, marks: Sequ
         if a.collation and a.field.native_of(ENGINE) == natives.get(a.field.name)
     }
     return MSSQL.create_heap(table, fields, spec.layout.schema.key, collations)
+
+
+def may_hold_snapshots(connection: Connection) -> bool:
+    """Whether somebody may read in a snapshot, where a table whose definition changed meanwhile is an error."""
+    (state,) = connection.one("SELECT d.snapshot_isolation_state FROM sys.databases AS d WHERE d.name = DB_NAME()")
+    if not state:
+        return False
+    try:
+        (held,) = connection.one(f"SELECT COUNT(*) AS held FROM {_SNAPSHOTS} AS t WHERE t.is_snapshot = 1")
+    except DponeError:  # who may not look sees nobody
+        return True
+    return bool(held)
 
 
 def takeover(way: Way, stage: str, target: tuple[str, str], old: str) -> list[str]:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from dpone.books import exchanges_all, target_missing
 from dpone.connector import Applied, Commit, CreateTarget, Fate, Layout, SchemaChange, Stage, StageSpec
-from dpone.errors import DponeError, RemoteError
+from dpone.errors import DponeError
 from dpone.failpoints import hit
 from dpone.ops import Append, Domain, Op, Program, Recreate, domain
 from dpone.oracle import Counts, guard_against
 from dpone.probes import Measurement, Probe, Rows, Total
+from dpone.reconcile import profile_of, refuse_difference
 from dpone.sql.perform import carry_out, validate
 from dpone.sql.probe import read_probe, render_probe
 from dpone.sql.questions import guard_of
-from dpone_mssql.adoption import Way, adoption_of
+from dpone_mssql.adoption import Way, adoption_of, may_hold_snapshots
 from dpone_mssql.dialect import MSSQL
 from dpone_mssql.layouts import fields_of, find_target, remodel, statements
 from dpone_mssql.session import Connection, Connections
 from dpone_mssql.staging import MssqlStage, brought_as_text, limit_waiting, summable
 from dpone_mssql.state import books_of, enter_load, save, stored_position
 
+_PATIENCE = 1_000  # milliseconds
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
@@ -36,6 +38,8 @@ class MssqlPublication:
         self._before: int | None = None
         self._is_untouched = True
         self._stage: MssqlStage | None = None
+        self._taken: Program | None = None  # where the stage becomes the target at the commit
+        self._saved: Commit | None = None
         self._identity: str | None = None
         self._remodels = False
         self._changes: tuple[SchemaChange, ...] = ()
@@ -74,47 +78,71 @@ class MssqlPublication:
     def apply(self, program: Program, stage: Stage) -> Applied:
         assert isinstance(stage, MssqlStage)  # it came from this sink
         self._is_untouched = False
-        if self._spec.fate is Fate.ADOPT:
-            if self._is_adopted(program, stage):
-                deleted = 0 if self._creates else self._count()
-                hit("after_each_op")
-                return Applied((Counts(inserted=stage.received, deleted=deleted),), adopted=True)
-            self._lay_out()
         self._stage = stage
+        if self._spec.fate is Fate.ADOPT:
+            if self._may_take_over(program, stage):
+                self._taken = program
+                hit("after_each_op")
+                return Applied((Counts(inserted=stage.received, deleted=self._stored()),), adopted=True)
+            self._lay_out()
+        return Applied(self._exchange(program, stage, self._after))
+
+    def _exchange(self, program: Program, stage: MssqlStage, after_each: Callable[[Op], None]) -> tuple[Counts, ...]:
+        """The program is carried out on the table that is there."""
         load = stage.load(self._table)
         if load.partial or domain(program) != Domain():
             validate(program, load, MSSQL, self._connection.one)
         numbered = self._identity is not None and self._identity in {*load.names, *load.stamps}
         if numbered:
             self._run(f"SET IDENTITY_INSERT {self._table} ON")
-        counts = carry_out(program, load, MSSQL, self._run, self._connection.one, self._after)
+        counts = carry_out(program, load, MSSQL, self._run, self._connection.one, after_each)
         if numbered:
             self._run(f"SET IDENTITY_INSERT {self._table} OFF")
-        return Applied(counts)
+        return counts
 
-    def _is_adopted(self, program: Program, stage: MssqlStage) -> bool:
-        """The stage is the target now; False where its rows have to be copied, and then nothing has changed."""
-        return any(
-            way is not Way.COPY and self._is_as_before(stage) and self._takes_over(way, program, stage)
-            for way in (stage.adoption.way, stage.adoption.otherwise)
-        )
+    # ----------------------------------------------------------------------- takeover
 
-    def _takes_over(self, way: Way, program: Program, stage: MssqlStage) -> bool:
-        before = 0 if self._creates else self._count()
+    def _may_take_over(self, program: Program, stage: MssqlStage) -> bool:
+        """The stage is all that the target will be, and at the commit it can become it as far as is known now.
+
+        It waits until then, since readers wait for who renames or switches a table, and what is measured of the stage
+        holds for the target.
+        """
+        if not stage.adoption.makes_target or not self._is_as_before(stage):
+            return False
+        before = self._stored()
         for op in program:
             if (guard := guard_of(op)) is not None:
                 guard_against(guard, before=before, after=stage.received, removed=max(0, before - stage.received))
+        return True
+
+    def _stored(self) -> int:
+        return 0 if self._creates else self._count()
+
+    def _take_over(self, program: Program, stage: MssqlStage) -> None:
+        """The stage is the target; or the target has its rows, where the server did not let it be."""
+        for way in (stage.adoption.way, stage.adoption.otherwise):
+            if way is not Way.COPY and self._is_as_before(stage) and self._takes_over(way, stage):
+                return
+        self._taken = None
+        self._lay_out()
+        self._exchange(program, stage, lambda _: None)
+        probe = profile_of(self._layout, stage.spec.columns)
+        refuse_difference(stage.measure(probe), self.measure(probe))
+
+    def _takes_over(self, way: Way, stage: MssqlStage) -> bool:
+        self._run(f"SET LOCK_TIMEOUT {_PATIENCE}")  # for readers of the target
         try:
             for statement in stage.takeover(way):
                 self._run(statement)
-        except DponeError as error:
-            if isinstance(error, RemoteError) and error.retryable:
-                raise
+        except DponeError:
             # the transaction ended with the refusal; whatever else is wrong, the other way will tell
             self._connection.undo()
+            limit_waiting(self._connection, self._spec.target)
             self._connection.run("BEGIN TRANSACTION")
-            self._before = None
             self.ensure(self._layout, self._changes)
+            if self._saved is not None:
+                self.save_position(self._saved)
             return False
         return True
 
@@ -123,7 +151,8 @@ class MssqlPublication:
         with self._connections.brief() as connection:
             relation = find_target(connection, self._books.name)
             now = adoption_of(connection, self._spec, relation, brought_as_text(self._spec))
-        return (now.way, now.otherwise) == (stage.adoption.way, stage.adoption.otherwise)
+            is_same = (now.way, now.otherwise) == (stage.adoption.way, stage.adoption.otherwise)
+            return is_same and (relation is None or not may_hold_snapshots(connection))
 
     def _after(self, op: Op) -> None:
         if isinstance(op, Append):
@@ -151,7 +180,8 @@ class MssqlPublication:
         if probe == (Rows(),) and self._is_untouched:
             return {Rows(): self._count()}
         asked = summable(probe, overflow=self._sums_overflow(probe))
-        query = render_probe(asked, self._table, fields_of(self._layout), MSSQL)
+        table = self._table if self._taken is None or self._stage is None else self._stage.raw  # of the very same rows
+        query = render_probe(asked, table, fields_of(self._layout), MSSQL)
         return dict.fromkeys(probe) | dict(read_probe(asked, self._connection.one(query)))
 
     def _sums_overflow(self, probe: Probe) -> bool:
@@ -164,8 +194,11 @@ class MssqlPublication:
 
     def save_position(self, commit: Commit) -> None:
         save(self._connection, self._books, self._spec.pipeline, commit)
+        self._saved = commit
 
     def commit(self) -> None:
+        if self._taken is not None and self._stage is not None:
+            self._take_over(self._taken, self._stage)
         self._connection.run("COMMIT TRANSACTION")
         hit(COMMITTED)
 

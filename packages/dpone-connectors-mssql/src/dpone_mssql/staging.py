@@ -115,9 +115,14 @@ class MssqlStage:
         self.answered[Duplicates(self.spec.layout.schema.key)] = 0
         return True
 
+    @property
+    def raw(self) -> str:
+        """The table of the rows as they came, which is all that the target will be where the stage becomes it."""
+        return self.table(_RAW)
+
     def takeover(self, way: Way) -> list[str]:
         """The statements by which the raw table becomes the target."""
-        return takeover(way, self.table(_RAW), self.books.name, self.names[_OLD])
+        return takeover(way, self.raw, self.books.name, self.names[_OLD])
 
     def _typed(self) -> str:
         """The raw table, or a query that makes of it what columns say that travel as text."""

@@ -127,6 +127,9 @@ CREATE VIEW sys.dm_exec_connections AS SELECT pg_backend_pid()::int2 AS session_
 CREATE VIEW sys.dm_tran_active_transactions AS
     SELECT a.pid::int8 AS transaction_id, tsql.datetime2_raw((extract(epoch FROM a.xact_start) * 10000000)::int8 + 621355968000000000) AS transaction_begin_time
     FROM pg_stat_activity a WHERE a.xact_start IS NOT NULL;
+CREATE VIEW sys.dm_tran_active_snapshot_database_transactions AS
+    SELECT a.pid::int8 AS transaction_id, a.pid::int4 AS session_id, CAST('1' AS tsql.bit) AS is_snapshot
+    FROM pg_stat_activity a WHERE a.datname = current_database() AND a.state LIKE 'idle in transaction%' AND a.backend_xmin IS NOT NULL;
 CREATE VIEW sys.dm_tran_locks AS
     SELECT l.pid::int4 AS request_session_id, CAST('OBJECT' AS tsql.nvarchar(60)) AS resource_type, l.relation::int8 AS resource_associated_entity_id,
         CAST(CASE WHEN l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') THEN 'IX' ELSE 'IS' END AS tsql.nvarchar(60)) AS request_mode,
