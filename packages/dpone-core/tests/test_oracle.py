@@ -321,11 +321,14 @@ def told(op: Op, before: Table, staged: Sealed) -> DataError:
 
 def test_a_refusal_says_what_is_wrong() -> None:
     op = ReplaceAll((Condition("v", Compare.EQ, "a"),), LAX)
-    assert told(op, table(), stage(row(4, "b"))).message == "1 staged rows are outside the domain of the program"
+    outside = told(op, table(), stage(row(4, "b")))
+    assert outside.message == "1 staged rows are outside the domain of the program"
+    assert outside.hint == "nothing was published; correct the rows at the source, or filter them out"
     partial = Sealed((Live(row(1), frozenset({"v"})),))
     assert told(Append("x"), table(), partial).message == "partial rows need an upsert"
     twice = told(Version(KEY, at(9), ("v",), guard=LAX), table(version(1, "a", 1), version(1, "b", 2)), stage())
     assert (twice.message, twice.context) == ("a key has two open versions", {"key": [1]})
+    assert twice.hint == "something else wrote to the target: close all but one of them"
     late = told(Version(KEY, at(5), ("v",), guard=LAX), table(version(1, "a", 6)), stage(row(1, "a")))
     assert late.message == "the load's time 2024-01-05T00:00:00+00:00 is not after every version in the target"
     assert late.hint == "check the clocks; versions are opened at the time of the load"
