@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
             module, _, name = COMMANDS[cmd_name][0].partition(":")
             command: click.Command = getattr(import_module(module), name)
             gc.freeze()  # what start-up made stays; see main()
-            gc.set_threshold(100_000)
+            gc.set_threshold(100_000)  # rows are many objects and no cycle: to look after 700 took a fifth of a load
             gc.enable()
             return command
         for point in _entry_points():
