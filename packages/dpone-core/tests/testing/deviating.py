@@ -53,7 +53,8 @@ class _Doubling(sink.MemorySink):
     def lease(self, target: Any, pipeline: str) -> Iterator[Any]:
         with super().lease(target, pipeline) as lease:
             stored = lease.stored
-            yield replace(lease, stored=stored and replace(stored, generation=stored.generation * 2))
+            lease.stored = stored and replace(stored, generation=stored.generation * 2)
+            yield lease
 
 
 def _kit(kind: type[sink.MemorySink], *deviations: Deviation) -> MemoryTestkit:
