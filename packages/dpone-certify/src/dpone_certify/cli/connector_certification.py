@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -47,6 +48,7 @@ def connector_certification(
     from dpone.errors import UsageError
     from dpone_certify.certification import serving
     from dpone_certify.cli.answers import conclude
+    from dpone_certify.conformance.document import TestState
     from dpone_certify.conformance.judge import EXPECTED
     from dpone_certify.conformance.report import certification_of, markdown_of
     from dpone_certify.conformance.run import certified, refuse_without_pytest
@@ -70,7 +72,8 @@ def connector_certification(
         if result is None:
             click.echo(f"{name}: no service here", err=True)
             continue
-        click.echo(f"{name}: {result.passed_count} of {result.test_count} tests passed", err=True)
+        ended = Counter(test.state for test in result.tests)
+        click.echo(f"{name}: {', '.join(f'{ended[s]} {s}' for s in get_args(TestState) if ended[s])}", err=True)
         results.append(result)
     found = certification_of(results, names, monotonic() - begun)
     path = artifact_dir / "connector_certification.json"
