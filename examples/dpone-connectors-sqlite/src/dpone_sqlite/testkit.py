@@ -41,7 +41,7 @@ from dpone_sqlite.typemap import land, read
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_NAMES = Names(longest="n" * 200)
+_NAMES = Names(longest="n" * 200, folds_case=True)
 
 
 @dataclass(frozen=True)
