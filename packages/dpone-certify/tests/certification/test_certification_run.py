@@ -25,6 +25,8 @@ from dpone_certify.documents.canonical import parse
 RUN = ("ops", "certification-run", "--workers", "1", "--row-count", "200")
 ONE = "postgres_to_mssql__incremental_merge"
 
+pytestmark = pytest.mark.usefixtures("connectors")
+
 
 def report(folder: Path = Path("test_artifacts/certification/current")) -> CertificationReport:
     return CertificationReport.model_validate(parse((folder / "certification_report.json").read_bytes()))

@@ -17,7 +17,7 @@ REPORT = "current/certification_report.json"
 
 
 @pytest.fixture(scope="module")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certified(tmp_path_factory: pytest.TempPathFactory, connectors: None) -> Path:
     folder = tmp_path_factory.mktemp("certified")
     private, _ = make_pair(folder, "ours")
     with pytest.MonkeyPatch.context() as patch:

@@ -30,6 +30,7 @@ def test_an_export_says_what_was_told_live(
     monkeypatch: pytest.MonkeyPatch,
     refuse_invalid: Callable[[Event], int],
 ) -> None:
+    pytest.importorskip("openlineage", reason="needs dpone-core[lineage]")
     monkeypatch.setenv("DPONE_LINEAGE", "live")
     record()
     call("ops", "run-registry", "--run-result", ".dpone/runs/one.json")
