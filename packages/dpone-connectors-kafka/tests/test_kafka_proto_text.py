@@ -25,6 +25,8 @@ from dpone_kafka.source import connect
 from dpone_kafka.testkit import testkit
 from dpone_kafka.values import python_rows
 
+pytest.importorskip("grpc_tools", reason="needs dpone-connectors-kafka[protoc]")
+
 NewTopic = Callable[..., str]
 MONEY = """
 syntax = "proto3";

@@ -59,6 +59,7 @@ def test_what_is_no_schema_is_refused(registry: SchemaRegistryClient) -> None:
 
 
 def test_schemas_refer_to_one_another(registry: SchemaRegistryClient) -> None:
+    pytest.importorskip("grpc_tools", reason="needs dpone-connectors-kafka[protoc]")
     registry.register_schema("inner", avro(ID))
     outer = Schema(
         json.dumps({"type": "record", "name": "o", "fields": [{"name": "inner", "type": "r"}]}),
