@@ -26,6 +26,8 @@ from dpone.signals import Interrupted
 from dpone.testing.shop import MANIFEST, Shop
 from dpone.testing.testkit import Update
 
+pytest.importorskip("openlineage", reason="needs dpone-core[lineage]")
+
 Event = dict[str, Any]
 CHECKS = "checks: [{not_null: [id]}, {not_null: [v]}]\n"
 
@@ -278,6 +280,7 @@ def test_a_missing_package_is_reported_with_its_pip_line(
 
 
 def test_a_password_of_a_connection_is_in_no_event(shop: Shop, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dpone_postgres", reason="needs dpone-connectors-postgres")
     monkeypatch.setenv("DPONE_CONN_FAR", "postgresql://me:canary-password@127.0.0.1:1/shop")
     shop.write(MANIFEST.replace("{type: memory, connection: shop", "{type: postgres, connection: far"))
     assert not dpone.run("orders.yaml").succeeded

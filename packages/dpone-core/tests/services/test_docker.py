@@ -211,5 +211,5 @@ def test_compose_yaml_is_found_from_any_folder_of_the_checkout(compose_file: Pat
     assert find_compose_file(inner) == compose_file
     compose_file.unlink()
     with pytest.raises(UsageError) as caught:
-        find_compose_file(tmp_path)
+        find_compose_file(Path(tmp_path.anchor))
     assert caught.value.code == "service.compose_missing"

@@ -51,7 +51,9 @@ def test_it_is_a_real_server_made_for_change_data_capture(shared: EmbeddedPostgr
     for name, value in {"wal_level": "logical", "synchronous_commit": "on", "TimeZone": "UTC"}.items():
         assert sql(endpoint, f"show {name}") == value
     assert sql(endpoint, "select slot_name from pg_create_logical_replication_slot('tried', 'pgoutput')") == "tried"
-    assert sql(endpoint, "select 'É' ilike 'é', count(*) > 5 from pg_available_extensions") == "t|t"
+    assert sql(endpoint, "select count(*) > 5 from pg_available_extensions") == "t"
+    if int(endpoint.extra["version"].partition(".")[0]) >= 17:  # the first with a locale of its own for all letters
+        assert sql(endpoint, "select 'É' ilike 'é'") == "t"
 
 
 def test_it_runs_as_somebody_who_is_not_root(shared: EmbeddedPostgres) -> None:
