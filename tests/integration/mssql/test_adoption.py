@@ -203,6 +203,23 @@ def test_who_holds_a_snapshot_keeps_the_table(refresh: Refresh, rig: Rig) -> Non
     assert not [text for text in refresh.said if " SWITCH TO " in text]
 
 
+def test_who_reads_on_is_waited_for_a_second_and_the_position_is_saved_again(refresh: Refresh, rig: Rig) -> None:
+    refresh.carry_out()
+    refresh.change()
+    config = connector.config.model_validate(dict(rig.kit.connection(rig.endpoint)))
+    reader = Connection(config, "source")
+    try:
+        reader.run("BEGIN TRANSACTION")
+        reader.rows(f"SELECT id FROM {refresh.table}")
+        refresh.carry_out()
+    finally:
+        reader.close()
+    assert refresh.copied()
+    assert [text for text in refresh.said if " SWITCH TO " in text or text.startswith("TRUNCATE TABLE")]
+    name = ".".join(refresh.target.name)
+    assert refresh.connection.one(f"SELECT generation FROM dbo._dpone_state WHERE target = N'{name}'") == (2,)
+
+
 def test_a_login_that_may_not_look_for_snapshots_takes_them_for_held(refresh: Refresh) -> None:
     class Blind:
         def one(self, text: str) -> tuple[int]:
