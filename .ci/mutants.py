@@ -22,6 +22,7 @@ CORE, CERTIFY = "packages/dpone-core/tests", "packages/dpone-certify/tests"
 LEAST = 0.85
 # A test that reads what modules import, to which mutmut adds itself.
 REWRITTEN = f"{CERTIFY}/postconditions/test_independence.py"
+PLANTED = f"{CERTIFY}/algebra/test_planted_bugs.py"
 # The modules of a group, and the tests that have to notice their mutants.
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
     "algebra": (
@@ -30,7 +31,8 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "sql": (
         ["dpone/sql/*"],
-        [f"{CORE}/sql", f"{CERTIFY}/algebra"],
+        # not the bugs planted in the algebra: they say that it notices bugs, and would be looked at for every mutant
+        [f"{CORE}/sql", f"{CERTIFY}/algebra/test_algebra.py", f"{PLANTED}::test_without_a_bug_the_same_seeds_agree"],
     ),
     "evaluators": (
         [

@@ -243,7 +243,7 @@ class Dialect:
             return native
         of = field.type
         match of.kind:
-            case Kind.INT | Kind.UINT if of.size in _INTEGERS and of.kind is Kind.INT:
+            case Kind.INT if of.size in _INTEGERS:
                 return _INTEGERS[of.size]
             case Kind.INT | Kind.UINT:
                 return "DECIMAL(38, 0)"
