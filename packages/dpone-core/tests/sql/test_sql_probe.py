@@ -70,6 +70,7 @@ def test_a_probe_counts_what_is_there(rows: list[Row]) -> None:
 def test_a_total_is_an_exact_decimal_whatever_the_engine_answers() -> None:
     for answer in (3, "3", Decimal(3)):
         assert read_probe((Total("i"),), (answer,)) == {Total("i"): Decimal(3)}
+        assert read_probe((Rows(),), (answer,)) == {Rows(): 3}
     assert "DECIMAL(38, 4)" in render_probe((Total("d"),), "T", [Field("d", decimal(30, 4))], Dialect())
 
 
@@ -87,4 +88,9 @@ def test_sqlite_orders_and_sums_decimals_exactly() -> None:
 def test_a_float_has_no_exact_sum() -> None:
     with pytest.raises(PlanError) as caught:
         render_probe((Total("f"),), "T", [Field("f", FLOAT64)], Dialect())
-    assert caught.value.code == "plan.no_exact_sum"
+    assert (caught.value.code, caught.value.message) == ("plan.no_exact_sum", "f has no exact sum: it is float64")
+
+
+def test_an_answer_that_is_not_the_probe_s_is_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        read_probe((Rows(), Nulls("v")), (1,))

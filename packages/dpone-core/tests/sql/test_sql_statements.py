@@ -79,8 +79,17 @@ class Told(Dialect):
     orders_nan = True
 
     def literal(self, value: object, as_type: Type | None = None) -> str:
-        plain = super().literal(value)
+        plain = super().literal(value, as_type)
         return plain if as_type is None else f"{plain}::[{as_type}]"
+
+    def special(self, spelled: str, as_type: Type) -> str:
+        return f"special({spelled}, [{as_type}])"
+
+    def instant(self, value: datetime, as_type: Type | None) -> str:
+        return f"instant({value:%H:%M}, [{as_type}])"
+
+    def wall_clock(self, value: datetime, as_type: Type | None) -> str:
+        return f"clock({value:%H:%M}, [{as_type}])"
 
     def equals(self, left: str, right: str, of: Type | None = None) -> str:
         return f"equal({left}, {right}, [{of}])"
@@ -339,6 +348,8 @@ def _pieces(dialect: Dialect) -> Iterator[str]:
         yield f"{name} not older: {dialect.not_older('s.c', 't.c', types[name])}"
     for value in (Decimal("Infinity"), Decimal("-Infinity"), Decimal("NaN"), float("inf"), float("-inf"), float("nan")):
         yield f"{value!r}: {dialect.literal(value)}; as a decimal: {dialect.literal(value, decimal(9, 2))}"
+    for moment, of in ((AT, timestamptz(3)), (AT.replace(tzinfo=None), timestamp(3))):
+        yield f"{moment.isoformat()}: {dialect.literal(moment)}; by its type: {dialect.literal(moment, of)}"
     yield f"total of decimals: {dialect.total('t.c', decimal(30, 4))}"
     yield f"total of decimals of no size: {dialect.total('t.c', decimal())}"
     yield f"total of integers: {dialect.total('t.c', INT64)}"
