@@ -177,8 +177,7 @@ class Dialect:
 
     def total(self, expression: str, of: Type) -> str:
         """The exact sum of integers or decimals, NULL when there is none."""
-        scale = of.scale or 0 if of.kind is Kind.DECIMAL else 0
-        return f"SUM(CAST({expression} AS DECIMAL(38, {scale})))"
+        return f"SUM(CAST({expression} AS DECIMAL(38, {of.scale or 0})))"
 
     def condition(self, expression: str, condition: Condition, of: Type | None = None) -> str:
         """True where `dpone.where` says that the condition is; false or unknown elsewhere."""
@@ -248,7 +247,7 @@ class Dialect:
             case Kind.INT | Kind.UINT:
                 return "DECIMAL(38, 0)"
             case Kind.DECIMAL:
-                return "DECIMAL" if of.size is None else f"DECIMAL({of.size}, {of.scale or 0})"
+                return "DECIMAL" if of.size is None else f"DECIMAL({of.size}, {of.scale})"
             case Kind.STRING if of.size is not None:
                 return f"VARCHAR({of.size})"
             case kind:

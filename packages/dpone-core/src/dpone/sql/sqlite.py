@@ -31,9 +31,6 @@ class SqliteDialect(Dialect):
     def literal(self, value: object, as_type: Type | None = None) -> str:
         return super().literal(encode(value), as_type)
 
-    def boolean(self, value: bool) -> str:  # noqa: FBT001 - the value itself
-        return str(int(value))
-
     def special(self, spelled: str, as_type: Type) -> str:
         return {"Infinity": "9e999", "-Infinity": "-9e999"}.get(spelled, "NULL")  # SQLite stores NaN as NULL
 
