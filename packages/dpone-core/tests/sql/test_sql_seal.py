@@ -32,14 +32,14 @@ def spec(*, changes: bool = False, present: bool = False) -> StageSpec:
 
 
 class Made:
-    """The parts that were made, with the names of their columns, each of so many rows."""
+    """The parts that were made, with their columns, each of so many rows."""
 
     def __init__(self, **rows: int) -> None:
-        self.rows, self.columns = rows, dict[str, tuple[str, ...]]()
+        self.rows, self.columns = rows, dict[str, tuple[Field, ...]]()
 
     def __call__(self, part: str, fields: tuple[Field, ...], query: str) -> tuple[str, int]:
         assert query.startswith("SELECT ")
-        self.columns[part] = tuple(f.name for f in fields)
+        self.columns[part] = fields
         return f"the {part} table", self.rows[part]
 
 
@@ -60,7 +60,8 @@ def test_changes_are_kept_in_tables_of_their_own(partial: bool) -> None:  # noqa
     live, dead = "the live table", "the dead table"
     assert tables == SealedTables(found, live, dead, "the present table")
     assert staged == Staged(9, 3, 2, 1, cleared=True)
-    assert made.columns == {"live": ("v", "id", *([KEPT] if partial else [])), "dead": ("id",), "present": ("id",)}
+    mask = [Field(KEPT, STRING)] if partial else []
+    assert made.columns == {"live": (V, ID, *mask), "dead": (ID,), "present": (ID,)}
     assert tables.tables == {live, dead, "the present table"}
 
 

@@ -291,6 +291,7 @@ def _segments(dialect: Dialect) -> Iterator[str]:
     unbounded = replace(asked, extent=replace(spelled, columns=SPELLED, where=(), axis=None))
     yield f"shape without filter and axis: {unbounded.shape()}"
     yield f"rows without filter, a column without text: {unbounded.rows(everything)}"
+    yield f"shape of a key that may be NULL: {replace(asked, schema=Schema(COLUMNS)).shape()}"
     yield f"shape of a key that is never NULL: {replace(asked, extent=replace(spelled, key=('id',))).shape()}"
 
 
