@@ -306,7 +306,7 @@ class Dialect:
     # -------------------------------------------------------------- operations
 
     def recreate(self, op: Recreate, load: SqlLoad) -> Statements:
-        return operations.recreate(op, load, self)
+        return operations.recreate(load, self)
 
     def replace_all(self, op: ReplaceAll, load: SqlLoad) -> Statements:
         return operations.replace_all(op, load, self)

@@ -60,7 +60,7 @@ def render(op: Op, load: SqlLoad, dialect: Dialect) -> Statements:
 # ------------------------------------------------------------------ the operations
 
 
-def recreate(op: Recreate, load: SqlLoad, dialect: Dialect) -> Statements:  # noqa: ARG001 - one shape for all operations
+def recreate(load: SqlLoad, dialect: Dialect) -> Statements:
     """All rows go, the live ones come; the schema was brought in line by `ensure`."""
     return _exchange("1 = 1", load, dialect)
 
