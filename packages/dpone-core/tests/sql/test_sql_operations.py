@@ -14,6 +14,7 @@ from dpone.ops import (
     DeleteKeys,
     Flag,
     Grain,
+    Guard,
     Hard,
     Ignore,
     Op,
@@ -145,6 +146,22 @@ def test_the_text_of_what_a_guard_asks(name: str) -> None:
 def test_what_removes_nothing_unasked_is_not_guarded(op: Op) -> None:
     assert guard_query(op, LOAD, ANSI) is None
     assert guard_of(op) is None
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        Recreate(Guard(0.1)),
+        ReplaceAll(guard=Guard(0.1)),
+        ReplaceSlice("day", guard=Guard(0.1)),
+        DeleteAbsent(("id",), guard=Guard(0.1)),
+        Version(("id",), AT, ("v",), guard=Guard(0.1)),
+    ],
+    ids=str,
+)
+def test_what_removes_rows_unasked_is_held_against_its_own_guard(op: Op) -> None:
+    assert guard_of(op) == Guard(0.1)
+    assert guard_query(op, LOAD, ANSI) is not None
 
 
 def test_a_partial_row_takes_sent_columns_alone() -> None:
