@@ -14,10 +14,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from dpone.testing.certificates import Authority
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.services.secret import Secret
 from dpone_kafka.doors import MECHANISMS, Doors, Identity
-from dpone_kafka.emulator.certificates import Authority
 from dpone_kafka.emulator.logins import CONVERSATIONS, RefusedError
 from dpone_kafka.emulator.service import EmulatedKafka
 

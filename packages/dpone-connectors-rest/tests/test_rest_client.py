@@ -289,8 +289,8 @@ def test_certificates_are_checked_against_the_name(
 
         assert ask("localhost", ca_file=cert) == 200
         assert ask("localhost", tls="require") == 200
-        assert failure(lambda: ask("localhost")).code == "rest.certificate"
-        assert failure(lambda: ask("127.0.0.1", ca_file=cert)).code == "rest.certificate"  # another name
+        assert failure(lambda: ask("localhost")).code == "source.not_trusted"
+        assert failure(lambda: ask("127.0.0.1", ca_file=cert)).code == "source.not_trusted"  # another name
 
 
 # --------------------------------------------------------------------------- secrets

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 import dpone
 from dpone.errors import RemoteError
+from dpone.testing.certificates import Authority
 from dpone.testing.services.endpoint import Endpoint
 from dpone.testing.services.secret import Secret
 from dpone_kafka import KafkaConfig
@@ -22,7 +23,6 @@ from dpone_kafka.apache import jars
 from dpone_kafka.apache.service import ApacheKafka
 from dpone_kafka.client import Client
 from dpone_kafka.doors import Doors, Identity
-from dpone_kafka.emulator.certificates import Authority
 from dpone_kafka.emulator.service import EmulatedKafka
 
 pytestmark = pytest.mark.integration_kafka

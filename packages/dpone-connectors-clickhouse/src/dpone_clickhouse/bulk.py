@@ -44,16 +44,21 @@ FORMATS: Mapping[str, object] = {
 
 
 def _connection(config: ClickHouseConfig) -> HTTPConnection:
-    host, port, mode = config.host, config.ports[1], config.tls_mode
-    if mode == "off":
+    host, port = config.host, config.ports[1]
+    if config.tls_mode == "off":
         return HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT)
+    return _NamedHttps(host, port, timeout=_ANSWER_TIMEOUT, context=tls_context(config), name=config.server_name)
+
+
+def tls_context(config: ClickHouseConfig) -> ssl.SSLContext:
+    """What is asked of the server's certificate, and what is shown of ours."""
     context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
-    if mode == "require":
+    if config.tls_mode == "require":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if config.cert_file:
         context.load_cert_chain(config.cert_file, config.key_file)
-    return _NamedHttps(host, port, timeout=_ANSWER_TIMEOUT, context=context, name=config.server_name)
+    return context
 
 
 class _NamedHttps(HTTPSConnection):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from dpone.errors import DataError, DponeError, PlanError, RemoteError
 from dpone.stage import null_key
+from dpone.tls import not_trusted
 from dpone_clickhouse.driver import errors
 
 Side = Literal["source", "sink"]
@@ -109,6 +110,11 @@ def _other(code: int, side: Side, label: str) -> DponeError:
         hint="`SELECT * FROM system.errors` on the server says what the number means",
         number=code,
     )
+
+
+def untrusted(side: Side, label: str, why: str) -> DponeError:
+    hint = "check `ca_file`, `server_name` and `tls` of the connection; without `port` it is 9440, 9000 with `tls: off`"
+    return not_trusted(side, label, why, hint)
 
 
 def unreachable(side: Side, label: str) -> DponeError:

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from dpone.errors import PlanError
-from dpone_clickhouse.config import ClickHouseConfig
-from dpone_clickhouse.driver import Client
-from dpone_clickhouse.faults import Side, translated
+from dpone.tls import distrusted
+from dpone_clickhouse.config import ClickHouseConfig, Tls
+from dpone_clickhouse.driver import Client, errors
+from dpone_clickhouse.faults import Side, translated, untrusted
 
 # Under these a value means the same wherever the server is, NULL is never replaced, and an empty set has no sum.
 PINNED: Mapping[str, Any] = {
@@ -77,13 +78,22 @@ def connect(
         connect_timeout=config.connect_timeout,
         secure=mode != "off",
         verify=mode == "verify",
-        ca_certs=str(config.ca_file) if config.ca_file else None,
+        ca_certs=str(config.ca_file) if config.ca_file else _system_authorities(mode),
         certfile=str(config.cert_file) if config.cert_file else None,
         keyfile=str(config.key_file) if config.key_file else None,
         server_hostname=config.server_name,
         settings=asked,
         tcp_keepalive=True,
     )
+
+
+def _system_authorities(mode: Tls) -> str | None:
+    """Those of this system, as over HTTP; the driver would take those of another package where that is installed."""
+    if mode != "verify":
+        return None
+    from dpone.tls import system_authorities  # which imports ssl
+
+    return system_authorities()
 
 
 @contextmanager
@@ -98,11 +108,25 @@ def session(
     client = connect(config, timeout=timeout, settings=settings)
     try:
         with translated(side, config.label):
-            client.connection.connect()
+            _reach(client, config, side)
             _refuse_old(client, side, config.label)
             yield Session(client, config.label)
     finally:
         client.disconnect()
+
+
+def _reach(client: Client, config: ClickHouseConfig, side: Side) -> None:
+    """The client is connected; raises with the reason when it is TLS that stands between, which the driver keeps."""
+    try:
+        client.connection.connect()
+    except errors.NetworkError:
+        if config.tls_mode != "off":
+            from dpone_clickhouse.bulk import tls_context
+
+            name = config.server_name or config.host
+            if why := distrusted((config.host, config.ports[0]), tls_context(config), name):
+                raise untrusted(side, config.label, why) from None
+        raise
 
 
 def _refuse_old(client: Client, side: Side, label: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from confluent_kafka import KafkaError, KafkaException
 
 from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
+from dpone.tls import not_trusted
 
 Side = Literal["source", "sink"]
 
@@ -75,11 +76,8 @@ def from_kafka(error: object, side: Side, label: str) -> DponeError:
         return RemoteError(f"{label} did not do as asked", code=f"{side}.failed", retryable=False)
     code, name = error.code(), error.name()
     if code == TLS:
-        return RemoteError(
-            f"there is no trusted way to {label} over TLS ({name})",
-            code=f"{side}.not_trusted",
-            hint="check `ca_file`, `cert_file` and `tls` of the connection, and that the certificate names this host",
-        )
+        hint = "check `ca_file`, `cert_file` and `tls` of the connection, and that the certificate names this host"
+        return not_trusted(side, label, name, hint)
     if code in LOGIN:
         return RemoteError(
             f"{label} refuses the login ({name})",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from dpone.connector import Config
 from dpone.loopback import is_loopback
@@ -15,16 +16,26 @@ SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-
 class PostgresConfig(Config):
     """Where the server is and who we are there. TLS is verified in full unless the server is this machine itself."""
 
-    host: str = "localhost"
+    host: str = Field(default="localhost", description="the server, or the folder of its socket")
     port: int = Field(default=5432, ge=1, le=65535)
-    user: str | None = None
-    password: SecretStr | None = None
+    user: str | None = Field(default=None, description="the user; by default the account that dpone runs under")
+    password: SecretStr | None = Field(default=None, description="the password; none where `sslcert` says who we are")
     database: str = "postgres"
-    sslmode: SslMode | None = None  # None: verify-full, but prefer on loopback
-    sslrootcert: str | None = None  # a file, or "system"; None is the system's store
+    sslmode: SslMode | None = Field(default=None, description="as libpq has it; verify-full, on loopback prefer")
+    sslrootcert: str | None = Field(default=None, description="a file of authorities to trust; by default the system's")
+    sslcert: Path | None = Field(default=None, description="our own certificate, where the server asks for one")
+    sslkey: Path | None = Field(default=None, description="the key of `sslcert`, which nobody else may read")
     application_name: str = "dpone"
-    connect_timeout: int = Field(default=10, ge=1)
-    options: dict[str, str] = Field(default_factory=dict)  # server settings of the session: {"work_mem": "64MB"}
+    connect_timeout: int = Field(default=10, ge=1, description="seconds to wait for a connection")
+    options: dict[str, str] = Field(
+        default_factory=dict, description="settings of the server for each session: {work_mem: 64MB}"
+    )
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if (self.sslcert is None) is not (self.sslkey is None):
+            raise ValueError("`sslcert` and `sslkey` belong together")
+        return self
 
     @property
     def tls(self) -> SslMode:

@@ -90,8 +90,12 @@ def _parameters(config: PostgresConfig, settings: dict[str, str]) -> dict[str, A
         parameters["user"] = config.user
     if config.password is not None:
         parameters["password"] = config.password.get_secret_value()
-    if config.sslrootcert is not None or config.tls == "verify-full":
-        parameters["sslrootcert"] = config.sslrootcert or "system"
+    if config.sslrootcert is not None or config.tls.startswith("verify"):
+        from dpone_postgres.trust import authorities  # which imports ssl, 5 ms that a loopback need not wait for
+
+        parameters["sslrootcert"] = authorities(config)
+    if config.sslcert is not None:
+        parameters |= {"sslcert": str(config.sslcert), "sslkey": str(config.sslkey)}
     return parameters
 
 
@@ -110,7 +114,9 @@ def _failed(
         return refused_login(side, config.label, state)
     if state == "3D000":
         return not_a_database(side, config.label)
-    return unreachable(side, config.label)
+    from dpone_postgres.trust import refused_trust
+
+    return refused_trust(config, side) or unreachable(side, config.label)
 
 
 def _state_of_login(parameters: dict[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
+from dpone.tls import not_trusted
 
 _AGAIN = "run again; nothing of this load was published"
 
@@ -57,11 +58,8 @@ def unreachable(url: str, kind: str) -> DponeError:
 
 
 def untrusted(url: str) -> DponeError:
-    return RemoteError(
-        f"{place_of(url)} has no certificate that we trust for this host",
-        code="rest.certificate",
-        hint="name the authority as `ca_file`; `tls: require` goes without, and then anybody on the way can read",
-    )
+    hint = "name the authority as `ca_file`; `tls: require` goes without, and then anybody on the way can read"
+    return not_trusted("source", place_of(url), "it has no certificate that we trust for this host", hint)
 
 
 def unsendable(url: str) -> DponeError:

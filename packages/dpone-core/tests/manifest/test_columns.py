@@ -58,3 +58,12 @@ def test_a_cast_is_a_type() -> None:
 )
 def test_a_loss_is_declared_for_all_or_by_name(declared: object, *, expected: bool) -> None:
     assert Settings.model_validate({"on_type_loss": declared}).loses("a") is expected
+
+
+@pytest.mark.parametrize("name", ["new\nline", "", "x" * 256])
+def test_a_column_that_no_manifest_can_name_is_refused_where_it_would_be_taken(name: str) -> None:
+    available = ("id", name)
+    with pytest.raises(PlanError) as refused:
+        Projection().choose(available)
+    assert (refused.value.code, repr(name) in refused.value.message) == ("source.column_name", True)
+    assert [c.name for c in Projection.model_validate({"columns": ["id"]}).choose(available)] == ["id"]

@@ -60,7 +60,7 @@ def test_the_examples_load(text: str, tmp_path: Path, connectors: Mapping[str, C
             (tmp_path / "connections.yml").write_text(example, encoding="utf-8")
             connections = Connections(tmp_path, {})
             assert connections.ref("shop", named["postgres"]).described()["password"] == "***"
-            assert connections.ref("dwh", named["clickhouse"]).described()["port"] == "8443"
+            assert connections.ref("dwh", named["clickhouse"]).described()["database"] == "raw"
         else:
             Settings.model_validate(compose(example.encode(), "example").plain())
     assert seen == {"version", "columns", "where", "shop"}

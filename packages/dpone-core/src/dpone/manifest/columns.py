@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, StrictStr, model_valida
 
 from dpone.errors import PlanError
 from dpone.manifest.problems import did_you_mean
-from dpone.manifest.scalars import Model, Name, TypeText, refused
+from dpone.manifest.scalars import Model, Name, TypeText, is_name, refused
 from dpone.schema import Type, parse_type
 
 REST = "*"  # in the list of columns: all that are not named in it
@@ -108,7 +108,22 @@ def choose(columns: Sequence[Column], exclude: Iterable[str], available: Sequenc
             code="manifest.unknown_column",
             hint=f"it has {', '.join(available[:40])}{' and more' if len(available) > 40 else ''}",  # noqa: PLR2004 - one screen
         )
-    others = [Column(name=n) for n in available if n not in left_out and n not in named]
+    others: list[Column] = []
+    if not columns or any(c.name == REST for c in columns):
+        rest = [n for n in available if n not in left_out and n not in named]
+        _refuse_nameless(rest)
+        others = [Column(name=n) for n in rest]
     if not columns:
         return tuple(others)
     return tuple(chosen for c in columns for chosen in (others if c.name == REST else [c]))
+
+
+def _refuse_nameless(names: Iterable[str]) -> None:
+    """Raises where a name cannot stand in a manifest, a plan or a log as it is."""
+    if broken := [n for n in names if not is_name(n)]:
+        raise PlanError(
+            f"the source's column {', '.join(map(repr, broken))} has a name that dpone cannot carry: "
+            "1 to 255 characters without control characters",
+            code="source.column_name",
+            hint="leave it out by a list under `columns:`, or read a `query:` that renames it",
+        )

@@ -49,6 +49,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 NAME_PATTERN = r"^[^\u0000-\u001f\u007f]+$"
 
 
+_LONGEST = 255
+
+
+def is_name(text: str) -> bool:
+    """Whether a column of this name can be named in a manifest."""
+    return 0 < len(text) <= _LONGEST and not _CONTROL.search(text)
+
+
 def _printable(text: str) -> str:
     if _CONTROL.search(text):
         raise refused("a name holds no control characters")
@@ -58,7 +66,7 @@ def _printable(text: str) -> str:
 # Column names: anything that an engine allows, a newline and the like excepted.
 Name = Annotated[
     StrictStr,
-    Field(min_length=1, max_length=255, json_schema_extra={"pattern": NAME_PATTERN}),
+    Field(min_length=1, max_length=_LONGEST, json_schema_extra={"pattern": NAME_PATTERN}),
     AfterValidator(_printable),
 ]
 Names = Annotated[

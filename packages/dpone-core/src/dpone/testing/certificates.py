@@ -30,10 +30,10 @@ class Authority:
     def file(self) -> Path:
         return self.folder / f"{self.name}.pem"
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """A certificate for loopback and its key; the certificate's file holds the key as well."""
+    def sign(self, name: str, host: str = "localhost") -> tuple[Path, Path]:
+        """A certificate of this host, which is loopback, and its key; the certificate's file holds the key as well."""
         key = ec.generate_private_key(ec.SECP256R1())
-        built = _built(self._subject(name), self._subject(self.name), key.public_key(), authority=False)
+        built = _built(self._subject(name), self._subject(self.name), key.public_key(), authority=False, host=host)
         signing: ec.EllipticCurvePrivateKey = self._key  # type: ignore[attr-defined]  # set above, in a frozen class
         public = built.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         encoded = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -50,10 +50,12 @@ class Authority:
 
 
 def _built(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool, host: str = "localhost"
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ip_address("127.0.0.1")))
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
