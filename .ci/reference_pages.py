@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that the code itself says: commands.md, environment.md and types.md.
+"""Writes the pages of docs/reference that the code itself says: commands, connectors, environment and types.
 
 `python .ci/reference_pages.py` writes them; tests/repo/test_reference_pages.py compares them with the code.
 """
@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import textwrap
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,6 +19,7 @@ import click
 from dpone.cli.root import cli
 from dpone.connector import Connector
 from dpone.landings import landings
+from dpone.manifest.reference import keys_of
 from dpone.schema import Verdict
 from dpone_certify.guides.sections import title_of
 
@@ -211,7 +214,51 @@ def _code(text: str) -> str:
     return f"`{_cell(text)}`"
 
 
-PAGES = {"commands.md": commands_page, "environment.md": environment_page, "types.md": types_page}
+# ----------------------------------------------------------------- connectors
+
+
+def connectors_page() -> str:
+    """Every key that a connector takes: in its connection, as a source, as a sink."""
+    lines = [
+        "# Connectors",
+        "",
+        "What a connection of each system holds, and what stands beside `type` and `connection` under `source:` and",
+        f"`sink:`. [Manifest](manifest.md#connections) says where connections are kept. {MADE}",
+    ]
+    for name in sorted({*SOURCES, *SINKS}):
+        connector = entry_points(group="dpone.connectors")[name].load()
+        lines += ["", f"## {title_of(name)}"]
+        for heading, model in (
+            ("connection", connector.config),
+            ("source", connector.source and connector.source.options),
+            ("sink", connector.sink and connector.sink.options),
+        ):
+            if model is not None:
+                lines += _keys(f"{name} {heading}", model.model_json_schema())
+    return "\n".join(lines) + "\n"
+
+
+def _keys(heading: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield from ("", f"### {heading}", "", keys_of(schema))
+    for key, outer in schema["properties"].items():
+        for name in dict.fromkeys(re.findall(r"#/\$defs/(\w+)", json.dumps({**outer, "discriminator": None}))):
+            inner = schema["$defs"][name]
+            kind = inner["properties"].get("type", {}).get("const")
+            title = f"#### {heading}, {key}{f' of type {kind}' if kind else ''}"
+            yield from ("", title, "", *_said(inner), keys_of(inner))
+
+
+def _said(schema: dict[str, Any]) -> Iterator[str]:
+    if "description" in schema:
+        yield from (textwrap.fill(" ".join(schema["description"].split()), 120), "")
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "connectors.md": connectors_page,
+    "environment.md": environment_page,
+    "types.md": types_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

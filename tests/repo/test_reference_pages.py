@@ -1,4 +1,4 @@
-"""The pages of docs/reference that the code says are what it says: commands, environment variables, types."""
+"""The pages of docs/reference that the code says are what it says: commands, connectors, variables, types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def made() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / ".ci" / "reference_pages.py"))
 
 
-@pytest.mark.parametrize("name", ["commands.md", "environment.md", "types.md"])
+@pytest.mark.parametrize("name", ["commands.md", "connectors.md", "environment.md", "types.md"])
 def test_the_page_is_what_the_code_says(made: dict[str, Any], name: str) -> None:
     page = (made["FOLDER"] / name).read_text(encoding="utf-8")
     assert page == made["PAGES"][name](), "run `python .ci/reference_pages.py`"
@@ -29,6 +29,12 @@ def test_every_command_and_option_is_explained(made: dict[str, Any]) -> None:
         cells = re.split(r"(?<!\\)\|", row)
         assert len(cells[2].strip()) > len("(required)"), row
     assert re.findall(r"^## dpone .*\n\n(?:```|\|)", page, re.MULTILINE) == []
+
+
+def test_every_key_of_a_connector_is_explained(made: dict[str, Any]) -> None:
+    page = (made["FOLDER"] / "connectors.md").read_text(encoding="utf-8")
+    unexplained = [row for row in page.splitlines() if row.startswith("| `") and row.endswith("| |")]
+    assert unexplained == []
 
 
 def test_every_variable_that_the_packages_read_is_explained(made: dict[str, Any]) -> None:

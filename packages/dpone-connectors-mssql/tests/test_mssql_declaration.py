@@ -131,6 +131,14 @@ def test_a_name_of_three_parts_is_refused() -> None:
             model.model_validate({"table": "db.dbo.orders"})
 
 
+def test_several_splits_are_taken_where_they_need_no_common_snapshot() -> None:
+    for isolation in ("auto", "snapshot"):
+        assert MssqlSource.model_validate({"table": "orders", "isolation": isolation, "splits": 1}).splits == 1
+        with pytest.raises(ValidationError, match="set isolation: read_committed"):
+            MssqlSource.model_validate({"table": "orders", "isolation": isolation, "splits": 2})
+    assert MssqlSource.model_validate({"table": "orders", "isolation": "read_committed", "splits": 2}).splits == 2
+
+
 # -------------------------------------------------------------------------------- wire
 
 

@@ -19,7 +19,11 @@ class MssqlSource(TableSource):
     """A table or a query, and how it is read."""
 
     splits: int | None = Field(
-        default=None, ge=1, le=256, description="into how many key ranges the table is cut; by size unless given"
+        default=None,
+        ge=1,
+        le=256,
+        description="into how many ranges of its key, one whole number, the table is cut; one unless given. More need "
+        "isolation: read_committed, since no two sessions share a snapshot",
     )
     isolation: Literal["auto", "snapshot", "read_committed"] = Field(
         default="auto",
@@ -39,6 +43,10 @@ class MssqlSource(TableSource):
     def _is_qualified(self) -> Self:
         if self.table is not None:
             qualified(self.table)
+        if (self.splits or 1) > 1 and self.isolation != "read_committed":
+            raise ValueError(
+                "several splits do not share a snapshot: set isolation: read_committed, or leave splits out"
+            )
         return self
 
     def dataset(self) -> Dataset:

@@ -17,15 +17,15 @@ class PostgresConfig(Config):
     """Where the server is and who we are there. TLS is verified in full unless the server is this machine itself."""
 
     host: str = Field(default="localhost", description="the server, or the folder of its socket")
-    port: int = Field(default=5432, ge=1, le=65535)
+    port: int = Field(default=5432, ge=1, le=65535, description="the port")
     user: str | None = Field(default=None, description="the user; by default the account that dpone runs under")
     password: SecretStr | None = Field(default=None, description="the password; none where `sslcert` says who we are")
-    database: str = "postgres"
+    database: str = Field(default="postgres", description="the database")
     sslmode: SslMode | None = Field(default=None, description="as libpq has it; verify-full, on loopback prefer")
     sslrootcert: str | None = Field(default=None, description="a file of authorities to trust; by default the system's")
     sslcert: Path | None = Field(default=None, description="our own certificate, where the server asks for one")
     sslkey: Path | None = Field(default=None, description="the key of `sslcert`, which nobody else may read")
-    application_name: str = "dpone"
+    application_name: str = Field(default="dpone", description="what the server shows of us to who watches it")
     connect_timeout: int = Field(default=10, ge=1, description="seconds to wait for a connection")
     options: dict[str, str] = Field(
         default_factory=dict, description="settings of the server for each session: {work_mem: 64MB}"

@@ -32,7 +32,7 @@ MAX_PAGES = 100_000
 class PageNumber(Model):
     """Pages are counted; reading ends at an empty page, or at the total that the answer tells."""
 
-    type: Literal["page"]
+    type: Literal["page"] = Field(description="how pages follow each other")
     param: Text = Field(default="page", description="the parameter that holds the page's number")
     first: int = Field(default=1, ge=0, description="the number of the first page")
     size_param: Text | None = Field(default=None, description="the parameter that holds the size of a page")
@@ -46,7 +46,7 @@ class Offset(Model):
     A page that is not full is no end: an API may give less than it is asked for.
     """
 
-    type: Literal["offset"]
+    type: Literal["offset"] = Field(description="how pages follow each other")
     param: Text = Field(default="offset", description="the parameter that holds the number of records to leave out")
     size_param: Text = Field(default="limit", description="the parameter that holds the size of a page")
     size: PositiveInt = Field(default=100, description="records on one page")
@@ -56,7 +56,7 @@ class Offset(Model):
 class NextCursor(Model):
     """The answer has a token for the next page; reading ends where there is none."""
 
-    type: Literal["cursor"]
+    type: Literal["cursor"] = Field(description="how pages follow each other")
     path: Text = Field(description="where the answer has the token (JMESPath)")
     param: Text = Field(default="cursor", description="the parameter that takes the token")
     size_param: Text | None = Field(default=None, description="the parameter that holds the size of a page")
@@ -66,14 +66,14 @@ class NextCursor(Model):
 class NextLink(Model):
     """The answer has the address of the next page; another host's is refused."""
 
-    type: Literal["link"]
+    type: Literal["link"] = Field(description="how pages follow each other")
     path: Text = Field(description="where the answer has the address (JMESPath)")
 
 
 class LinkHeader(Model):
     """The header Link has the address of the next page; another host's is refused."""
 
-    type: Literal["header"]
+    type: Literal["header"] = Field(description="how pages follow each other")
     rel: Text = Field(default="next", description="the relation that means the next page")
 
 

@@ -104,6 +104,20 @@ def _table(part: str, properties: Json, required: list[str]) -> str:
     return _even(lines)
 
 
+def keys_of(schema: Json) -> str:
+    """The table of the keys that a model takes, whose JSON Schema is given; `null` stands for what is not there."""
+    properties = {name: _present(inner) for name, inner in schema["properties"].items()}
+    return _table(schema["title"], properties, schema.get("required", []))
+
+
+def _present(schema: Json) -> Json:
+    choices = [choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"]
+    if not choices:
+        return schema
+    outside = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**choices[0], **outside} if len(choices) == 1 else {**outside, "anyOf": choices}
+
+
 def _even(lines: list[str]) -> str:
     return "\n".join(lines).replace("|  |", "| |").replace("|  |", "| |")
 
