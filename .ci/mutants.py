@@ -20,6 +20,14 @@ PAGE = ROOT / "docs/testing/mutants.md"
 SOURCES = {"dpone": "packages/dpone-core/src/dpone", "dpone_certify": "packages/dpone-certify/src/dpone_certify"}
 CORE, CERTIFY = "packages/dpone-core/tests", "packages/dpone-certify/tests"
 LEAST = 0.85
+# The same examples for every mutant, and none is made smaller: that it is noticed is all that is asked.
+CONFTEST = """from hypothesis import Phase, settings
+
+settings.register_profile(
+    "mutants", derandomize=True, database=None, deadline=None, phases=(Phase.explicit, Phase.generate)
+)
+settings.load_profile("mutants")
+"""
 # A test that reads what modules import, to which mutmut adds itself.
 REWRITTEN = f"{CERTIFY}/postconditions/test_independence.py"
 PLANTED = f"{CERTIFY}/algebra/test_planted_bugs.py"
@@ -62,13 +70,14 @@ def prepare(folder: Path, modules: list[str], tests: list[str]) -> None:
     only = ", ".join(f'"src/{name}"' for name in modules)
     selected = ", ".join(f'"{name}"' for name in tests)
     (folder / "mutants/src").mkdir(parents=True)  # a path that is not there when Python starts is never looked at again
+    (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (folder / "pyproject.toml").write_text(
         '[tool.mutmut]\nsource_paths = ["src"]\n'
         f"only_mutate = [{only}]\n"
         f"pytest_add_cli_args_test_selection = [{selected}]\n"
         'pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", '
         f'"--ignore={REWRITTEN}"]\n'
-        'also_copy = ["packages", "docs"]\nuse_git_change_detection = false\n',
+        'also_copy = ["packages", "docs", "conftest.py"]\nuse_git_change_detection = false\n',
         encoding="utf-8",
     )
 

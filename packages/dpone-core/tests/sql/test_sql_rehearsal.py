@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from dpone.schema import INT64, STRING, Field, timestamptz
 from dpone.sql.dialect import Dialect
 from dpone.sql.load import SqlLoad
 from dpone.sql.perform import carry_out, validate
+from dpone.sql.questions import refuse_outside
 from dpone.sql.rehearsal import Rehearsal
 from dpone.sql.seal import RawStage, Survey, is_sealed_as_it_came, live_query
 from dpone.sql.sqlite import SqliteDialect
@@ -39,6 +41,13 @@ def test_a_stage_without_a_key_is_appended_as_it_came() -> None:
         assert rehearsal.apply((Append("x"),), staged, {}) == (Counts(inserted=2),)
         assert rehearsal.rows() == [row(1, "a"), row(1, "a"), row(None)]
         assert rehearsal.apply((Append("x"),), staged, {}) == (Counts(),)
+
+
+def test_a_rehearsal_leaves_nothing_behind() -> None:
+    with Rehearsal(COLUMNS) as rehearsal:
+        assert rehearsal.rows() == []
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        rehearsal.rows()
 
 
 def test_a_load_that_was_refused_is_not_remembered() -> None:
@@ -138,6 +147,12 @@ def test_rows_outside_of_the_domain_are_counted(program: Program, ids: list[int 
     assert caught.value.code == code
     assert caught.value.message == f"{rows} staged rows are outside the domain of the program"
     assert caught.value.context == {"rows": rows}
+
+
+def test_an_answer_that_is_not_one_per_demand_is_no_answer() -> None:
+    refuse_outside((0, 0, 0))
+    with pytest.raises(ValueError, match="zip"):
+        refuse_outside((0, 0))
 
 
 @pytest.mark.parametrize("kind", [ChangeKind.DELETE, ChangeKind.PRESENT])

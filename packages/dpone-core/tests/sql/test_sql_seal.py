@@ -90,6 +90,11 @@ def test_a_load_knows_all_that_operations_ask() -> None:
     )
 
 
+def test_a_load_knows_the_types_of_its_content_alone() -> None:
+    load = explained(spec(), "target")
+    assert (load.names, load.type_of("id"), load.type_of("loaded_at")) == (("v", "id"), INT64, None)
+
+
 @pytest.mark.parametrize(
     "of,dead,present",
     [

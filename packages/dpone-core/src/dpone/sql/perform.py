@@ -56,8 +56,10 @@ def carry_out(
 
 
 def _refuse(op: Op, load: SqlLoad, dialect: Dialect, ask: Ask) -> None:
-    guard, query = guard_of(op), guard_query(op, load, dialect)
-    if guard is not None and query is not None:
+    guard = guard_of(op)
+    if guard is not None:
+        query = guard_query(op, load, dialect)
+        assert query is not None  # what has a guard has a question
         before, after, removed = map(int, ask(query))
         guard_against(guard, before=before, after=after, removed=removed)
     for check in checks(op, load, dialect):

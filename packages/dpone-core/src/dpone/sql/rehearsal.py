@@ -173,7 +173,7 @@ class Rehearsal:
         return (*values, entry.seq, entry.kind.value, mask)
 
     def _kept(self, mask: object) -> frozenset[str]:
-        return frozenset(f.name for f, sign in zip(self.columns, str(mask or ""), strict=False) if sign == "1")
+        return frozenset(f.name for at, f in enumerate(self.columns) if mask is not None and str(mask)[at] == "1")
 
     def _make(self, name: str, fields: Sequence[Field], query: str) -> str:
         """A table of a query's rows, made by its fields: CREATE TABLE AS would lose how decimals are compared."""
