@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from dpone_certify.postconditions.history import history_violations
 from dpone_certify.postconditions.judge import POSTCONDITIONS, expected, refusal, violations
-from dpone_certify.postconditions.options import Options, Row, Violation
+from dpone_certify.postconditions.options import Options, Refused, Row, Violation
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -58,7 +59,7 @@ class TestExchange:
     def test_backfill_reaches_its_bounds_and_not_their_end(self) -> None:
         options = replace(PLAIN, slice_column="t", bounds=(1, 3))
         target = [row(6, t=0), row(7, t=1), row(8, t=3), row(9, t=None)]
-        source = [row(1, t=1), row(2, t=2), row(3, t=3)]
+        source = [row(0, t=0), row(1, t=1), row(2, t=2), row(3, t=3)]
         check("backfill", [], source, target, options, row(1, t=1), row(2, t=2), target[0], target[2], target[3])
 
     @pytest.mark.parametrize("nan", [float("nan"), Decimal("NaN")], ids=["float", "decimal"])
@@ -68,6 +69,24 @@ class TestExchange:
         for sign in ("<", "<=", ">", ">="):
             options = replace(PLAIN, where=(("t", sign, Decimal(1)),))
             check("replace", [], [row(1, t=nan)], [row(9, t=nan)], options, row(9, t=nan))
+
+    @pytest.mark.parametrize("strategy", ["replace", "partition_replace", "backfill"])
+    @pytest.mark.parametrize("kept,code", [(1, "guard.removed_share"), (2, None)])
+    def test_only_what_a_load_reaches_counts_as_lost(self, strategy: str, kept: int, code: str | None) -> None:
+        """Half of the four rows that are reached may go; the many that are not reached make that no more."""
+        options = replace(PLAIN, where=(("v", "=", "a"),), slice_column="t", bounds=(1, 2), max_removed_share=0.5)
+        beside = [row(i, "b", t) for i, t in enumerate((0, 2, None) * 5)]
+        reached = [row(i, "a", 1) for i in range(20, 24)]
+        assert refusal(strategy, [], reached[:kept], [*beside, *reached], options) == code
+        assert refusal(strategy, [], reached[:kept], beside, options) is None
+
+    def test_the_last_row_does_not_go_unless_that_is_allowed(self) -> None:
+        target = [row(1)]
+        options = replace(PLAIN, max_removed_share=0.5, allow_empty=False)
+        with pytest.raises(Refused, match=r"^guard\.empty$"):
+            expected("full_refresh", [], [], target, options)
+        assert expected("full_refresh", [], [], target, replace(options, allow_empty=True)) == []
+        assert refusal("full_refresh", [], [], [], options) is None
 
 
 class TestAppend:
@@ -141,7 +160,21 @@ class TestSnapshot:
         check("snapshot_diff", [], source, target, FLAGGED, row(1, gone=AT), row(2, gone=THEN), row(3, gone=None))
 
     def test_deletions_may_be_ignored(self) -> None:
-        check("snapshot_diff", [], [], [row(1)], replace(KEYED, deletes="ignore"), row(1))
+        options = replace(KEYED, deletes="ignore", max_removed_share=0.0, allow_empty=False)
+        check("snapshot_diff", [], [], [row(1)], options, row(1))
+        check("snapshot_diff", [], [row(2)], [row(1)], options, row(1), row(2))
+
+    def test_where_deletions_are_hard_no_flag_is_touched(self) -> None:
+        options = replace(KEYED, deletes="hard", flag="gone")
+        found = expected("snapshot_diff", [], [row(1, "new")], [row(1, "old", gone=THEN)], options)
+        assert found == [row(1, "new", gone=THEN)]
+
+    def test_only_rows_inside_the_filter_that_are_not_flagged_count_as_lost(self) -> None:
+        options = replace(FLAGGED, where=(("v", "=", "a"),), max_removed_share=0.5)
+        reached = [row(i, "a", gone=None) for i in range(4)]
+        beside = [row(i, "b", gone=None) for i in range(10, 15)] + [row(i, "a", gone=THEN) for i in range(30, 50)]
+        assert refusal("snapshot_diff", [], [row(0, "a")], [*reached, *beside], options) == "guard.removed_share"
+        assert refusal("snapshot_diff", [], [row(0, "a"), row(1, "a")], [*reached, *beside], options) is None
 
     @pytest.mark.parametrize(
         "source,code",
@@ -163,6 +196,12 @@ class TestSnapshot:
     def test_the_last_of_duplicates_by_the_declared_order(self) -> None:
         options = replace(KEYED, duplicates="last", order=("t",))
         check("snapshot_diff", [], [row(1, "a", 1), row(1, "b", 2), row(1, "c", None)], [], options, row(1, "b", 2))
+        nan, number = row(1, "a", Decimal("NaN")), row(1, "b", Decimal(1))
+        for source in ([nan, number], [number, nan]):
+            check("snapshot_diff", [], source, [], options, number)
+        two = replace(options, order=("t", "v"))
+        for source in ([row(1, "a", 1), row(1, "b", 1)], [row(1, "b", 1), row(1, "a", 1)]):
+            check("snapshot_diff", [], source, [], two, row(1, "b", 1))
         assert refusal("snapshot_diff", [], [row(1, "a"), row(1, "b")], [], options) == "stage.duplicate_key"
         assert refusal("snapshot_diff", [], [row(1, "a"), row(1, "a")], [], options) is None
 
@@ -175,6 +214,14 @@ class TestChanges:
         touched = replace(KEYED, touched=frozenset({(1,)}))
         check("xmin", before, after, target, touched, row(1, "a"), row(2, "B"), row(3, "c"))
         check("xmin", before, after, target, replace(KEYED, reconcile=True), row(1, "drifted"), row(2, "B"))
+
+    def test_a_key_without_a_value_is_refused_wherever_it_is_read(self) -> None:
+        nobody = [row(None)]
+        assert refusal("xmin", nobody, nobody, [], replace(KEYED, reconcile=True)) == "stage.null_key"
+        assert refusal("xmin", nobody, nobody, [], KEYED) is None, "it was not written"
+        later = replace(KEYED, first=False)
+        assert refusal("cdc", nobody, [], [], later) == "stage.null_key"
+        assert refusal("cdc", nobody, [], [], replace(later, truncated=True)) is None, "no change names it"
 
     def test_cdc_begins_with_the_source_and_then_follows_it(self) -> None:
         check("cdc", [], [row(1)], [row(1), row(9)], KEYED, row(1))
@@ -193,12 +240,15 @@ class TestChanges:
     def test_a_truncated_source_takes_everything_with_it(self) -> None:
         options = replace(KEYED, first=False, truncated=True)
         check("cdc", [row(1)], [row(2)], [row(1), row(9)], options, row(2))
+        check("cdc", [row(1, "a")], [row(1, "a")], [row(1, "drifted")], options, row(1, "a"))
+        drifted = row(1, "drifted")
+        check("cdc", [row(1, "a")], [row(1, "a")], [drifted], replace(options, truncated=False), drifted)
         stopped = replace(options, may_truncate=False)
         assert refusal("cdc", [row(1)], [row(2)], [], stopped) == "stage.truncated"
 
     def test_unsent_columns_keep_what_is_stored(self) -> None:
         options = replace(KEYED, first=False, unsent={(1,): frozenset({"v"})})
-        check("cdc", [row(1, "a", 0)], [row(1, "a", 1)], [row(1, "a", 0)], options, row(1, "a", 1))
+        check("cdc", [row(1, "a", 0)], [row(1, "a", 1)], [row(1, "kept", 0)], options, row(1, "kept", 1))
         assert refusal("cdc", [row(1, "a", 0)], [row(1, "a", 1)], [], options) == "stage.partial_without_base"
 
 
@@ -232,6 +282,7 @@ class TestHistory:
         "target,code",
         [
             ([version(1, "a", AT.replace(year=2025))], "load.at_not_after"),
+            ([version(1, "a", THEN, AT.replace(year=2025))], "load.at_not_after"),
             ([version(1, "a", AT)], "load.at_not_after"),
             ([version(1, "b", AT)], None),
             ([version(1, "a", THEN), version(1, "b", THEN)], "target.two_open_versions"),
@@ -267,6 +318,36 @@ class TestHistory:
         assert "two_open" in kinds(*before, version(1, "b", AT), version(1, "c", AT))
         assert "overlapping" in kinds(*before, version(1, "b", THEN, AT))
 
+    @pytest.mark.parametrize(
+        "before,after,expected",
+        [
+            ([], [version(1, "b", AT), version(1, "a", THEN, AT), version(2, "c", None, THEN)], []),
+            ([], [version(1, "b", THEN, AT), version(1, "a", None, THEN)], []),
+            (
+                [],
+                [version(1, "a", THEN), version(1, "b", AT)],
+                [
+                    Violation("two_open", "a key has two open versions", (1,)),
+                    Violation("overlapping", "two versions of a key are valid at one time", (1,)),
+                ],
+            ),
+            (
+                [],
+                [version(2, "b", THEN), version(2, "a", THEN, AT)],
+                [Violation("overlapping", "two versions of a key are valid at one time", (2,))],
+            ),
+            (
+                [version(3, "a", THEN, AT), version(4, "open", THEN)],
+                [],
+                [Violation("history_changed", "a closed version is not there any more", (3,))],
+            ),
+        ],
+    )
+    def test_what_is_wrong_with_a_history_is_told_of_its_key(
+        self, before: list[Row], after: list[Row], expected: list[Violation]
+    ) -> None:
+        assert list(history_violations(before, after, self.OPTIONS)) == expected
+
 
 class TestViolations:
     def test_they_say_which_column_of_which_key_and_show_no_values(self) -> None:
@@ -277,7 +358,18 @@ class TestViolations:
 
     def test_missing_and_unexpected(self) -> None:
         found = violations("full_refresh", [], [row(1)], [], [row(2)], KEYED)
-        assert [(v.kind, v.key) for v in found] == [("missing", (1,)), ("unexpected", (2,))]
+        assert found == [
+            Violation("missing", "a row is not there", (1,), expected=row(1)),
+            Violation("unexpected", "a row should not be there", (2,), found=row(2)),
+        ]
+
+    def test_every_column_that_differs_is_named(self) -> None:
+        (found,) = violations("full_refresh", [], [row(1, "a", 1)], [], [row(1, "b", 2)], KEYED)
+        assert found.detail == "a row differs in v, t"
+
+    def test_a_load_that_had_to_be_refused_and_was_not(self) -> None:
+        found = violations("full_refresh", [], [row(None)], [], [], KEYED)
+        assert found == [Violation("not_refused", "the load had to end with stage.null_key")]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 
 from dpone_certify.postconditions.options import Options, Refused, Row
@@ -25,27 +25,28 @@ def refuse_loss(before: int, remaining: int, removed: int, options: Options) -> 
 
 def full_refresh(_old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
     """The target holds the rows of the source and no others."""
-    return _exchanged(one_per_key(scanned(source, options), options), [], target, options)
+    return _exchanged(one_per_key(scanned(source, options), options), target, lambda _row: True, options)
 
 
 def replace(_old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
     """Inside the filter the target holds the rows of the source; outside it is as it was."""
     rows = one_per_key(scanned(source, options), options)
-    outside = [row for row in target if not inside(row, options.where)]
-    reached = [row for row in target if inside(row, options.where)]
-    return _exchanged(rows, outside, reached, options)
+    return _exchanged(rows, target, lambda row: inside(row, options.where), options)
 
 
 def partition_replace(_old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
     """In every slice in which the source has a row the target holds its rows; other slices are as they were."""
     assert options.slice_column is not None
+    column = options.slice_column
     rows = one_per_key(scanned(source, options), options)
-    if any(has_null(row, [options.slice_column]) for row in rows):
+    if any(has_null(row, [column]) for row in rows):
         raise Refused("stage.null_key")
-    slices = {cut(row[options.slice_column], options.grain) for row in rows}
-    reached = [r for r in target if (v := r.get(options.slice_column)) is not None and cut(v, options.grain) in slices]
-    outside = [r for r in target if (v := r.get(options.slice_column)) is None or cut(v, options.grain) not in slices]
-    return _exchanged(rows, outside, reached, options)
+    slices = {cut(row[column], options.grain) for row in rows}
+
+    def is_reached(row: Row) -> bool:
+        return row.get(column) is not None and cut(row[column], options.grain) in slices
+
+    return _exchanged(rows, target, is_reached, options)
 
 
 def backfill(_old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
@@ -54,9 +55,7 @@ def backfill(_old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], 
     assert options.bounds is not None
     column, (lo, hi) = options.slice_column, options.bounds
     rows = one_per_key(scanned(source, options), options)
-    reached = [row for row in target if row.get(column) is not None and between(row[column], lo, hi)]
-    outside = [row for row in target if row.get(column) is None or not between(row[column], lo, hi)]
-    return _exchanged(rows, outside, reached, options)
+    return _exchanged(rows, target, lambda row: row.get(column) is not None and between(row[column], lo, hi), options)
 
 
 def incremental_append(
@@ -72,8 +71,13 @@ def incremental_append(
     return [*target, *(landed(row, options) for row in rows)]
 
 
-def _exchanged(rows: Sequence[Row], outside: Sequence[Row], reached: Sequence[Row], options: Options) -> list[Row]:
-    refuse_loss(len(reached), len(rows), len(reached) - len(rows), options)
+def _exchanged(
+    rows: Sequence[Row], target: Sequence[Row], is_reached: Callable[[Row], bool], options: Options
+) -> list[Row]:
+    """The rows stand in the place of those that the load reaches."""
+    outside = [row for row in target if not is_reached(row)]
+    reached = len(target) - len(outside)
+    refuse_loss(reached, len(rows), reached - len(rows), options)
     return [*outside, *(landed(row, options) for row in rows)]
 
 

@@ -55,4 +55,4 @@ def history_violations(before: Sequence[Row], after: Sequence[Row], options: Opt
 
 def _rank(start: object) -> tuple[object, ...]:
     """An unknown start is before every other."""
-    return (False,) if start is None else (True, start)
+    return () if start is None else (start,)

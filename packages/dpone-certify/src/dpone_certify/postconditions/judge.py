@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 from dpone_certify.postconditions.exchange import backfill, full_refresh, incremental_append, partition_replace, replace
@@ -93,17 +94,4 @@ def _differences(rows: Sequence[Row], target: Sequence[Row], options: Options) -
     ]
 
 
-def _postcondition(strategy: str) -> Postcondition:
-    def hold(
-        source_before: Sequence[Row],
-        source_after: Sequence[Row],
-        target_before: Sequence[Row],
-        target_after: Sequence[Row],
-        options: Options,
-    ) -> list[Violation]:
-        return violations(strategy, source_before, source_after, target_before, target_after, options)
-
-    return hold
-
-
-POSTCONDITIONS: Mapping[str, Postcondition] = MappingProxyType({name: _postcondition(name) for name in _EXPECTED})
+POSTCONDITIONS: Mapping[str, Postcondition] = MappingProxyType({name: partial(violations, name) for name in _EXPECTED})

@@ -14,7 +14,7 @@ def incremental_merge(old: Sequence[Row], source: Sequence[Row], target: Sequenc
     """Every key of the window has the row of the source; a log also says which keys are gone."""
     if options.names_deletes:
         return _by_log(old, source, target, options)
-    return _each_key(one_per_key(since(source, options), options), target, options, lambda _row: False)
+    return _each_key(one_per_key(since(source, options), options), target, options, _stays)
 
 
 def snapshot_diff(_old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], options: Options) -> list[Row]:
@@ -27,7 +27,7 @@ def xmin(old: Sequence[Row], source: Sequence[Row], target: Sequence[Row], optio
     """Every key that was written has the row of the source; with the keys read too, those that are gone go."""
     rows = one_per_key(changed(old, source, options), options)
     if not options.reconcile:
-        return _each_key(rows, target, options, lambda _row: False)
+        return _each_key(rows, target, options, _stays)
     there = scanned(source, options)
     if any(None in (row.get(c) for c in options.key) for row in there):
         raise Refused("stage.null_key")
@@ -83,6 +83,11 @@ def _each_key(rows: Sequence[Row], target: Sequence[Row], options: Options, gone
         else:
             result.append(landed(new, options))
     return result
+
+
+def _stays(_row: Row) -> bool:
+    """Nothing tells that a key is gone whose row did not come."""
+    return False
 
 
 def _left(row: Row, options: Options, *, is_gone: bool) -> list[Row]:

@@ -23,13 +23,13 @@ def mark(value: object) -> object:
     if is_nan(value):
         return _NAN
     if isinstance(value, datetime) and value.tzinfo is not None:
-        return "instant", value if value.tzinfo is UTC else value.astimezone(UTC)
+        return value.astimezone(UTC)  # across zones Python finds the hour that a clock repeats equal to nothing
     if isinstance(value, bytes | bytearray | memoryview):
-        return "bytes", bytes(value)
+        return bytes(value)
     if isinstance(value, list | tuple):
-        return "list", tuple(mark(item) for item in value)
+        return list, tuple(mark(item) for item in value)
     if isinstance(value, dict):
-        return "map", frozenset((str(name), mark(item)) for name, item in value.items())
+        return dict, frozenset((str(name), mark(item)) for name, item in value.items())
     return value
 
 
