@@ -78,7 +78,7 @@ def _held(metric: str, metrics: Mapping[str, Any], said: Any, ratio: float) -> t
         metric=metric,
         direction=direction,
         unit=unit,
-        actual=float(actual) if actual is not None and _is_number(actual) else None,
+        actual=float(actual) if _is_number(actual) else None,
         baseline=value,
         allowed_threshold=allowed,
         passed=not wrong,
