@@ -88,13 +88,10 @@ def verification(chain: Chain, subject: Subject, *, is_keyed: bool) -> ChainVeri
 def _entry(folder: Path, said: str, release_id: str) -> tuple[ChainEntry | None, tuple[Blocker, ...]]:
     if PurePosixPath(said).name != said or not said.endswith(SUFFIX):
         return None, (_blocker(f"path_escapes:{said[:100]}", "an entry lies beside its index", _ASK),)
-    content, blockers = read_bytes(NAME, folder / said)
-    if content is None:
-        kind = "entry_missing" if blockers[0].code.endswith(".missing") else "entry_invalid"
-        return None, (_blocker(f"{kind}:{release_id}", blockers[0].message, _ASK),)
     read = read_document(NAME, folder / said, ChainEntry)
     if read.found is None:
-        return None, (_blocker(f"entry_invalid:{release_id}", read.blockers[0].message, _ASK),)
+        kind = "entry_missing" if read.blockers[0].code.endswith(".missing") else "entry_invalid"
+        return None, (_blocker(f"{kind}:{release_id}", read.blockers[0].message, _ASK),)
     return read.found, ()
 
 
@@ -125,7 +122,7 @@ def _of_order(index: ChainIndex, entries: list[ChainEntry | None]) -> Iterator[B
             if not entry.passed:
                 yield _blocker(f"entry_not_passed:{link.release_id}", f"{link.path} does not pass", _ASK)
         before = link.digest
-    if index.head != (before or ""):
+    if index.head != before:
         yield _blocker("head_differs", "its head is not its last entry", _ASK)
 
 
