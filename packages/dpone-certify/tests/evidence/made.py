@@ -28,6 +28,7 @@ from dpone_certify.documents.document import Blocker, Subject, now
 from dpone_certify.documents.subject import subject
 from dpone_certify.mutation.document import CertificationMutation, Mutant, Seam
 from dpone_certify.mutation.judge import blockers_of, score_of
+from dpone_certify.registry.report import RunResult
 
 SAME = "a" * 64
 VOLUME = Volume(
@@ -215,3 +216,36 @@ def mutation(survivors: int = 0) -> CertificationMutation:
     )
     blockers = blockers_of(found)
     return found.model_copy(update={"passed": not blockers, "blockers": blockers})
+
+
+def run(**more: Any) -> RunResult:
+    """The record of a run that succeeded: 10 rows were there, 4 came, 3 went."""
+    stream = {
+        "name": "orders",
+        "reads": {"namespace": "postgres://db:5432", "name": "app.orders"},
+        "writes": {"namespace": "postgres://db:5433", "name": "raw.orders"},
+        "source": "postgres",
+        "sink": "postgres",
+        "strategy": "incremental_merge",
+        "status": "succeeded",
+        "plan_digest": "",
+        "rows_staged": 4,
+        "rows_before": 10,
+        "rows_after": 11,
+        "operations": [
+            {"op": "delete", "inserted": 0, "updated": 0, "deleted": 3},
+            {"op": "insert", "inserted": 4, "updated": 0, "deleted": 0},
+        ],
+        "loads": ["one"],
+    }
+    values: dict[str, Any] = {
+        "schema_version": "dpone.run_report.v1",
+        "run_id": "one",
+        "manifest": "orders.yaml",
+        "name": "orders",
+        "status": "succeeded",
+        "started_at": "2024-05-01T12:00:00Z",
+        "finished_at": "2024-05-01T12:01:00Z",
+        "streams": [stream],
+    }
+    return RunResult.model_validate({**values, **more})

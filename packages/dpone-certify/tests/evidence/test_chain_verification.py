@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from dpone_certify.chain.documents import ChainEntry, ChainIndex, IndexedFile, Link, Root
 from dpone_certify.chain.verify import Chain, digest_of, markdown_of, verification, verify
-from dpone_certify.documents.canonical import sha256_of
+from dpone_certify.documents.canonical import sha256, sha256_of
 from dpone_certify.documents.document import Artifact, Blocker, Subject, now
 from dpone_certify.signing.envelope import write_signed
 from dpone_certify.signing.keys import public_key_of, signer_of
@@ -109,6 +110,12 @@ def test_a_sound_chain(made: Made) -> None:
     assert found.is_intact
     assert found.entry("v2") == made.entry("v2")
     assert found.entry("v3") is None
+
+
+def test_a_digest_is_over_the_one_spelling_of_an_entry(made: Made) -> None:
+    entry = made.entry("v1")
+    spelling = json.dumps(json.loads(entry.to_json()), sort_keys=True, separators=(",", ":"))
+    assert digest_of(entry) == sha256(spelling)
 
 
 def test_a_chain_whose_index_cannot_be_read(tmp_path: Path) -> None:

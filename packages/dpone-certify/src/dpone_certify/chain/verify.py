@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dpone_certify.chain.documents import ChainEntry, ChainIndex, ChainVerification
+from dpone_certify.chain.documents import ChainEntry, ChainIndex, ChainVerification, Link
 from dpone_certify.chain.files import changed
 from dpone_certify.documents.canonical import sha256
 from dpone_certify.documents.document import Blocker, Document, Subject, now, verdict
-from dpone_certify.documents.markdown import head, table
+from dpone_certify.documents.markdown import head as title
+from dpone_certify.documents.markdown import table
 from dpone_certify.documents.reading import read_bytes, read_document
 from dpone_certify.signing.envelope import refusal
 
@@ -56,10 +57,10 @@ def verify(folder: Path, key: SSlibKey | None = None, expected_head: str | None 
     if read.found is None:
         return Chain(folder, None, (), read.blockers)
     index = read.found
-    found = [_entry(folder, link.path, link.release_id) for link in index.entries]
-    entries = tuple(entry for entry, _ in found if entry is not None)
-    blockers = [blocker for _, own in found for blocker in own]
-    blockers += _of_order(index, [entry for entry, _ in found])
+    found = [(link, *_entry(folder, link.path, link.release_id)) for link in index.entries]
+    entries = tuple(entry for _, entry, _ in found if entry is not None)
+    blockers = [blocker for _, _, own in found for blocker in own]
+    blockers += _of_order(index.head, [(link, entry) for link, entry, _ in found])
     blockers += _of_folder(folder, index)
     for entry in entries:
         blockers += _of_artifacts(folder, entry)
@@ -95,13 +96,13 @@ def _entry(folder: Path, said: str, release_id: str) -> tuple[ChainEntry | None,
     return read.found, ()
 
 
-def _of_order(index: ChainIndex, entries: list[ChainEntry | None]) -> Iterator[Blocker]:
+def _of_order(head: str, entries: list[tuple[Link, ChainEntry | None]]) -> Iterator[Blocker]:
     """Each entry is the one that the index names, and follows the one before it."""
-    if not index.entries:
+    if not entries:
         yield _blocker("empty", "it has no entry", _ASK)
     before: str | None = None
     seen: set[str] = set()
-    for number, (link, entry) in enumerate(zip(index.entries, entries, strict=True), 1):
+    for number, (link, entry) in enumerate(entries, 1):
         if link.release_id in seen:
             yield _blocker(f"duplicate_release:{link.release_id}", "a release is in a chain once", _ASK)
         seen.add(link.release_id)
@@ -122,7 +123,7 @@ def _of_order(index: ChainIndex, entries: list[ChainEntry | None]) -> Iterator[B
             if not entry.passed:
                 yield _blocker(f"entry_not_passed:{link.release_id}", f"{link.path} does not pass", _ASK)
         before = link.digest
-    if index.head != before:
+    if head != before:
         yield _blocker("head_differs", "its head is not its last entry", _ASK)
 
 
@@ -152,7 +153,7 @@ def _blocker(code: str, message: str, action: str) -> Blocker:
 
 
 def markdown_of(document: ChainVerification) -> str:
-    lines = head("Evidence chain", document)
+    lines = title("Evidence chain", document)
     signed = "signed by the key that was given" if document.signature_verified else "its signature was not verified"
     lines += [f"{document.artifact_count} artifacts hashed again; head `{document.head}`; {signed}.", ""]
     lines += table(("number", "release"), enumerate(document.releases, 1))

@@ -82,8 +82,7 @@ def evaluate(
             action = f"produce it, and give it as --{name.replace('_', '-')}"
             blockers = (Blocker(code=f"{name}.missing", message="it is required, and was not given", action=action),)
         elif evidence.path is not None:
-            more = () if evidence.flaws else tuple(_demands(evidence, asked, matrix))
-            blockers = (*blockers_of(name, flaws_of(evidence, policy)), *more)
+            blockers = (*blockers_of(name, flaws_of(evidence, policy)), *_demands(evidence, asked, matrix))
         judged.append(Judged(name, evidence, required, tuple(dict.fromkeys(blockers))))
     report = next(j.evidence.document for j in judged if j.name == REPORT)
     if isinstance(report, CertificationReport):
