@@ -102,6 +102,7 @@ class TestVerdict:
             ((), "it does not say why"),
             (("a.b",), "a.b"),
             (("a", "b", "c"), "a, b, c"),
+            (("a", "b", "c", "d"), "a, b, c and 1 more"),
             (("a", "b", "c", "d", "e"), "a, b, c and 2 more"),
         ],
     )

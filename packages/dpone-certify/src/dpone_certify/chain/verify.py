@@ -11,8 +11,7 @@ from dpone_certify.chain.documents import ChainEntry, ChainIndex, ChainVerificat
 from dpone_certify.chain.files import changed
 from dpone_certify.documents.canonical import sha256
 from dpone_certify.documents.document import Blocker, Document, Subject, now, verdict
-from dpone_certify.documents.markdown import head as title
-from dpone_certify.documents.markdown import table
+from dpone_certify.documents.markdown import head, table
 from dpone_certify.documents.reading import read_bytes, read_document
 from dpone_certify.signing.envelope import refusal
 
@@ -96,7 +95,7 @@ def _entry(folder: Path, said: str, release_id: str) -> tuple[ChainEntry | None,
     return read.found, ()
 
 
-def _of_order(head: str, entries: list[tuple[Link, ChainEntry | None]]) -> Iterator[Blocker]:
+def _of_order(last: str, entries: list[tuple[Link, ChainEntry | None]]) -> Iterator[Blocker]:
     """Each entry is the one that the index names, and follows the one before it."""
     if not entries:
         yield _blocker("empty", "it has no entry", _ASK)
@@ -123,7 +122,7 @@ def _of_order(head: str, entries: list[tuple[Link, ChainEntry | None]]) -> Itera
             if not entry.passed:
                 yield _blocker(f"entry_not_passed:{link.release_id}", f"{link.path} does not pass", _ASK)
         before = link.digest
-    if head != before:
+    if last != before:
         yield _blocker("head_differs", "its head is not its last entry", _ASK)
 
 
@@ -153,7 +152,7 @@ def _blocker(code: str, message: str, action: str) -> Blocker:
 
 
 def markdown_of(document: ChainVerification) -> str:
-    lines = title("Evidence chain", document)
+    lines = head("Evidence chain", document)
     signed = "signed by the key that was given" if document.signature_verified else "its signature was not verified"
     lines += [f"{document.artifact_count} artifacts hashed again; head `{document.head}`; {signed}.", ""]
     lines += table(("number", "release"), enumerate(document.releases, 1))

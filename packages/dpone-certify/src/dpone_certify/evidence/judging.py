@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from dpone_certify.documents.document import Document, Subject
 from dpone_certify.documents.subject import differences
-from dpone_certify.evidence.kinds import KINDS
+from dpone_certify.evidence.kinds import kind_of
 from dpone_certify.evidence.tree import Evidence, Flaw
 
 SKEW = timedelta(minutes=5)  # between the clocks of two machines
@@ -68,14 +68,13 @@ def _of_subject(evidence: Evidence, policy: Policy) -> Iterator[Flaw]:
 def _of_verdict(evidence: Evidence) -> Iterator[Flaw]:
     document = evidence.document
     assert document is not None  # the caller looked
-    kind = KINDS[getattr(document, "schema_version", "")]
     if isinstance(document, Document) and not document.passed:
         codes = ", ".join(b.code for b in document.blockers[:3]) or "it does not say why"
         more = f" and {len(document.blockers) - 3} more" if len(document.blockers) > 3 else ""  # noqa: PLR2004 - as above
         yield Flaw(
             "not_passed", f"{evidence.path} does not pass: {codes}{more}", f"look at the blockers of {evidence.path}"
         )
-    yield from kind.judge(evidence)
+    yield from kind_of(document).judge(evidence)
 
 
 def _of_parts(evidence: Evidence, policy: Policy) -> Iterator[Flaw]:
@@ -97,9 +96,8 @@ def _unsigned(evidence: Evidence) -> str | None:
     """Why nobody vouches for it. Derived evidence is vouched for when all that it was derived from is."""
     if evidence.refusal is None:
         return None
-    document = evidence.document
-    kind = KINDS[getattr(document, "schema_version", "")]
-    if kind.is_raw or not any(part.document is not None for part in evidence.parts):
+    assert evidence.document is not None  # only documents are asked
+    if kind_of(evidence.document).is_raw or not any(part.document is not None for part in evidence.parts):
         return f"{evidence.path}: {evidence.refusal}"
     for part in evidence.parts:
         if part.document is not None and (why := _unsigned(part)) is not None:

@@ -184,9 +184,14 @@ _ALL = (
 KINDS: dict[str, Kind] = {get_args(kind.model.model_fields["schema_version"].annotation)[0]: kind for kind in _ALL}
 
 
+def kind_of(document: BaseModel) -> Kind:
+    """The kind that a document says it is; there are no others in evidence."""
+    return KINDS[getattr(document, "schema_version", "")]
+
+
 def summary_of(evidence: Evidence) -> str:
     """One line about what the document holds; about an opaque file, that it is one."""
     document = evidence.document
     if document is None:
         return "not judged: no document of dpone" if evidence.is_opaque else evidence.flaws[0].message
-    return KINDS[getattr(document, "schema_version", "")].sums_up(document)
+    return kind_of(document).sums_up(document)
