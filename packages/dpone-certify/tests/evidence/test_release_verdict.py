@@ -260,6 +260,13 @@ class TestReplays:
     def test_none(self) -> None:
         assert judged(release(replays=())) == [self.EMPTY]
 
+    def test_none_in_a_chain_that_does_not_verify(self) -> None:
+        broken = Blocker(code="evidence_chain.a", message="m", action="find it")
+        assert judged(release({OF_REPLAYS: chain("4" * 64, blockers=(broken,))}, replays=())) == [
+            (f"{OF_REPLAYS}.not_verified", "evidence_chain.a: m", "find it"),
+            self.EMPTY,
+        ]
+
     def test_one_that_cannot_be_read(self) -> None:
         unread = Evidence("replay", Path("r.json"), flaws=(UNREAD,))
         assert judged(release(replays=(unread,))) == [

@@ -24,6 +24,11 @@ class Policy:
     max_age: timedelta | None = None
     is_keyed: bool = False  # a public key was given
 
+    @property
+    def within(self) -> Policy:
+        """What is asked of parts: whether a signature vouches for them is asked of the whole, or elsewhere."""
+        return Policy(self.now, self.subject, self.max_age)
+
 
 def flaws_of(evidence: Evidence, policy: Policy) -> tuple[Flaw, ...]:
     """Everything that keeps this evidence from counting; empty when it counts."""
@@ -82,14 +87,9 @@ def _of_parts(evidence: Evidence, policy: Policy) -> Iterator[Flaw]:
     for part in evidence.parts:
         if part.is_opaque:
             continue  # bytes, which the document's own judge looked at
-        for flaw in flaws_of(part, _within(policy)):
+        for flaw in flaws_of(part, policy.within):
             fault = "not_passed" if flaw.fault == "missing" else flaw.fault
             yield Flaw(fault, f"its {part.name}: {flaw.message}", flaw.action)
-
-
-def _within(policy: Policy) -> Policy:
-    """What a signed document rests on is vouched for by its own signature or by none: asked of the whole, not here."""
-    return Policy(policy.now, policy.subject, policy.max_age)
 
 
 def _unsigned(evidence: Evidence) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter, truediv
 from statistics import median
 from typing import Any
 
@@ -99,24 +100,26 @@ def of_metrics(evidence: Evidence) -> Iterator[Flaw]:
     metrics = evidence.document
     assert isinstance(metrics, BenchmarkMetrics)
     comparisons = {c.name: c for c in metrics.comparisons}
-    copies = [c for c in metrics.comparisons if c.rows]
-    wrong: list[str] = []
-    for comparison in metrics.comparisons:
-        control = comparison.contestants.get(CONTROL)
-        for name, contestant in comparison.contestants.items():
-            wrong += _wrong_contestant(f"{comparison.name}, {name}", contestant, None if name == CONTROL else control)
-    if not copies:
-        wrong.append("it measured no copy")
-    elif (ours := max(copies, key=lambda c: c.rows or 0).contestants.get(DPONE)) is None:
-        wrong.append("dpone did not take part")
+    copies = [(c.rows, c) for c in metrics.comparisons if c.rows]
+    wrong = [reason for comparison in metrics.comparisons for reason in _wrong_comparison(comparison)]
+    if copies:
+        rows, largest = max(copies, key=itemgetter(0))
+        wrong += _wrong_totals(metrics, rows, largest.contestants.get(DPONE))
     else:
-        rate = (max(c.rows or 0 for c in copies)) / ours.wall_seconds if ours.wall_seconds else math.inf
-        wrong += [] if _near(rate, metrics.throughput_rows_per_second) else ["its throughput is not that of its turns"]
-        ratio = ours.wall_ratio.median if ours.wall_ratio else math.inf
-        wrong += [] if _near(ratio, metrics.ratio_to_control) else ["its ratio to the control is not that of its turns"]
-        if not wrong:
-            wrong += _wrong_targets(metrics, comparisons)
-    yield from _contradictions(evidence, wrong)
+        wrong.append("it measured no copy")
+    yield from _contradictions(evidence, wrong or _wrong_targets(metrics, comparisons))
+
+
+def _wrong_totals(metrics: BenchmarkMetrics, rows: int, ours: Contestant | None) -> Iterator[str]:
+    """The numbers at the top are those of dpone in the largest copy."""
+    if ours is None:
+        yield "dpone did not take part"
+        return
+    rate = rows / ours.wall_seconds if ours.wall_seconds else math.inf
+    if not _near(rate, metrics.throughput_rows_per_second):
+        yield "its throughput is not that of its turns"
+    if ours.wall_ratio is not None and not _near(ours.wall_ratio.median, metrics.ratio_to_control):
+        yield "its ratio to the control is not that of its turns"
 
 
 def _wrong_targets(metrics: BenchmarkMetrics, comparisons: Mapping[str, Comparison]) -> Iterator[str]:
@@ -130,19 +133,32 @@ def _wrong_targets(metrics: BenchmarkMetrics, comparisons: Mapping[str, Comparis
             yield f"the target {target.name} is missed"
 
 
-def _wrong_contestant(name: str, found: Contestant, control: Contestant | None) -> Iterator[str]:
-    if not found.turns:
-        yield f"{name} has no turns"
+def _wrong_comparison(comparison: Comparison) -> Iterator[str]:
+    """Everybody took turns, and all but the control are told beside it."""
+    control = comparison.contestants.get(CONTROL)
+    if control is None:
+        yield f"{comparison.name} has no control"
         return
-    if not _near(median(t.wall_seconds for t in found.turns), found.wall_seconds):
-        yield f"{name}: the median is not that of its turns"
-    if control is None or found.wall_ratio is None:
-        return
-    pairs = [(a.wall_seconds, b.wall_seconds) for a, b in zip(found.turns, control.turns, strict=False)]
-    if len(found.turns) != len(control.turns) or not all(b for _, b in pairs):
-        yield f"{name}: its turns are not those of the control"
-    elif not _near(median(a / b for a, b in pairs), found.wall_ratio.median):
-        yield f"{name}: the ratio is not that of its turns"
+    for name, contestant in comparison.contestants.items():
+        said = f"{comparison.name}, {name}"
+        if not contestant.turns:
+            yield f"{said} has no turns"
+        elif not _near(median(t.wall_seconds for t in contestant.turns), contestant.wall_seconds):
+            yield f"{said}: the median is not that of its turns"
+        elif not _near(max(t.memory_mb for t in contestant.turns), contestant.memory_mb):
+            yield f"{said}: the memory is not that of its turns"
+        elif name != CONTROL:
+            yield from _wrong_ratio(said, contestant, control)
+
+
+def _wrong_ratio(said: str, found: Contestant, control: Contestant) -> Iterator[str]:
+    ours, theirs = ([turn.wall_seconds for turn in side.turns] for side in (found, control))
+    if found.wall_ratio is None or found.cpu_ratio is None:
+        yield f"{said}: it is not told beside the control"
+    elif len(ours) != len(theirs) or not all(theirs):
+        yield f"{said}: its turns are not those of the control"
+    elif not _near(median(map(truediv, ours, theirs)), found.wall_ratio.median):
+        yield f"{said}: the ratio is not that of its turns"
 
 
 def _near(one: float, other: float) -> bool:
@@ -181,7 +197,8 @@ def of_lineage(evidence: Evidence) -> Iterator[Flaw]:
         return
     try:
         jobs, blockers = judge_events(found)
-    except (KeyError, TypeError, AttributeError):
+        told = [_told(event) for event in found]
+    except (KeyError, TypeError, AttributeError, ValueError):
         yield Flaw("invalid", f"the events of {evidence.path} are no OpenLineage events", _AGAIN)
         return
     wrong = [b.message for b in blockers]
@@ -190,7 +207,7 @@ def of_lineage(evidence: Evidence) -> Iterator[Flaw]:
     record = next((e.document for e in evidence.walk() if isinstance(e.document, RunResult)), None)
     if record is None:
         wrong.append("the record of its run is not there")
-    elif [_told(e) for e in events_of(record, report.namespace)] != [_told(e) for e in found]:
+    elif [_told(event) for event in events_of(record, report.namespace)] != told:
         wrong.append("its events are not those that the record of its run gives")
     yield from _contradictions(evidence, wrong)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dpone.replay.evidence import ReplayEvidence
@@ -53,9 +53,9 @@ def evaluate_release(
     release: Release, policy: Policy, *, allow_unsigned: bool
 ) -> tuple[tuple[Item, ...], tuple[Blocker, ...]]:
     """Each of the five judged, and everything that blocks the release."""
-    items = [_chain(REPLAY, release, policy)]
+    items = [_chain(REPLAY, release, _replays(release.replays, policy))]
     for name in KINDS:
-        items += [_suite(name, release, policy), _chain(CHAIN_OF[name], release, policy)]
+        items += [_suite(name, release, policy), _chain(CHAIN_OF[name], release)]
     blockers = [b for item in items for b in item.blockers]
     if not policy.is_keyed and not allow_unsigned:
         action = "give --public-key; or say --allow-unsigned, and the summary says so on its first line"
@@ -100,7 +100,8 @@ def proven(release: Release) -> tuple[Proof, ...]:
     return tuple(Proof(fidelity=name, cases=counts[name]) for name in FIDELITIES)
 
 
-def _chain(name: ItemName, release: Release, policy: Policy) -> Item:
+def _chain(name: ItemName, release: Release, of_entry: Iterable[Blocker] = ()) -> Item:
+    """The chain, and where it has an entry, what is wrong with what this holds."""
     chain = release.chains.get(name)
     if chain is None:
         return Item(name, None, None, "not given", (_not_verified(name, "it was not given"),))
@@ -108,12 +109,12 @@ def _chain(name: ItemName, release: Release, policy: Policy) -> Item:
     entry = chain.entry(release.release_id)
     if chain.index is not None and entry is None:
         wrong.append(_not_verified(name, f"it has no entry for {release.release_id}"))
-    if name == REPLAY and entry is not None:
-        wrong += _replays(release.replays, policy)
-    files = sum(len(root.files) for root in entry.roots) if entry is not None else 0
-    told = merged(wrong)
-    summary = f"entry {entry.number} of {len(chain.entries)}, {files} artifacts" if entry else "no entry"
-    return Item(name, chain.folder, chain.index.head if chain.index else None, summary, told)
+    summary = "no entry"
+    if entry is not None:
+        wrong += of_entry
+        files = sum(len(root.files) for root in entry.roots)
+        summary = f"entry {entry.number} of {len(chain.entries)}, {files} artifacts"
+    return Item(name, chain.folder, chain.index.head if chain.index else None, summary, merged(wrong))
 
 
 def _replays(replays: tuple[Evidence, ...], policy: Policy) -> Iterator[Blocker]:
@@ -123,7 +124,7 @@ def _replays(replays: tuple[Evidence, ...], policy: Policy) -> Iterator[Blocker]
         action = "nox -s certify-replay runs the replays and chains their evidence"
         yield Blocker(code=f"{REPLAY}.empty", message=message, action=action)
     for replay in replays:
-        yield from blockers_of(REPLAY, flaws_of(replay, replace(policy, is_keyed=False)))
+        yield from blockers_of(REPLAY, flaws_of(replay, policy.within))
 
 
 def _suite(name: ItemName, release: Release, policy: Policy) -> Item:
@@ -135,7 +136,7 @@ def _suite(name: ItemName, release: Release, policy: Policy) -> Item:
     suite = evidence.document
     if not isinstance(suite, CertificationSuite):
         return Item(name, evidence.path, evidence.sha256, summary_of(evidence), blockers_of(name, evidence.flaws))
-    wrong = [*blockers_of(name, flaws_of(evidence, replace(policy, is_keyed=False)))]
+    wrong = [*blockers_of(name, flaws_of(evidence, policy.within))]
     verdict = recomputed(evidence, suite, policy)
     wrong += [_of_suite(name, blocker) for blocker in verdict.blockers]
     wrong += _of_policy(name, suite, verdict, release.release_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case, IntegrationMatrix
+from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case
 from dpone_certify.baseline.document import BenchmarkBaseline
 from dpone_certify.certification.document import FIDELITIES, CertificationReport, Fidelity
 from dpone_certify.documents.document import Blocker
@@ -66,12 +66,7 @@ class Verdict:
         return not self.blockers
 
 
-def evaluate(
-    found: Mapping[str, Evidence],
-    asked: Asked,
-    policy: Policy,
-    matrix: IntegrationMatrix = DEFAULT_INTEGRATION_MATRIX,
-) -> Verdict:
+def evaluate(found: Mapping[str, Evidence], asked: Asked, policy: Policy) -> Verdict:
     """Every piece that is required or was given, judged; one that is neither is listed as not given."""
     judged = []
     for name in SCHEMAS:
@@ -82,7 +77,7 @@ def evaluate(
             action = f"produce it, and give it as --{name.replace('_', '-')}"
             blockers = (Blocker(code=f"{name}.missing", message="it is required, and was not given", action=action),)
         elif evidence.path is not None:
-            blockers = (*blockers_of(name, flaws_of(evidence, policy)), *_demands(evidence, asked, matrix))
+            blockers = (*blockers_of(name, flaws_of(evidence, policy)), *_demands(evidence, asked))
         judged.append(Judged(name, evidence, required, tuple(dict.fromkeys(blockers))))
     report = next(j.evidence.document for j in judged if j.name == REPORT)
     if isinstance(report, CertificationReport):
@@ -91,18 +86,20 @@ def evaluate(
     return Verdict(tuple(judged), "connectors" if report is not None else "unknown", 0, 0)
 
 
-def in_scope(scope: str, matrix: IntegrationMatrix = DEFAULT_INTEGRATION_MATRIX) -> tuple[Case, ...]:
+def in_scope(scope: str) -> tuple[Case, ...]:
     """The cases whose id one of the comma-separated patterns matches."""
     patterns = [part.strip() for part in scope.split(",") if part.strip()]
-    return tuple(case for case in matrix.cases if any(fnmatchcase(case.id, pattern) for pattern in patterns))
+    return tuple(
+        case for case in DEFAULT_INTEGRATION_MATRIX.cases if any(fnmatchcase(case.id, pattern) for pattern in patterns)
+    )
 
 
-def _demands(evidence: Evidence, asked: Asked, matrix: IntegrationMatrix) -> Iterator[Blocker]:
+def _demands(evidence: Evidence, asked: Asked) -> Iterator[Blocker]:
     document = evidence.document
     if isinstance(document, CertificationReport):
-        yield from _of_coverage(document, in_scope(asked.scope, matrix))
+        yield from _of_coverage(document, in_scope(asked.scope))
         if asked.minimum_fidelity is not None:
-            yield from _of_fidelity(document, asked.minimum_fidelity, in_scope(asked.scope, matrix))
+            yield from _of_fidelity(document, asked.minimum_fidelity, in_scope(asked.scope))
     if isinstance(document, CertificationMutation) and asked.minimum_mutation_score is not None:
         score = score_of(document.mutants)
         if score < asked.minimum_mutation_score:
