@@ -31,6 +31,7 @@ settings.load_profile("mutants")
 # A test that reads what modules import, to which mutmut adds itself.
 REWRITTEN = f"{CERTIFY}/postconditions/test_independence.py"
 PLANTED = f"{CERTIFY}/algebra/test_planted_bugs.py"
+TABLES = ("baseline_judge", "chain_verification", "judging", "recomputing", "release_verdict", "suite_verdict")
 # The modules of a group, and the tests that have to notice their mutants.
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
     "algebra": (
@@ -50,11 +51,12 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
             *("dpone_certify/release/evaluate.py", "dpone_certify/evidence/recomputing.py"),
             *("dpone_certify/evidence/judging.py", "dpone_certify/chain/verify.py"),
         ],
+        # the tables of each judge alone: those that write whole folders of evidence take minutes for every survivor
         [
-            f"{CERTIFY}/evidence",
+            *(f"{CERTIFY}/{name}/test_judge.py" for name in ("certification", "dbt", "mutation", "registry")),
+            *(f"{CERTIFY}/evidence/test_{name}.py" for name in TABLES),
+            f"{CERTIFY}/certification/test_conformance_judge.py",
             f"{CERTIFY}/postconditions",
-            f"{CERTIFY}/certification/test_judge.py",
-            f"{CERTIFY}/dbt",
         ],
     ),
 }
