@@ -256,6 +256,7 @@ class TestMetrics:
         def smaller(plain: Json) -> None:
             copy = plain["comparisons"][COPY]
             plain["comparisons"].append({**copy, "name": "another", "rows": 10})
+            plain["comparisons"].append({**copy, "name": "as large"})
 
         assert metrics(smaller) == []
 
@@ -407,6 +408,8 @@ class TestLineage:
         [
             pytest.param(lambda e: e[0].update(eventTime="2020-01-01T00:00:00Z"), id="at another time"),
             pytest.param(lambda e: e[0].pop("eventTime"), id="at no time"),
+            pytest.param(lambda e: e[0]["job"].update(namespace="other"), id="of a job elsewhere"),
+            pytest.param(lambda e: e[0]["job"].pop("namespace"), id="of a job nowhere"),
             pytest.param(lambda e: e[1].pop("inputs"), id="without inputs"),
             pytest.param(lambda e: e[1].pop("outputs"), id="without outputs"),
             pytest.param(lambda e: e[1]["inputs"][0].update(name="other"), id="of another input"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 REPORT, SUITE, HEAD = "1" * 64, "2" * 64, "3" * 64
-POLICY = Policy(now())
+POLICY = Policy(now() + timedelta(days=1))  # after all of it was made
 CHAIN_ACTION = "produce the chain with `dpone ops evidence-chain`, and name its folder"
 AGAIN = "produce the suite again with `dpone ops certification-suite`"
 MATRIX: ItemName = "matrix_certification_suite"

@@ -90,9 +90,9 @@ def of_mutation(evidence: Evidence) -> Iterator[Flaw]:
         yield Flaw("not_passed", f"{blocker.code}: {blocker.message}", blocker.action)
 
 
-def _facts(result: Result) -> Result:
+def _facts(result: Result) -> dict[str, Any]:
     """What must be the same wherever the artifact lies by now."""
-    return result.model_copy(update={"artifact_path": None, "repro": ""})
+    return result.model_dump(exclude={"artifact_path", "repro"})
 
 
 def of_metrics(evidence: Evidence) -> Iterator[Flaw]:
@@ -215,7 +215,8 @@ def of_lineage(evidence: Evidence) -> Iterator[Flaw]:
 def _told(event: dict[str, Any]) -> tuple[Any, ...]:
     """What an event says of the run; where its manifest lay is a matter of the machine."""
     places = [[(d.get("namespace"), d.get("name")) for d in event.get(side, ())] for side in ("inputs", "outputs")]
-    return event["eventType"], event.get("eventTime"), event["job"]["name"], event["run"]["runId"], places
+    job = (event["job"].get("namespace"), event["job"]["name"])
+    return event["eventType"], event.get("eventTime"), job, event["run"]["runId"], places
 
 
 def of_dbt(evidence: Evidence) -> Iterator[Flaw]:
