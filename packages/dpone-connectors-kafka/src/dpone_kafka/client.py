@@ -301,7 +301,9 @@ class Client:
     def registry(self) -> SchemaRegistryClient:
         """The client of the registry, one for this connection."""
         if self._registry is None:
-            self._registry = self._connected_registry()
+            from dpone_kafka.registry import AnsweringRegistry
+
+            self._registry = AnsweringRegistry(self.config, self.side)
         return self._registry
 
     def close(self) -> None:
@@ -309,18 +311,6 @@ class Client:
         if self._registry is not None:
             self._registry.close()
             self._registry = None
-
-    def _connected_registry(self) -> SchemaRegistryClient:
-        from dpone_kafka.proto_text import CompilingRegistry
-
-        config = self.config
-        settings: dict[str, Any] = {"url": config.registry, "timeout": config.request_timeout}
-        if config.registry_user is not None and config.registry_password is not None:
-            secret = config.registry_password.get_secret_value()
-            settings["basic.auth.user.info"] = f"{config.registry_user}:{secret}"
-        if config.ca_file is not None:
-            settings["ssl.ca.location"] = str(config.ca_file)
-        return CompilingRegistry(settings)
 
 
 def plain(value: object) -> str:

@@ -18,7 +18,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 
 from dpone.connector import Layout
-from dpone.errors import MissingPackage, PlanError, RemoteError, UsageError
+from dpone.errors import DponeError, PlanError, RemoteError, UsageError
 from dpone.schema import Field, Kind, Type
 from dpone_kafka.client import plain
 from dpone_kafka.encoding import ROW, text_of
@@ -42,7 +42,6 @@ _STRATEGIES = {
     "record": record_subject_name_strategy,
     "topic_record": topic_record_subject_name_strategy,
 }
-_MISSING = 404
 _HEAD = 5  # a zero, and the number of the schema
 _FORMATS = {"protobuf": FORMAT}  # what the registry is asked for: a descriptor, though it may have been text
 _KINDS = {"avro": "AVRO", "json_schema": "JSON", "protobuf": "PROTOBUF"}
@@ -75,7 +74,7 @@ class RegisteredCodec:
     def _row(self, value: bytes) -> Mapping[str, Any]:
         try:
             found = self._read(value)
-        except (RemoteError, MissingPackage, UnfitError):
+        except (DponeError, UnfitError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a decoder says of bytes, they are bad
             raise UnfitError(f"it does not follow its schema ({type(error).__name__})") from None
@@ -199,9 +198,7 @@ def _latest(client: Client, topic: str, form: str, part: str) -> Schema:
     try:
         found: RegisteredSchema = registry.get_latest_version(f"{topic}-{part}", fmt=_FORMATS.get(form))
         schema = found.schema
-    except SchemaRegistryError as error:
-        if error.http_status_code != _MISSING:
-            raise _silent(client) from None
+    except SchemaRegistryError:  # it knows none of that name
         schema = _named_by_a_message(client, topic, form, part)
     if schema.schema_type != _KINDS[form]:
         raise PlanError(
@@ -236,15 +233,6 @@ def _named_by_a_message(client: Client, topic: str, form: str, part: str) -> Sch
         f"the registry knows no schema of {topic}, and no message of it names one",
         code="source.no_columns",
         hint="check the address of the registry, or read it with `format: json` or `raw`",
-    )
-
-
-def _silent(client: Client) -> RemoteError:
-    return RemoteError(
-        f"the registry at {client.config.registry} did not answer as expected",
-        code=f"{client.side}.registry",
-        hint="check its address and the login",
-        retryable=True,
     )
 
 
