@@ -60,6 +60,7 @@ SAID = {
     "connector_certification.connector_not_passed.action": "run the suite for this connector, and mend what it names",
 }
 CERTIFY = "find out who changed it; restore what was certified, or certify again"
+CHAIN = "find out who changed it; a chain is only ever continued by `dpone ops evidence-chain`"
 JUDGE = "produce the suite again with `dpone ops certification-suite`"
 BUILD = "correct the model or its data, and run `dbt build` again"
 COMPOSED = {
@@ -76,8 +77,8 @@ COMPOSED = {
     "artifact_changed": ("a file is not what it was when it was indexed", CERTIFY),
     "artifact_missing": ("a file is not there any more", CERTIFY),
     "path_escapes": ("a file does not lie below its root as a plain file", CERTIFY),
-    "entry_missing": ("an entry of the chain is not there any more", CERTIFY),
-    "entry_invalid": ("an entry of the chain is no document that can be read", CERTIFY),
+    "entry_missing": ("an entry of the chain is not there any more", CHAIN),
+    "entry_invalid": ("an entry of the chain is no document that can be read", CHAIN),
     "dbt.failed": ("a test of dbt failed", BUILD),
     "dbt.error": ("a node of dbt ended with an error", BUILD),
     "dbt.skipped": ("a node of dbt was skipped, because one before it failed", BUILD),

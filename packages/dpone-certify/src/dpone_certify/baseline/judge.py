@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from dpone_certify.documents.document import Blocker, Part
 
@@ -98,7 +98,7 @@ def _wrong_baseline(metric: str, said: Any) -> Iterator[Blocker]:
         yield Blocker(code=f"benchmark.unknown_direction:{metric}", message=message, action=action)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     # bool is an int to Python; a float beyond the finite ones never leaves the parser
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
 
