@@ -192,6 +192,15 @@ def test_an_engine_changes_one_operation_by_overriding_it() -> None:
     assert render(DeleteKeys(("id",)), LOAD, Merging()) == render(DeleteKeys(("id",)), LOAD, ANSI)
 
 
+def test_an_engine_that_overrides_is_given_the_operation() -> None:
+    class Recreating(Dialect):
+        def recreate(self, op: Recreate, load: SqlLoad) -> tuple[Statement, ...]:
+            return (Statement(f"CREATE OR REPLACE TABLE {load.target}, at most {op.guard.max_removed_share} less"),)
+
+    (statement,) = render(Recreate(Guard(0.1)), LOAD, Recreating())
+    assert statement.text == "CREATE OR REPLACE TABLE T, at most 0.1 less"
+
+
 PROBE: Probe = (
     Rows(),
     Rows(WHERE),
