@@ -149,6 +149,13 @@ class TestStorage:
         ]
         assert decode("9223372036854775808", Type(Kind.UINT, 64)) == 2**63
 
+    def test_a_boolean_is_stored_as_a_number(self) -> None:
+        assert [SQLITE.literal(value) for value in (True, False)] == ["1", "0"]
+
+    def test_decimals_that_are_no_numbers_are_stored_by_their_names(self) -> None:
+        found = [encode(Decimal(n)) for n in ("NaN", "Infinity", "-Infinity")]
+        assert found == ["NaN", "Infinity", "-Infinity"]
+
     def test_moments_are_stored_in_one_length_so_that_their_order_is_that_of_their_text(self) -> None:
         assert (
             encode(datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=3)))) == "2023-12-31 23:00:00.000000+00:00"

@@ -29,7 +29,7 @@ class SqliteDialect(Dialect):
     name: ClassVar[str] = "sqlite"
 
     def literal(self, value: object, as_type: Type | None = None) -> str:
-        return super().literal(encode(value), as_type)
+        return super().literal(encode(value))
 
     def special(self, spelled: str, as_type: Type) -> str:
         return {"Infinity": "9e999", "-Infinity": "-9e999"}.get(spelled, "NULL")  # SQLite stores NaN as NULL
@@ -87,7 +87,7 @@ def encode(value: object) -> object:
         case int() if abs(value).bit_length() >= _INTEGER_BITS:
             return str(value)
         case Decimal():
-            return _plain(value) if value.is_finite() else str(value)
+            return _plain(value)
         case datetime() if value.tzinfo is not None:
             return value.astimezone(UTC).isoformat(" ", "microseconds")
         case datetime():
