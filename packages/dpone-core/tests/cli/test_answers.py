@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -77,6 +78,23 @@ def test_a_foreign_exception_is_told_by_its_kind_alone(
     assert "internal error: ValueError" in answer.err
     assert CANARY not in answer.err + Path(".dpone/runs/broken.json").read_text()
     assert "Traceback" not in answer.err
+
+
+def test_what_this_machine_refuses_is_no_fault_of_dpone(shop: Shop, dpone: Dpone) -> None:
+    Path(".dpone").touch()  # where the folder of records belongs
+    answer = dpone("run", "orders.yaml", "--quiet")
+    assert answer.code == 1
+    assert answer.err.startswith("error [machine.refused] this machine refuses: Not a directory: .dpone")
+    assert "internal error" not in answer.err
+
+
+def test_a_full_disk_is_said(shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("dpone.api.compile_plan", full)
+    answer = dpone("run", "orders.yaml", "--quiet")
+    assert (answer.code, "error [machine.refused] this machine refuses: No space left" in answer.err) == (1, True)
 
 
 def test_errors_are_json_where_the_command_speaks_json(shop: Shop, dpone: Dpone) -> None:

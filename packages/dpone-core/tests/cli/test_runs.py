@@ -74,3 +74,14 @@ def test_throughput_is_what_was_moved_by_the_time_it_took() -> None:
         "read": {"seconds": 0.5, "rows": 10, "rows_per_second": 20, "bytes": 1000, "bytes_per_second": 2000},
         "finalise": {"seconds": 3, "rows": 9, "rows_per_second": 3},
     }
+
+
+@pytest.mark.parametrize("found", ["{", "[]", '"run"'])
+def test_a_damaged_record_is_listed_as_such_and_hides_no_other(ran: Shop, dpone: Dpone, found: str) -> None:
+    Path(".dpone/runs/broken.json").write_text(found, encoding="utf-8")
+    lines = dpone("runs", "list").out.splitlines()
+    assert sorted((line.split()[0], "damaged" in line) for line in lines) == [("broken", True), ("one", False)]
+    found_again = json.loads(dpone("runs", "list", "--format", "json").out)
+    assert sorted((r["run_id"], r["status"]) for r in found_again) == [("broken", "damaged"), ("one", "succeeded")]
+    shown = dpone("runs", "show", "broken")
+    assert (shown.code, "run.damaged_record" in shown.err) == (1, True)

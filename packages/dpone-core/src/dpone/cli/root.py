@@ -5,6 +5,7 @@ Exit codes are the same for every command: 0 yes; 1 the answer is no; 2 refused;
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -152,6 +153,9 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("DPONE_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE:
+            show_error(_refused_here(error))
+            sys.exit(1)
         # the message of a foreign exception may quote what it was given, a password among it: only its kind is told
         click.echo(f"internal error: {type(error).__name__}", err=True)
         click.echo("  this is a fault of dpone; run again with --debug and report what it prints", err=True)
@@ -162,6 +166,25 @@ def main(args: list[str] | None = None) -> None:
             raise
         click.echo(f"interrupted by {error}; what was not yet visible was rolled back", err=True)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+# what this machine says of its disks, its rights and its limits, and of which no code of ours is at fault
+_OF_THIS_MACHINE = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG),
+        *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    }
+)
+
+
+def _refused_here(error: OSError) -> DponeError:
+    where = f": {error.filename}" if error.filename else ""
+    return DponeError(
+        f"this machine refuses: {error.strerror}{where}",
+        code="machine.refused",
+        hint="make room, or look at the rights of the folder, and run again; what was not yet visible was rolled back",
+    )
 
 
 def show_error(error: DponeError) -> None:

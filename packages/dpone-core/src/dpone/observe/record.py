@@ -138,22 +138,29 @@ def read_record(folder: Path, run_id: str) -> dict[str, Any]:
     refuse_bad_run_id(run_id)
     path = folder / f"{run_id}.json"
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise unknown_run(run_id, f"under {folder}") from None
     except ValueError:
-        raise StateError(
-            f"the record of run {run_id} is damaged", code="run.damaged_record", hint=f"look at {path}"
-        ) from None
+        record = None
+    if not isinstance(record, dict):
+        raise StateError(f"the record of run {run_id} is damaged", code="run.damaged_record", hint=f"look at {path}")
     if record.get("status") == "running" and not is_alive(str(record.get("process") or "")):
         record["status"] = "lost"
     return record
 
 
 def list_records(folder: Path) -> Sequence[dict[str, Any]]:
-    """All records under the folder, the newest first."""
-    records = [read_record(folder, path.stem) for path in folder.glob("*.json")]
-    return sorted(records, key=lambda r: str(r.get("started_at")), reverse=True)
+    """All records under the folder, the newest first; of one that is damaged it is known that there was a run."""
+    records = [_listed(folder, path.stem) for path in folder.glob("*.json")]
+    return sorted(records, key=lambda r: str(r.get("started_at") or r["run_id"]), reverse=True)
+
+
+def _listed(folder: Path, run_id: str) -> dict[str, Any]:
+    try:
+        return read_record(folder, run_id)
+    except StateError:
+        return {"run_id": run_id, "status": "damaged"}
 
 
 class ContinuedRecorder(Recorder):
