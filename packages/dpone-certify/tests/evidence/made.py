@@ -6,6 +6,7 @@ import functools
 from typing import Any, get_args
 
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case
+from dpone.replay.evidence import ORDER, Operation, ReplayEvidence, RowCountCheck, StatusCheck
 from dpone.testing.testkit import Identity
 from dpone_certify.benchmark.bench import Benchmark, Measured
 from dpone_certify.benchmark.costs import Cost
@@ -249,3 +250,38 @@ def run(**more: Any) -> RunResult:
         "streams": [stream],
     }
     return RunResult.model_validate({**values, **more})
+
+
+def replay(**more: Any) -> ReplayEvidence:
+    """A resync of one load, carried out and checked."""
+    values: dict[str, Any] = {
+        "created_at": now(),
+        "producer": "dpone resync",
+        "subject": here(),
+        "passed": True,
+        "blockers": (),
+        "action": "resync",
+        "mode": "execute",
+        "run_id": "one",
+        "manifest": "orders.yaml",
+        "source": "postgres",
+        "sink": "postgres",
+        "target": "raw.orders",
+        "strategy": "full_refresh",
+        "scope": "all",
+        "plan_digests": (),
+        "operations": tuple(
+            Operation(stream="orders", load_id="one", name=name, status="done", detail="") for name in ORDER
+        ),
+        "row_count_checks": (RowCountCheck(stream="orders", name="rows", expected=1, actual=1, passed=True),),
+        "status_checks": (StatusCheck(stream="orders", name="lease", expected="free", actual="free", passed=True),),
+        "effects": (),
+        "reproduction_command": "dpone resync orders.yaml --all",
+        "seconds": 1.0,
+    }
+    return ReplayEvidence.model_validate({**values, **more})
+
+
+def planned_replay() -> ReplayEvidence:
+    """The same, only planned."""
+    return replay(mode="plan", passed=False, blockers=(Blocker(code="replay.planned", message="m", action="a"),))

@@ -21,7 +21,6 @@ from dpone_certify.evidence import recomputing
 from dpone_certify.evidence.tree import Evidence, Flaw
 from dpone_certify.lineage.document import LineageReport, events_of, judge_events
 from evidence import made
-from evidence.test_release_verdict import planned, replayed
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -509,8 +508,8 @@ class TestRuns:
         ]
 
     def test_a_replay_was_carried_out(self) -> None:
-        assert reasons(recomputing.of_replay, replace(replayed(), path=PATH)) == []
-        assert reasons(recomputing.of_replay, replace(planned(), path=PATH)) == ["it was planned and not carried out"]
+        assert reasons(recomputing.of_replay, of(made.replay())) == []
+        assert reasons(recomputing.of_replay, of(made.planned_replay())) == ["it was planned and not carried out"]
 
 
 def stream(name: str = "orders", **more: Any) -> StreamDiff:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dpone.replay.evidence import ORDER, Operation, ReplayEvidence, RowCountCheck, StatusCheck
 from dpone_certify.certification.document import Ends, Providers
 from dpone_certify.chain.documents import ChainEntry, ChainIndex, IndexedFile, Link, Root
 from dpone_certify.chain.verify import Chain
@@ -23,6 +22,8 @@ from evidence import made
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from dpone.replay.evidence import ReplayEvidence
 
 REPORT, SUITE, HEAD = "1" * 64, "2" * 64, "3" * 64
 POLICY = Policy(now() + timedelta(days=1))  # after all of it was made
@@ -113,39 +114,8 @@ def chain(*hashes: str, release: str = "v1", blockers: tuple[Blocker, ...] = ())
     return Chain(Path("chain"), index, entries, blockers)
 
 
-def replayed(**more: Any) -> Evidence:
-    values: dict[str, Any] = {
-        "created_at": now(),
-        "producer": "a test",
-        "subject": made.here(),
-        "passed": True,
-        "blockers": (),
-        "action": "resync",
-        "mode": "execute",
-        "run_id": "one",
-        "manifest": "orders.yaml",
-        "source": "a",
-        "sink": "b",
-        "target": "t",
-        "strategy": "full_refresh",
-        "scope": "all",
-        "plan_digests": (),
-        "operations": tuple(
-            Operation(stream="orders", load_id="one", name=name, status="done", detail="") for name in ORDER
-        ),
-        "row_count_checks": (RowCountCheck(stream="orders", name="rows", expected=1, actual=1, passed=True),),
-        "status_checks": (StatusCheck(stream="orders", name="lease", expected="free", actual="free", passed=True),),
-        "effects": (),
-        "reproduction_command": "dpone resync",
-        "seconds": 1.0,
-    }
-    document = ReplayEvidence.model_validate({**values, **more})
+def replayed(document: ReplayEvidence) -> Evidence:
     return Evidence("replay", Path("replay.json"), "4" * 64, {}, document, refusal="nobody signed it")
-
-
-def planned() -> Evidence:
-    blocker = Blocker(code="replay.planned", message="m", action="a")
-    return replayed(mode="plan", passed=False, blockers=(blocker,))
 
 
 GREEN = Release(
@@ -155,7 +125,7 @@ GREEN = Release(
         MATRIX: suited(MATRIX, suite("matrix"), reported(made.report())),
         CONNECTORS: suited(CONNECTORS, suite("connectors"), reported(made.connectors())),
     },
-    (replayed(),),
+    (replayed(made.replay()),),
 )
 
 
@@ -276,7 +246,7 @@ class TestReplays:
         ]
 
     def test_each_of_them_passes(self) -> None:
-        assert judged(release(replays=(replayed(), planned()))) == [
+        assert judged(release(replays=(replayed(made.replay()), replayed(made.planned_replay())))) == [
             (
                 f"{OF_REPLAYS}.not_passed",
                 "replay.json does not pass: replay.planned; replay.json: it was planned and not carried out",
