@@ -170,7 +170,11 @@ def test_many_streams_run_in_parallel_and_one_that_fails_does_not_stop_the_other
     shop.write(STREAMS + "  - {name: public.t1, source: {table: public.t1}, checks: [{min_rows: 1000}]}\n")
     answer = dpone("run", "orders.yaml", "--quiet", "--format", "json")
     assert answer.code == 1
-    assert "check.row_count" in answer.err
+    said = json.loads(answer.err)
+    assert (said["stream"], said["error"]["code"]) == ("public.t1", "check.row_count")
+    told = dpone("run", "orders.yaml", "--quiet")
+    assert "error [check.row_count] public.t1: " in told.err
+    assert "public.t1: failed [check.row_count]; read 10\n" in told.out
     states = {s["name"]: s["status"] for s in json.loads(answer.out)["streams"]}
     assert states == {"public.orders": "succeeded", "public.t1": "failed", "public.t2": "succeeded"}
     one = json.loads(dpone("run", "orders.yaml", "--quiet", "--format", "json", "--select", "*t2").out)

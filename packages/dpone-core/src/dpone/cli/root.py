@@ -187,12 +187,17 @@ def _refused_here(error: OSError) -> DponeError:
     )
 
 
-def show_error(error: DponeError) -> None:
-    """One message: the code, what was expected and found, what to do. JSON where the command speaks JSON."""
+def show_error(error: DponeError, stream: str | None = None) -> None:
+    """One message: the code, of which stream where there are several, what was expected and found, what to do.
+
+    JSON where the command speaks JSON.
+    """
     if os.environ.get(SPEAKS_JSON):
-        click.echo(json.dumps({"error": as_json(error)}, ensure_ascii=False), err=True)
+        said = {"error": as_json(error)} if stream is None else {"stream": stream, "error": as_json(error)}
+        click.echo(json.dumps(said, ensure_ascii=False), err=True)
         return
-    click.echo(f"{click.style('error', fg='red', bold=True)} [{error.code}] {error.message}", err=True)
+    where = "" if stream is None else f"{stream}: "
+    click.echo(f"{click.style('error', fg='red', bold=True)} [{error.code}] {where}{error.message}", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
 

@@ -57,14 +57,14 @@ def run(
 
 
 class Failures:
-    """The error of each stream that failed."""
+    """The error of each stream that failed, by its name."""
 
     def __init__(self) -> None:
-        self.errors: list[DponeError] = []
+        self.errors: dict[str, DponeError] = {}
 
-    def __call__(self, _stream: str, event: events.Event) -> None:
+    def __call__(self, stream: str, event: events.Event) -> None:
         if isinstance(event, events.RunFinished) and event.cause is not None:
-            self.errors.append(event.cause)
+            self.errors[stream] = event.cause
 
 
 def carry_out(
@@ -89,9 +89,9 @@ def carry_out(
         report = api.run(manifest, select=select, run_id=run_id, observers=observers, shard=shard, executor=executor)
     _print(report, output_format)
     if len(report.streams) == 1 and failures.errors:
-        raise failures.errors[0]
-    for error in failures.errors:
-        show_error(error)
+        raise next(iter(failures.errors.values()))
+    for stream, error in failures.errors.items():
+        show_error(error, stream)
     if not report.succeeded:
         sys.exit(1)
 
@@ -118,6 +118,10 @@ def _print(report: RunReport, output_format: str) -> None:
                     f"{stream.name}: goes on after {stream.continued['parts']} pages or parts that were read "
                     f"from {stream.continued['begun']} on by a run that was cut off"
                 )
+            if stream.status == "failed":
+                why = stream.error_code or "internal error"
+                click.echo(f"{stream.name}: failed [{why}]; read {stream.rows_staged:,}")
+                continue
             if stream.nothing_new:
                 click.echo(f"{stream.name}: {stream.status}; nothing new")
                 continue
