@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time as clock
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -191,6 +193,22 @@ class TestStorage:
     def test_no_type_is_spelled_so_that_sqlite_would_change_its_text(self) -> None:
         for of in (decimal(30, 4), DATE, timestamp(), timestamptz(), UUID_TYPE, Type(Kind.UINT, 64)):
             assert SQLITE.spell(Field("c", of)).startswith("TEXT")
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    clock.tzset()
+    yield
+    monkeypatch.undo()
+    clock.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_an_instant_is_spelled_in_utc_wherever_the_machine_stands() -> None:
+    instant = datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert ANSI.literal(instant) == "TIMESTAMP WITH TIME ZONE '2023-12-31 23:00:00.000000+00:00'"
+    assert SQLITE.literal(instant) == "'2023-12-31 23:00:00.000000+00:00'"
 
 
 class TestConditions:
