@@ -37,6 +37,8 @@ def propose(found: Schema, source: Connector[Any], sink: Connector[Any], size: S
     if found.key and "snapshot_diff" in possible:
         reason = f"it has the key {key}, but {why_not}: {all_rows}, differences are written{_warning(size)}"
         return Proposal("snapshot_diff", reason, found.key)
+    if source.source is not None and not source.source.by_cursor and "incremental_append" in possible:
+        return Proposal("incremental_append", "it is a log, and each load goes on where the one before it ended")
     if "full_refresh" in possible:
         reason = f"it has no key, so the target is rebuilt: {all_rows}{_warning(size)}"
         return Proposal("full_refresh", reason, found.key)

@@ -100,3 +100,11 @@ def test_a_size_is_told_as_far_as_it_is_known() -> None:
     assert told_size(size) == "about 1,234,567 rows, 3 MB"
     assert told_size(replace(size, rows=None, bytes=12)) == "12 bytes"
     assert told_size(None) == "size unknown"
+
+
+def test_a_log_without_a_key_is_gone_on_with() -> None:
+    assert connector.source is not None
+    log = replace(connector, source=replace(connector.source, by_cursor=False))
+    schema = Schema((Field("name", STRING),))
+    assert propose(schema, log, connector).mode == "incremental_append"
+    assert propose(schema, connector, connector).mode == "full_refresh"

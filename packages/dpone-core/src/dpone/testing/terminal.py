@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 from collections.abc import Sequence
+
+_PAUSE = 0.2  # seconds in which nothing more is said: it was a question, and no piece of a longer line
 
 
 def answered(command: Sequence[str], answers: Sequence[str]) -> tuple[int, str]:
@@ -20,7 +23,7 @@ def answered(command: Sequence[str], answers: Sequence[str]) -> tuple[int, str]:
             except OSError:  # it has ended, and with it the terminal
                 break
             said += part
-            if left and said.endswith(b": "):
+            if left and said.endswith(b": ") and not select.select([ours], [], [], _PAUSE)[0]:
                 os.write(ours, f"{left.pop(0)}\n".encode())
         os.close(ours)
         return process.wait(), said.decode()
