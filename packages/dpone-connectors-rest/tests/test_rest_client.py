@@ -289,7 +289,11 @@ def test_certificates_are_checked_against_the_name(
 
         assert ask("localhost", ca_file=cert) == 200
         assert ask("localhost", tls="require") == 200
+        with monkeypatch.context() as system:
+            system.setenv("SSL_CERT_FILE", str(cert))  # where this system keeps those whom it trusts
+            assert ask("localhost") == 200
         assert failure(lambda: ask("localhost")).code == "source.not_trusted"
+        assert failure(lambda: ask("localhost", tls="off")).code == "source.not_trusted"  # which allows http, no more
         assert failure(lambda: ask("127.0.0.1", ca_file=cert)).code == "source.not_trusted"  # another name
 
 

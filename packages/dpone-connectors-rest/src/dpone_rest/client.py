@@ -28,6 +28,7 @@ from urllib3.exceptions import (
 )
 
 from dpone.errors import DponeError, RemoteError
+from dpone.tls import system_authorities
 from dpone_rest import faults
 from dpone_rest.config import RestConfig
 from dpone_rest.login import Login, login_of
@@ -238,10 +239,10 @@ def _origin(url: str) -> Origin:
 
 def _session(config: RestConfig, origin: Origin, address: str) -> requests.Session:
     cert = (str(config.cert_file), str(config.key_file)) if config.cert_file and config.key_file else None
-    verify: bool | str = config.tls_mode != "require"
-    if verify and config.ca_file is not None:
-        verify = str(config.ca_file)
-    if not verify:
+    verify: bool | str = False
+    if config.tls_mode != "require":  # `off` allows http, and changes nothing about https
+        verify = str(config.ca_file) if config.ca_file else system_authorities() or True
+    else:
         import urllib3
 
         # it is declared: `tls: require`; urllib3 would say so again with each request

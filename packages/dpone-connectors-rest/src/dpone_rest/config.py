@@ -61,7 +61,7 @@ class RestConfig(Config):
         description="verify: certificate checked; require: any certificate; off: allows http. "
         "verify by default, off for http on loopback",
     )
-    ca_file: Path | None = Field(default=None, description="certificates to trust; those of requests unless given")
+    ca_file: Path | None = Field(default=None, description="certificates to trust; the system's unless given")
     cert_file: Path | None = Field(default=None, description="our own certificate, where the API asks for one")
     key_file: Path | None = Field(default=None, description="the key of `cert_file`")
     connect_timeout: int = Field(default=10, ge=1, description="seconds to wait for a connection")
