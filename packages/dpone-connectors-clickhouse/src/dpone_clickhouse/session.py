@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from dpone.errors import PlanError
-from dpone.tls import distrusted
+from dpone.tls import distrusted, shaken
 from dpone_clickhouse.config import ClickHouseConfig, Tls
 from dpone_clickhouse.driver import Client, errors
 from dpone_clickhouse.faults import Side, translated, untrusted
@@ -123,8 +124,8 @@ def _reach(client: Client, config: ClickHouseConfig, side: Side) -> None:
         if config.tls_mode != "off":
             from dpone_clickhouse.bulk import tls_context
 
-            name = config.server_name or config.host
-            if why := distrusted((config.host, config.ports[0]), tls_context(config), name):
+            shake = partial(shaken, context=tls_context(config), name=config.server_name or config.host)
+            if why := distrusted((config.host, config.ports[0]), shake):
                 raise untrusted(side, config.label, why) from None
         raise
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from dpone.errors import DponeError, RemoteError
-from dpone.tls import distrusted, not_trusted, system_authorities
+from dpone.tls import distrusted, not_trusted, shaken, system_authorities
 from dpone_kafka.config import KafkaConfig
 from dpone_kafka.faults import Side
 from dpone_kafka.proto_text import CompilingRegistry
@@ -54,7 +55,8 @@ def _away(config: KafkaConfig, side: Side) -> DponeError:
     address = urlsplit(str(config.registry))
     if address.scheme == "https" and address.hostname:
         context = ssl.create_default_context(cafile=_authorities(config))
-        if why := distrusted((address.hostname, address.port or _TLS_PORT), context, address.hostname):
+        shake = partial(shaken, context=context, name=address.hostname)
+        if why := distrusted((address.hostname, address.port or _TLS_PORT), shake):
             return not_trusted(side, str(config.registry), why, "check `registry` and `ca_file` of the connection")
     return RemoteError(
         f"the schema registry at {config.registry} does not answer, or not as one",

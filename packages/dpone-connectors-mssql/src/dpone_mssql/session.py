@@ -28,7 +28,7 @@ class Connection:
         try:
             self._raw = self._driver.open(connection_string(config, self._driver), config.login_timeout)
         except self._driver.error as error:
-            raise login_failed(error, side, config.label) from None
+            raise _told(login_failed(error, side, config.label), config, side) from None
         if timeout is not None:
             self._raw.timeout = max(1, int(timeout.total_seconds()))
         self._cursor = self._raw.cursor()
@@ -116,6 +116,15 @@ class Connection:
         self.closed = True
         with suppress(self._driver.error):  # it may be lost already
             self._raw.close()
+
+
+def _told(failed: DponeError, config: MssqlConfig, side: Side) -> DponeError:
+    """The same failure; where it is TLS that stands between, which drivers do not tell apart, this with its reason."""
+    if failed.code != f"{side}.unreachable":
+        return failed
+    from dpone_mssql.trust import refused_trust
+
+    return refused_trust(config, side) or failed
 
 
 def _all(cursor: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import ssl
 import struct
 
 from dpone.errors import RemoteError
-from dpone.tls import distrusted, not_trusted, system_authorities
+from dpone.tls import distrusted, not_trusted, shaken, system_authorities
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.faults import Side
 
@@ -33,7 +33,7 @@ def refused_trust(config: PostgresConfig, side: Side) -> RemoteError | None:
     except OSError as error:
         why: str | None = f"a file of the connection cannot be read ({type(error).__name__})"
     else:
-        why = distrusted((config.host, config.port), context, config.host, _asks_for_tls)
+        why = distrusted((config.host, config.port), lambda way: _asks(way) and shaken(way, context, config.host))
     hint = "check `sslrootcert`, `sslcert`, `sslkey` and `sslmode` of the connection, and the name in the certificate"
     return None if why is None else not_trusted(side, config.label, why, hint)
 
@@ -49,6 +49,7 @@ def _context(config: PostgresConfig) -> ssl.SSLContext:
     return context
 
 
-def _asks_for_tls(way: socket.socket) -> bool:
+def _asks(way: socket.socket) -> bool:
+    """Whether the server offers TLS."""
     way.sendall(_TLS_REQUEST)
     return way.recv(1) == b"S"

@@ -17,20 +17,22 @@ def system_authorities() -> str | None:
     return ssl.get_default_verify_paths().cafile
 
 
-def distrusted(
-    address: tuple[str, int], context: ssl.SSLContext, name: str, begin: Callable[[socket.socket], bool] | None = None
-) -> str | None:
-    """Why the server is not trusted under this name; None where it is, or where nobody answers at all.
+def shaken(way: socket.socket, context: ssl.SSLContext, name: str) -> bool:
+    """The server has shown who it is, by a protocol that speaks TLS from the first byte on."""
+    context.wrap_socket(way, server_hostname=name).close()
+    return True
 
-    `begin` asks for TLS where a protocol begins in clear, and says whether the server agrees.
+
+def distrusted(address: tuple[str, int], shake: Callable[[socket.socket], bool]) -> str | None:
+    """Why the server is not trusted; None where it is, or where nobody answers at all.
+
+    `shake` lets the server show who it is, and says whether there is TLS at all.
     """
-    with suppress(TimeoutError, ConnectionError, socket.gaierror), socket.create_connection(address, _PATIENCE) as way:
-        if begin is not None and not begin(way):
-            return "it offers none"
+    with suppress(OSError), socket.create_connection(address, _PATIENCE) as way:
         try:
-            context.wrap_socket(way, server_hostname=name).close()
+            return None if shake(way) else "it offers none"
         except ssl.SSLCertVerificationError as error:
-            return f"{error.verify_message.rstrip('.')}"
+            return error.verify_message.rstrip(".")
         except ssl.SSLError:
             return "the two do not agree upon it"
     return None
