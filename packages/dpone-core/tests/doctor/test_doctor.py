@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +21,7 @@ from dpone.doctor.profiles import live
 from dpone.errors import RemoteError
 from dpone.strategies import Read
 from dpone.testing.memory import connector as memory
-from dpone.testing.shop import Dpone, Shop
+from dpone.testing.shop import MANIFEST, Dpone, Shop
 
 PUBLISHED = Path(__file__).parents[4] / "docs/reference/schemas/doctor.schema.json"
 CANARY = "canary-7f3e-password"
@@ -45,6 +46,25 @@ def test_this_machine(shop: Shop, dpone: Dpone) -> None:
     assert {"python", "dpone-core", "import name dpone", "disk", "docker"} <= found.keys()
     assert found["docker"]["status"] in {"ok", "skipped"}
     assert answer.code == 0
+
+
+def test_the_connections_of_a_manifest_are_examined_where_they_are_used(shop: Shop, dpone: Dpone) -> None:
+    answer = dpone("doctor", "orders.yaml", "--format", "json")
+    found = findings(answer)
+    ends = {name: f["status"] for name, f in found.items() if name.startswith("memory connection") and ": " not in name}
+    assert ends == {'memory connection "shop" source': "ok", 'memory connection "dwh" sink': "ok"}
+    assert (answer.code, json.loads(answer.out)["profile"]) == (0, "orders.yaml")
+
+
+def test_a_connection_of_a_manifest_that_cannot_be_opened_is_said(shop: Shop, dpone: Dpone) -> None:
+    connections = Path("connections.yml")
+    _, theirs = connections.read_text().splitlines()
+    connections.write_text(f'shop: {{type: memory, path: "${{env:NOT_SET_HERE}}"}}\n{theirs}\n')
+    shop.write(MANIFEST.replace("public.orders", "public.*").replace("raw.orders", '"raw.{table}"'))  # nobody is asked
+    answer = dpone("doctor", "orders.yaml")
+    assert answer.code == 1
+    assert re.search(r'^FAILED +memory connection "shop" source .*NOT_SET_HERE', answer.out, re.MULTILINE)
+    assert dpone("doctor", "orders.yaml", "--profile", "local").code == 2
 
 
 @pytest.mark.parametrize("profile", SIX)

@@ -1,4 +1,4 @@
-"""Which findings a profile consists of, and the live endpoint of a connector."""
+"""Which findings a profile consists of, and those of the connections of a manifest."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dpone.connector import Config, Connector, Diagnoses, Finding
 from dpone.doctor.machine import docker, local
 from dpone.errors import DponeError
 from dpone.integration_matrix import SPECIFIED
+from dpone.manifest import Manifest
 
 Connection = Callable[[Connector[Any], str], Config]
 
@@ -88,17 +89,34 @@ def live(name: str, profile: str, connect: Connection) -> Iterator[Finding]:
     except DponeError as error:
         yield Finding(profile, ok=False, found=error.message, action=error.hint or "")
         return
-    secrets = _secrets(config)
     seen: set[tuple[str, str]] = set()
     for role, end in (("source", connector.source), ("sink", connector.sink)):
-        if end is None:
-            continue
-        for finding in _end(end.open, config):
+        for finding in _end(end.open, config) if end is not None else ():
             if (finding.name, finding.found) not in seen:  # both ends examine one server
                 seen.add((finding.name, finding.found))
-                name_here = f"{profile} {role}" + (f": {finding.name}" if finding.name else "")
-                found, action = (_without(secrets, text) for text in (finding.found, finding.action))
-                yield Finding(name_here, finding.ok, found, action, finding.unless)
+                yield _told(finding, f"{profile} {role}", config)
+
+
+def used(manifest: Manifest) -> Sequence[Finding]:
+    """This machine, and each connection of the manifest at the ends where it is used."""
+    findings = list(local())
+    streams = [*manifest.streams, *(wildcard.stream for wildcard in manifest.wildcards)]
+    ends = [(role, end) for s in streams for role, end in (("source", s.source), ("sink", s.sink))]
+    for (title, role), end in {(str(end.connection), role): end for role, end in ends}.items():
+        opens = getattr(end.connector, role).open
+        try:
+            config = end.connection.resolve()
+        except DponeError as error:
+            findings.append(Finding(f"{title} {role}", ok=False, found=error.message, action=error.hint or ""))
+            continue
+        findings += [_told(finding, f"{title} {role}", config) for finding in _end(opens, config)]
+    return findings
+
+
+def _told(finding: Finding, of: str, config: Config) -> Finding:
+    """The finding, by the end that it is of, without the secrets of its connection."""
+    found, action = (_without(_secrets(config), text) for text in (finding.found, finding.action))
+    return Finding(of + (f": {finding.name}" if finding.name else ""), finding.ok, found, action, finding.unless)
 
 
 def _end(opens: Callable[[Any], Any], config: Config) -> Iterator[Finding]:
