@@ -21,7 +21,7 @@ from dpone.doctor.profiles import live
 from dpone.errors import RemoteError
 from dpone.strategies import Read
 from dpone.testing.memory import connector as memory
-from dpone.testing.shop import MANIFEST, Dpone, Shop
+from dpone.testing.shop import Dpone, Shop
 
 PUBLISHED = Path(__file__).parents[4] / "docs/reference/schemas/doctor.schema.json"
 CANARY = "canary-7f3e-password"
@@ -56,11 +56,23 @@ def test_the_connections_of_a_manifest_are_examined_where_they_are_used(shop: Sh
     assert (answer.code, json.loads(answer.out)["profile"]) == (0, "orders.yaml")
 
 
+STREAMS = """\
+version: 1
+name: shop
+defaults:
+  source: {type: memory, connection: shop}
+  sink: {type: memory, connection: dwh, table: "raw.{table}"}
+  strategy: {mode: full_refresh}
+streams:
+  - source: {table: public.*}
+"""
+
+
 def test_a_connection_of_a_manifest_that_cannot_be_opened_is_said(shop: Shop, dpone: Dpone) -> None:
     connections = Path("connections.yml")
     _, theirs = connections.read_text().splitlines()
     connections.write_text(f'shop: {{type: memory, path: "${{env:NOT_SET_HERE}}"}}\n{theirs}\n')
-    shop.write(MANIFEST.replace("public.orders", "public.*").replace("raw.orders", '"raw.{table}"'))  # nobody is asked
+    shop.write(STREAMS)  # whose tables nobody is asked for
     answer = dpone("doctor", "orders.yaml")
     assert answer.code == 1
     assert re.search(r'^FAILED +memory connection "shop" source .*NOT_SET_HERE', answer.out, re.MULTILINE)
