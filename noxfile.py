@@ -222,7 +222,8 @@ def dbt(session: nox.Session, version: str) -> None:
 def specification(session: nox.Session) -> None:
     """Produce all evidence from an empty folder, by the documented commands over real runs, and each failure."""
     session.install("dbt-core==1.11.*", "dbt-postgres")
-    pytest(session, "tests/integration/certification", env={"DPONE_DBT": str(Path(session.bin) / "dbt")})
+    patient = ("-o", "faulthandler_timeout=7200")  # one test runs the conformance suite of every connector
+    pytest(session, "tests/integration/certification", *patient, env={"DPONE_DBT": str(Path(session.bin) / "dbt")})
 
 
 @nox.session(venv_backend="uv")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -80,9 +81,11 @@ def test_every_field_says_what_it_is() -> None:
         assert [name for name, field in model.model_fields.items() if not field.description] == []
 
 
-def test_a_url_says_the_same_as_its_parts() -> None:
-    url = "bigquery://my-project/raw?location=EU&auth=key&credentials_file=/key.json"
-    expected = config(dataset="raw", location="EU", auth="key", credentials_file="/key.json")
+def test_a_url_says_the_same_as_its_parts(tmp_path: Path) -> None:
+    key = tmp_path / "key.json"
+    key.touch()
+    url = f"bigquery://my-project/raw?location=EU&auth=key&credentials_file={key}"
+    expected = config(dataset="raw", location="EU", auth="key", credentials_file=key)
     assert from_url(url, connector).resolve({}) == expected
     assert expected.label == "my-project.raw"
     with pytest.raises(DponeError):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
-from dpone.connector import Config
+from dpone.connector import Config, File
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -31,7 +30,7 @@ class BigQueryConfig(Config):
         description="default: application default credentials, workload identity among them; key: `credentials_file` "
         "or `credentials`; anonymous: for an emulator",
     )
-    credentials_file: Path | None = Field(
+    credentials_file: File | None = Field(
         default=None, description="a service account's key, or an external account (workload identity) file"
     )
     credentials: SecretStr | None = Field(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from dpone.connector import Config
+from dpone.connector import Config, File
 from dpone.loopback import is_loopback
 
 Tls = Literal["verify", "require", "off"]
@@ -34,9 +33,9 @@ class ClickHouseConfig(Config):
         description="verify: encrypted, certificate checked; require: encrypted, any certificate; off: in clear. "
         "verify by default, off on loopback",
     )
-    ca_file: Path | None = Field(default=None, description="certificates to trust; the system's unless given")
-    cert_file: Path | None = Field(default=None, description="our own certificate, where the server asks for one")
-    key_file: Path | None = Field(default=None, description="the key of `cert_file`")
+    ca_file: File | None = Field(default=None, description="certificates to trust; the system's unless given")
+    cert_file: File | None = Field(default=None, description="our own certificate, where the server asks for one")
+    key_file: File | None = Field(default=None, description="the key of `cert_file`")
     server_name: Text | None = Field(default=None, description="the name in the certificate, where it is not `host`")
     compression: Literal["none", "gzip"] = Field(
         default="none", description="of bulk data on its way; gzip pays where the network is slower than 50 MB/s"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
-from dpone.connector import Config
+from dpone.connector import Config, File
 from dpone.loopback import is_loopback
 
 Tls = Literal["verify", "require", "off"]
@@ -42,9 +41,9 @@ class KafkaConfig(Config):
         description="verify: encrypted, certificate checked; require: encrypted, any certificate; off: in clear. "
         "verify by default, off on loopback",
     )
-    ca_file: Path | None = Field(default=None, description="certificates to trust; the system's unless given")
-    cert_file: Path | None = Field(default=None, description="our own certificate, where the brokers ask for one")
-    key_file: Path | None = Field(default=None, description="the key of `cert_file`")
+    ca_file: File | None = Field(default=None, description="certificates to trust; the system's unless given")
+    cert_file: File | None = Field(default=None, description="our own certificate, where the brokers ask for one")
+    key_file: File | None = Field(default=None, description="the key of `cert_file`")
     key_password: SecretStr | None = Field(default=None, description="the password of `key_file`")
     registry: Text | None = Field(default=None, description="the address of the Schema Registry, https but on loopback")
     registry_user: Text | None = Field(default=None, description="the user at the registry")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from dpone.connector import Config
+from dpone.connector import Config, File
 from dpone.loopback import is_loopback
 
 Auth = Literal["sql", "windows", "entra_password", "entra_service_principal", "entra_managed_identity", "entra_default"]
@@ -39,7 +38,7 @@ class MssqlConfig(Config):
         description="verify: encrypted, certificate checked; strict: likewise, and before the first byte of TDS (8.0); "
         "trust: encrypted, any certificate; off: only the login is encrypted. verify by default, trust on loopback",
     )
-    certificate: Path | None = Field(default=None, description="a file with the certificate that the server must have")
+    certificate: File | None = Field(default=None, description="a file with the certificate that the server must have")
     certificate_host: Text | None = Field(
         default=None, description="the name that the certificate is for, where it is not `host`"
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from dpone.connector import Config
+from dpone.connector import Config, File
 from dpone.loopback import is_loopback
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
@@ -22,9 +21,11 @@ class PostgresConfig(Config):
     password: SecretStr | None = Field(default=None, description="the password; none where `sslcert` says who we are")
     database: str = Field(default="postgres", description="the database")
     sslmode: SslMode | None = Field(default=None, description="as libpq has it; verify-full, on loopback prefer")
-    sslrootcert: str | None = Field(default=None, description="a file of authorities to trust; by default the system's")
-    sslcert: Path | None = Field(default=None, description="our own certificate, where the server asks for one")
-    sslkey: Path | None = Field(default=None, description="the key of `sslcert`, which nobody else may read")
+    sslrootcert: File | Literal["system"] | None = Field(
+        default=None, description="a file of authorities to trust; by default the system's"
+    )
+    sslcert: File | None = Field(default=None, description="our own certificate, where the server asks for one")
+    sslkey: File | None = Field(default=None, description="the key of `sslcert`, which nobody else may read")
     application_name: str = Field(default="dpone", description="what the server shows of us to who watches it")
     connect_timeout: int = Field(default=10, ge=1, description="seconds to wait for a connection")
     options: dict[str, str] = Field(

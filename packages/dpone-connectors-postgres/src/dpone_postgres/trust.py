@@ -21,7 +21,7 @@ def authorities(config: PostgresConfig) -> str | None:
     wheels looks for them in a folder that no system has, so that it would trust nobody.
     """
     named = config.sslrootcert or (SYSTEM if config.tls.startswith("verify") else None)
-    return (system_authorities() or SYSTEM) if named == SYSTEM else named
+    return (system_authorities() or SYSTEM) if named == SYSTEM else named and str(named)
 
 
 def refused_trust(config: PostgresConfig, side: Side) -> RemoteError | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
-from dpone.connector import Config
+from dpone.connector import Config, File
 from dpone.loopback import is_loopback
 
 Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
@@ -61,9 +60,9 @@ class RestConfig(Config):
         description="verify: certificate checked; require: any certificate; off: allows http. "
         "verify by default, off for http on loopback",
     )
-    ca_file: Path | None = Field(default=None, description="certificates to trust; the system's unless given")
-    cert_file: Path | None = Field(default=None, description="our own certificate, where the API asks for one")
-    key_file: Path | None = Field(default=None, description="the key of `cert_file`")
+    ca_file: File | None = Field(default=None, description="certificates to trust; the system's unless given")
+    cert_file: File | None = Field(default=None, description="our own certificate, where the API asks for one")
+    key_file: File | None = Field(default=None, description="the key of `cert_file`")
     connect_timeout: int = Field(default=10, ge=1, description="seconds to wait for a connection")
     timeout: int = Field(default=30, ge=1, description="seconds to wait for an answer, and for each part of it")
     answer_timeout: int = Field(default=300, ge=1, description="seconds to wait for the whole of an answer")

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -480,6 +481,10 @@ class Diagnoses(Protocol):
 
 
 # -------------------------------------------------------------- the declaration
+
+
+# a file of this machine that a connection names: it lies below the folder where it is named, and has to be there
+File = Annotated[Path, "file"]
 
 
 class Config(BaseModel):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from dpone.connector import Config, Connector
+from dpone.connector import Config, Connector, File
 from dpone.errors import UsageError
 from dpone.manifest import ConnectionRef, Connections, from_url
 from dpone.manifest.connections import variable_of
@@ -283,3 +284,40 @@ def test_the_label_of_a_url_is_its_variable(connectors: Declared, tmp_path: Path
     error = refused(connections, "a", connectors["alpha"])
     assert error.message == 'DPONE_CONN_A: missing key "host" under alpha connection'
     assert isinstance(from_url("alpha://h", connectors["alpha"]), ConnectionRef)
+
+
+# --------------------------------------------------------------------------- files
+
+
+class WithFiles(Config):
+    certificate: File
+    authorities: File | Literal["system"] | None = None
+    data: Path | None = None  # of no interest here
+
+
+def with_files(connectors: Declared, folder: Path, **fields: str) -> WithFiles:
+    connector = replace(connectors["alpha"], config=WithFiles)
+    given = "".join(f", {name}: {value}" for name, value in fields.items())
+    found: WithFiles = written(folder, f"shop: {{type: alpha{given}}}\n").ref("shop", connector).resolve()
+    return found
+
+
+def test_a_file_lies_below_the_folder_in_which_it_is_named(
+    tmp_path: Path, connectors: Declared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ours.pem").touch()
+    monkeypatch.chdir("/")
+    found = with_files(connectors, tmp_path, certificate="ours.pem", authorities="system", data="absent")
+    assert (found.certificate, found.authorities, found.data) == (tmp_path / "ours.pem", "system", Path("absent"))
+    absolute = str(tmp_path / "ours.pem")
+    assert with_files(connectors, tmp_path, certificate=absolute, authorities=absolute).authorities == Path(absolute)
+
+
+@pytest.mark.parametrize("fields", [{"certificate": "gone.pem"}, {"certificate": "ours.pem", "authorities": "."}])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, connectors: Declared, fields: dict[str, str]) -> None:
+    (tmp_path / "ours.pem").touch()
+    with pytest.raises(UsageError) as refused:
+        with_files(connectors, tmp_path, **fields)
+    wrong = "authorities" if "authorities" in fields else "certificate"
+    assert refused.value.code == "connection.file_missing"
+    assert f'alpha connection "shop" (connections.yml:1): {wrong}: there is no file {tmp_path}' in refused.value.message

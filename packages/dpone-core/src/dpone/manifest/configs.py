@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
-from dpone.connector import Config
+from dpone.connector import Config, File
 from dpone.manifest.document import Node
 from dpone.manifest.findings import Place, findings, keys_of
 from dpone.manifest.problems import BAD_CONNECTION, Problem
@@ -30,6 +30,13 @@ def _holds_secret(of: Any) -> bool:
     if isinstance(of, type) and issubclass(of, BaseModel):
         return any(_holds_secret(field.annotation) for field in of.model_fields.values())
     return of in {SecretStr, SecretBytes} or any(_holds_secret(arg) for arg in get_args(of) if arg is not of)
+
+
+def files_of(config: type[BaseModel]) -> list[str]:
+    """The fields that name a file of this machine, whether or not they may be left out."""
+    mark = get_args(File)[1]
+    fields = config.model_fields.items()
+    return [name for name, field in fields if File in get_args(field.annotation) or mark in field.metadata]
 
 
 def check_config(config: type[Config], node: Node, file: str, *, where: str, is_text: bool = False) -> list[Problem]:

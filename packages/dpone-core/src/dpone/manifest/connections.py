@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from dpone.connector import Config, Connector, Json
 from dpone.errors import UsageError
 from dpone.manifest import secrets
-from dpone.manifest.configs import check_config, is_secret
+from dpone.manifest.configs import check_config, files_of, is_secret
 from dpone.manifest.document import Entry, Node, compose, node_of
 from dpone.manifest.findings import keys_of
 from dpone.manifest.problems import (
@@ -123,13 +123,26 @@ class ConnectionRef(Generic[C]):
             names = dict.fromkeys(str(e["loc"][0]) for e in error.errors(include_input=False) if e["loc"])
             problem = f"{listed(list(names), 'and')} cannot be used" if names else "its values do not go together"
         if found is not None:
-            return found
+            return self._with_files(found)
         # raised outside the except clause: the error above holds the values and must not become this one's context
         raise UsageError(
             f"{self} ({self.origin}): {problem}",
             code=BAD_CONNECTION,
             hint=f"look at what its references stand for; it has {', '.join(self.config.model_fields)}",
         )
+
+    def _with_files(self, config: C) -> C:
+        """The files that it names lie below the folder where they are named; raises where one cannot be read."""
+        named = {name: getattr(config, name) for name in files_of(self.config)}
+        found = {name: self.base / path for name, path in named.items() if isinstance(path, Path)}
+        for name, path in found.items():
+            if not path.is_file() or not os.access(path, os.R_OK):
+                raise UsageError(
+                    f"{self} ({self.origin}): {name}: there is no file {path}, or it cannot be read",
+                    code="connection.file_missing",
+                    hint="write its path, absolute or from the folder of the file that names it",
+                )
+        return config.model_copy(update=found)
 
 
 @dataclass(frozen=True, slots=True)
