@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -67,3 +71,42 @@ def test_a_connector_that_nobody_has_is_refused(call: Dpone) -> None:
     answer = call("ops", "connector-certification", "--connector", "oracle")
     assert answer.code == 2
     assert "no testkit is registered for oracle" in answer.err
+
+
+LONG = """\
+import itertools, pathlib, time
+
+def test_long():
+    for beat in itertools.count():
+        pathlib.Path(__file__).with_name("beat").write_text(str(beat))
+        time.sleep(0.1)
+"""
+
+
+def test_the_suite_does_not_outlive_who_runs_it(tmp_path: Path) -> None:
+    (tmp_path / "test_long.py").write_text(LONG)
+    program = (
+        "from dpone_certify.conformance import run; from dpone.testing.memory.testkit import testkit\n"
+        f"run.SUITE = ({str(tmp_path / 'test_long.py')!r},)\n"
+        "run.certified('memory', testkit, 'auto')"
+    )
+    beat = tmp_path / "beat"
+    with subprocess.Popen([sys.executable, "-c", program]) as runner:
+        assert before_long(beat.exists)
+        runner.kill()
+
+    def is_quiet() -> bool:
+        heard = beat.read_text()
+        sleep(2)
+        return beat.read_text() == heard
+
+    assert before_long(is_quiet)
+
+
+def before_long(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
+    until = monotonic() + seconds
+    while not holds():
+        if monotonic() > until:
+            return False
+        sleep(0.1)
+    return True

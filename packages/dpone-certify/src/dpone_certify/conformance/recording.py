@@ -1,6 +1,7 @@
 """A pytest plugin that writes what became of each test as JSON: `-p dpone_certify.conformance.recording`.
 
-The file is named by DPONE_CONFORMANCE_RECORD.
+The file is named by DPONE_CONFORMANCE_RECORD. The tests do not outlive DPONE_CONFORMANCE_PARENT, the process that wants
+to know, however that one ends.
 """
 
 from __future__ import annotations
@@ -8,13 +9,27 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
 
-VARIABLE = "DPONE_CONFORMANCE_RECORD"
+VARIABLE, PARENT = "DPONE_CONFORMANCE_RECORD", "DPONE_CONFORMANCE_PARENT"
 _tests: dict[str, dict[str, Any]] = {}
+
+
+def pytest_configure() -> None:
+    """With this process its workers end, too."""
+    if (parent := os.environ.get(PARENT)) and "PYTEST_XDIST_WORKER" not in os.environ:
+        Thread(target=_end_with, args=(int(parent),), name="dpone-conformance-parent", daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        sleep(1)
+    os._exit(1)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

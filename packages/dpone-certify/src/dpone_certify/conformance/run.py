@@ -20,7 +20,7 @@ from dpone.testing.services.endpoint import Fidelity, Provider
 from dpone.testing.testkit import Deviation, Testkit
 from dpone_certify.certification import serving
 from dpone_certify.conformance.document import ConformanceTest, ConnectorResult, TestState
-from dpone_certify.conformance.recording import VARIABLE
+from dpone_certify.conformance.recording import PARENT, VARIABLE
 
 SUITE = ("--pyargs", "dpone.testing.suite")
 _QUIET = ("-q", "--no-header", "-p", "no:cacheprovider", "-p", "dpone_certify.conformance.recording")
@@ -80,7 +80,7 @@ def _recorded(command: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         done = subprocess.run(  # noqa: S603 - fixed arguments
             [sys.executable, "-m", command[0], *command[1:], *_QUIET],
             cwd=folder,
-            env={**_environment(), VARIABLE: str(record)},
+            env={**_environment(), VARIABLE: str(record), PARENT: str(os.getpid())},
             capture_output=True,
             text=True,
             check=False,
