@@ -21,7 +21,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from dpone.batch import ARROW
 from dpone.connector import Column, Dataset, ReadRequest
-from dpone.errors import DataError, DponeError, RemoteError
+from dpone.errors import DataError, DponeError, PlanError, RemoteError
 from dpone.strategies import Read
 from dpone.testing.certificates import Authority
 from dpone.testing.doors import tls_door
@@ -141,6 +141,40 @@ def test_a_message_of_a_schema_that_it_does_not_have_is_bad(endpoint: Endpoint, 
         endpoint, topic, registry_of(endpoint), on_bad_message="dead_letter", dead_letter_topic=f"dead_{topic}"
     )
     assert found == 3
+
+
+@pytest.mark.parametrize("form", ["avro", "json_schema", "protobuf"])
+def test_a_topic_of_schemas_that_it_does_not_have_has_no_columns(
+    endpoint: Endpoint, brokers: str, new_topic: NewTopic, form: str
+) -> None:
+    name = new_topic()
+    produce(brokers, name, b"\0\0\xff\xff\xff\x02", b"\0\0\xff\xff\xfe\x02", b"\0\0\xff\xff\xff\x04")
+    with pytest.raises(PlanError, match=r"none of the numbers that its messages name: 16777215, 16777214$") as refused:
+        read(endpoint, name, registry_of(endpoint), format=form)
+    assert refused.value.code == "source.no_columns"
+    with SchemaRegistryClient({"url": registry_of(endpoint)}) as registry:
+        write = AvroSerializer(
+            registry, Schema(SCHEMA, "AVRO"), conf={"subject.name.strategy": lambda *_: f"of-{name}"}
+        )
+        produce(brokers, name, write({"id": 7}, SerializationContext(name, MessageField.VALUE)) or b"")
+    letters = {"on_bad_message": "dead_letter", "dead_letter_topic": f"dead_{name}"}
+    if form == "avro":
+        assert read(endpoint, name, registry_of(endpoint), **letters) == 1  # whose schema it does have
+
+
+@pytest.mark.parametrize("last", [b"\0\0\xff\xff\xff\x00", b"\0AVRO\x00", b"\0PROT\xff", b"\0PROT\x02\x08"])
+def test_a_message_that_names_nothing_of_protobuf_hides_no_columns(
+    endpoint: Endpoint, brokers: str, new_topic: NewTopic, last: bytes
+) -> None:
+    name = new_topic()
+    with SchemaRegistryClient({"url": registry_of(endpoint)}) as registry:
+        text = 'syntax = "proto3"; message One { int64 id = 1; }'
+        number = registry.register_schema(f"{name}-value", Schema(text, "PROTOBUF"))
+        other = registry.register_schema(f"{name}-other", Schema(SCHEMA, "AVRO"))
+    head = last.replace(b"AVRO", other.to_bytes(4, "big")).replace(b"PROT", number.to_bytes(4, "big"))
+    produce(brokers, name, head, b"\0" + number.to_bytes(4, "big") + b"\0\x08\x01")
+    letters = {"on_bad_message": "dead_letter", "dead_letter_topic": f"dead_{name}"}
+    assert read(endpoint, name, registry_of(endpoint), format="protobuf", **letters) == 1
 
 
 def test_its_certificate_is_checked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
@@ -147,8 +147,8 @@ def _reader(client: Client, topic: str, form: str, part: MessageField) -> tuple[
             from dpone_kafka.protobuf_types import message_class, row_of
 
             names = MessageNames(registry)
-            newest = _newest(client, topic, part)
-            kind = message_class(registry, schema, None if newest is None else names.of(newest))
+            found = (names.known(value) for value in _naming(client, topic, part))
+            kind = message_class(registry, schema, next(filter(None, found), None))
             protobuf = ProtobufDeserializer(kind, {"use.deprecated.format": False}, registry)
 
             def of_one_kind(value: bytes) -> Mapping[str, Any] | None:
@@ -176,6 +176,15 @@ class MessageNames:
             schema = self._registry.get_schema(int.from_bytes(head[1:], "big"), fmt=FORMAT)
             self._known[head, indexes] = name_at(descriptor_of(schema), indexes)
         return self._known[head, indexes]
+
+    def known(self, value: bytes) -> str | None:
+        """The same; None where the registry has no schema of its number, or one that is none of Protobuf."""
+        try:
+            return self.of(value)
+        except DponeError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever a decoder says of bytes, they name nothing
+            return None
 
 
 def _native(found: Sequence[tuple[str, Type, bool]]) -> tuple[Field, ...]:
@@ -209,26 +218,38 @@ def _latest(client: Client, topic: str, form: str, part: str) -> Schema:
     return schema
 
 
-def _newest(client: Client, topic: str, part: str) -> bytes | None:
-    """A value among the last ones of a partition that names its schema."""
+def _naming(client: Client, topic: str, part: str) -> Iterator[bytes]:
+    """Of the last values of each partition the first for every schema that they name."""
     from dpone_kafka.consuming import messages
 
+    named = set()
     for found in client.ranges(topic, range(client.partitions(topic) or 0)).values():
         last = type(found)(found.partition, max(found.low, found.high - 100), found.high)
         for batch in messages(client, topic, last):
             for message in batch:
                 data = message.value() if part == MessageField.VALUE else message.key()
-                if data is not None and len(data) > _HEAD and data[:1] == b"\0":
-                    return bytes(data)
-    return None
+                if data is not None and len(data) > _HEAD and data[:1] == b"\0" and bytes(data[:_HEAD]) not in named:
+                    named.add(bytes(data[:_HEAD]))
+                    yield bytes(data)
 
 
 def _named_by_a_message(client: Client, topic: str, form: str, part: str) -> Schema:
-    data = _newest(client, topic, part)
-    if data is not None:
+    unknown = []
+    for data in _naming(client, topic, part):
         number = int.from_bytes(data[1:_HEAD], "big")
-        schema: Schema = _registry(client).get_schema(number, fmt=_FORMATS.get(form))
-        return schema
+        try:
+            schema: Schema = _registry(client).get_schema(number, fmt=_FORMATS.get(form))
+        except SchemaRegistryError:  # it has none of that number
+            unknown.append(str(number))
+        else:
+            return schema
+    if unknown:
+        raise PlanError(
+            f"the registry knows no schema of {topic}, and none of the numbers that its messages name: "
+            + ", ".join(unknown),
+            code="source.no_columns",
+            hint="name the registry that the messages were written with, or read them with `format: raw`",
+        )
     raise PlanError(
         f"the registry knows no schema of {topic}, and no message of it names one",
         code="source.no_columns",
