@@ -157,7 +157,7 @@ def test_a_topic_of_schemas_that_it_does_not_have_has_no_columns(
             registry, Schema(SCHEMA, "AVRO"), conf={"subject.name.strategy": lambda *_: f"of-{name}"}
         )
         produce(brokers, name, write({"id": 7}, SerializationContext(name, MessageField.VALUE)) or b"")
-    letters = {"on_bad_message": "dead_letter", "dead_letter_topic": f"dead_{name}"}
+    letters: dict[str, Any] = {"on_bad_message": "dead_letter", "dead_letter_topic": f"dead_{name}"}
     if form == "avro":
         assert read(endpoint, name, registry_of(endpoint), **letters) == 1  # whose schema it does have
 
@@ -173,7 +173,7 @@ def test_a_message_that_names_nothing_of_protobuf_hides_no_columns(
         other = registry.register_schema(f"{name}-other", Schema(SCHEMA, "AVRO"))
     head = last.replace(b"AVRO", other.to_bytes(4, "big")).replace(b"PROT", number.to_bytes(4, "big"))
     produce(brokers, name, head, b"\0" + number.to_bytes(4, "big") + b"\0\x08\x01")
-    letters = {"on_bad_message": "dead_letter", "dead_letter_topic": f"dead_{name}"}
+    letters: dict[str, Any] = {"on_bad_message": "dead_letter", "dead_letter_topic": f"dead_{name}"}
     assert read(endpoint, name, registry_of(endpoint), format="protobuf", **letters) == 1
 
 

@@ -147,8 +147,8 @@ def _reader(client: Client, topic: str, form: str, part: MessageField) -> tuple[
             from dpone_kafka.protobuf_types import message_class, row_of
 
             names = MessageNames(registry)
-            found = (names.known(value) for value in _naming(client, topic, part))
-            kind = message_class(registry, schema, next(filter(None, found), None))
+            named = (names.known(value) for value in _naming(client, topic, part))
+            kind = message_class(registry, schema, next(filter(None, named), None))
             protobuf = ProtobufDeserializer(kind, {"use.deprecated.format": False}, registry)
 
             def of_one_kind(value: bytes) -> Mapping[str, Any] | None:
