@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from dpone.errors import PlanError
-from dpone.tls import distrusted, shaken
+from dpone.tls import distrusted, shaken, system_authorities
 from dpone_clickhouse.config import ClickHouseConfig, Tls
 from dpone_clickhouse.driver import Client, errors
 from dpone_clickhouse.faults import Side, translated, untrusted
@@ -90,11 +90,7 @@ def connect(
 
 def _system_authorities(mode: Tls) -> str | None:
     """Those of this system, as over HTTP; the driver would take those of another package where that is installed."""
-    if mode != "verify":
-        return None
-    from dpone.tls import system_authorities  # which imports ssl
-
-    return system_authorities()
+    return system_authorities() if mode == "verify" else None
 
 
 @contextmanager
