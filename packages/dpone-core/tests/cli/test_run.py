@@ -14,7 +14,7 @@ import dpone as api
 from dpone import failpoints
 from dpone.connector import ReadRequest
 from dpone.testing.memory.source import MemorySource
-from dpone.testing.shop import AT, MANIFEST, Dpone, Shop
+from dpone.testing.shop import AT, MANIFEST, STREAMS, Dpone, Shop
 from dpone.testing.testkit import Delete, Insert, Update
 
 LATER = AT + timedelta(hours=1)
@@ -142,19 +142,6 @@ def test_state_is_shown_set_and_reset_only_with_yes(shop: Shop, dpone: Dpone) ->
     assert dpone("state", "set", "orders.yaml", "nonsense").code == 2
     assert dpone("state", "set", "orders.yaml", token, "--yes").code == 0
     assert token in dpone("state", "show", "orders.yaml").out
-
-
-STREAMS = """\
-version: 1
-name: shop
-parallel: 2
-defaults:
-  source: {type: memory, connection: shop}
-  sink: {type: memory, connection: dwh, table: "raw.{table}"}
-  strategy: {mode: full_refresh}
-streams:
-  - source: {table: public.*}
-"""
 
 
 def test_many_streams_run_in_parallel_and_one_that_fails_does_not_stop_the_others(shop: Shop, dpone: Dpone) -> None:

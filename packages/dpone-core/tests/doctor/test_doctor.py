@@ -21,7 +21,7 @@ from dpone.doctor.profiles import live
 from dpone.errors import RemoteError
 from dpone.strategies import Read
 from dpone.testing.memory import connector as memory
-from dpone.testing.shop import Dpone, Shop
+from dpone.testing.shop import STREAMS, Dpone, Shop
 
 PUBLISHED = Path(__file__).parents[4] / "docs/reference/schemas/doctor.schema.json"
 CANARY = "canary-7f3e-password"
@@ -54,18 +54,6 @@ def test_the_connections_of_a_manifest_are_examined_where_they_are_used(shop: Sh
     ends = {name: f["status"] for name, f in found.items() if name.startswith("memory connection") and ": " not in name}
     assert ends == {'memory connection "shop" source': "ok", 'memory connection "dwh" sink': "ok"}
     assert (answer.code, json.loads(answer.out)["profile"]) == (0, "orders.yaml")
-
-
-STREAMS = """\
-version: 1
-name: shop
-defaults:
-  source: {type: memory, connection: shop}
-  sink: {type: memory, connection: dwh, table: "raw.{table}"}
-  strategy: {mode: full_refresh}
-streams:
-  - source: {table: public.*}
-"""
 
 
 def test_a_connection_of_a_manifest_that_cannot_be_opened_is_said(shop: Shop, dpone: Dpone) -> None:

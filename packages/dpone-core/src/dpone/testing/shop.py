@@ -34,6 +34,17 @@ strategy:
   key: [id]
   cursor: {column: updated_at, lag: 5m}
 """
+STREAMS = """\
+version: 1
+name: shop
+parallel: 2
+defaults:
+  source: {type: memory, connection: shop}
+  sink: {type: memory, connection: dwh, table: "raw.{table}"}
+  strategy: {mode: full_refresh}
+streams:
+  - source: {table: public.*}
+"""
 
 
 @dataclass(frozen=True, slots=True)
