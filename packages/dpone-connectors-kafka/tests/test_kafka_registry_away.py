@@ -21,7 +21,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from dpone.batch import ARROW
 from dpone.connector import Column, Dataset, ReadRequest
-from dpone.errors import DataError, DponeError, PlanError, RemoteError
+from dpone.errors import DataError, DponeError, PlanError, RemoteError, UsageError
 from dpone.strategies import Read
 from dpone.testing.certificates import Authority
 from dpone.testing.doors import tls_door
@@ -190,3 +190,33 @@ def test_its_certificate_is_checked(
         assert read(endpoint, topic, address, {**in_clear, "ca_file": ours.file}) == 3
         monkeypatch.setattr("dpone_kafka.registry.system_authorities", lambda: str(ours.file))
         assert read(endpoint, topic, address, in_clear) == 3
+
+
+def test_files_that_hold_nothing_are_named(endpoint: Endpoint, topic: str, tmp_path: Path) -> None:
+    """Of the registry and of the brokers, which are told of the same."""
+    ours = Authority(tmp_path, "ours")
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("hello")
+    certificate, key = ours.sign("client")
+    _, other = ours.sign("other")
+    files: list[tuple[dict[str, Any], Path]] = [
+        ({"tls": "off", "ca_file": wrong}, wrong),
+        ({"tls": "verify", "ca_file": wrong}, wrong),
+        ({"tls": "verify", "cert_file": wrong, "key_file": key}, wrong),
+        ({"tls": "verify", "cert_file": certificate, "key_file": wrong}, wrong),
+        ({"tls": "verify", "cert_file": certificate, "key_file": other}, other),
+    ]
+    for given, named in files:
+        with pytest.raises(UsageError, match=f"{named} cannot be used for TLS: expected a ") as refused:
+            read(endpoint, topic, registry_of(endpoint), given)
+        assert refused.value.code == "connection.file_unusable"
+
+
+def test_authorities_of_this_system_that_are_none_are_named(
+    endpoint: Endpoint, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wrong.pem").write_text("hello")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "wrong.pem"))
+    with pytest.raises(UsageError, match=f"{tmp_path}/wrong.pem cannot be used") as refused:
+        read(endpoint, topic, "https://localhost:1")
+    assert refused.value.code == "connection.file_unusable"

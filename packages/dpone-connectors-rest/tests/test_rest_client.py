@@ -296,6 +296,17 @@ def test_certificates_are_checked_against_the_name(
         assert failure(lambda: ask("localhost", tls="off")).code == "source.not_trusted"  # which allows http, no more
         assert failure(lambda: ask("127.0.0.1", ca_file=cert)).code == "source.not_trusted"  # another name
 
+        wrong = cert.parent / "wrong.pem"
+        wrong.write_text("hello")
+        for files in (
+            {"ca_file": wrong},
+            {"cert_file": wrong, "key_file": key},
+            {"cert_file": cert, "key_file": wrong},
+        ):
+            refused = failure(lambda files=files: ask("localhost", **files))
+            assert (refused.code, refused.exit_code) == ("connection.file_unusable", 2)
+            assert f"{wrong} cannot be used for TLS: expected a " in refused.message
+
 
 # --------------------------------------------------------------------------- secrets
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +54,20 @@ def test_a_certificate_of_another_name_is_said(endpoint: Endpoint, monkeypatch: 
 
 def test_one_that_is_away_is_not_taken_for_one_that_is_not_trusted(endpoint: Endpoint) -> None:
     assert refusal(endpoint, port=1).code == "source.unreachable"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"0\x82"])
+def test_a_file_that_holds_no_certificate_is_named(endpoint: Endpoint, tmp_path: Path, content: bytes) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_bytes(content)
+    refused = refusal(endpoint, certificate=str(wrong))
+    assert (refused.code, refused.exit_code) == ("connection.file_unusable", 2), refused.message
+    assert f"{wrong} cannot be used" in refused.message
+    theirs = Path(endpoint.extra["certificate"])
+    (tmp_path / "theirs.der").write_bytes(ssl.PEM_cert_to_DER_cert(theirs.read_text()))
+    for right in (theirs, tmp_path / "theirs.der"):
+        Connection(config(endpoint, certificate=str(right)), "source").close()
+        assert refused_trust(config(endpoint, certificate=str(right)), "source") is None
 
 
 @pytest.mark.parametrize(

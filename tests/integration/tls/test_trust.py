@@ -173,3 +173,58 @@ def test_a_server_that_asks_who_we_are_is_shown_our_certificate(system: System, 
             "source.not_trusted",
             "source.unreachable",  # with TLS 1.3 a client learns only afterwards that it was turned away
         }
+
+
+WRONG = {
+    "empty": b"",
+    "garbage": b"hello\x00\xff",
+    "cut": b"-----BEGIN CERTIFICATE-----\nMIIB!!\n-----END CERTIFICATE-----\n",
+}
+
+
+@pytest.mark.parametrize("content", WRONG.values(), ids=WRONG)
+def test_a_file_that_is_none_of_its_kind_is_named(
+    system: System, ours: Authority, verified: str, tmp_path: Path, content: bytes
+) -> None:
+    wrong = tmp_path / "wrong file.pem"
+    wrong.write_bytes(content)
+    wrong.chmod(0o600)
+    certificate, key = map(str, ours.sign("client"))
+    with system.behind(ours.sign("server")) as ports:
+        for given in (
+            {"ca": str(wrong)},
+            {"ca": str(ours.file), "certificate": str(wrong), "key": key},
+            {"ca": str(ours.file), "certificate": certificate, "key": str(wrong)},
+        ):
+            refusal = system.refusal(tls=verified, **given, **ports)
+            assert (refusal.code, refusal.exit_code) == ("connection.file_unusable", 2), refusal.message
+            assert f"{wrong} cannot be used for TLS: expected a " in refusal.message
+
+
+def test_a_key_that_belongs_to_another_certificate_is_said(system: System, ours: Authority, verified: str) -> None:
+    certificate, _ = ours.sign("client")
+    _, key = ours.sign("another")
+    with system.behind(ours.sign("server")) as ports:
+        shown = {"certificate": str(certificate), "key": str(key)}
+        refusal = system.refusal(tls=verified, ca=str(ours.file), **shown, **ports)
+    assert refusal.code == "connection.file_unusable", refusal.message
+    assert f"belongs to the certificate in {certificate}, and it holds the key of another one" in refusal.message
+
+
+@pytest.mark.integration_postgres
+def test_what_libpq_does_not_say_of_our_files_is_said(ours: Authority, tmp_path: Path) -> None:
+    certificate, key = ours.sign("client")
+    key.chmod(0o644)
+    (tmp_path / "wrong").write_text("wrong")
+    with postgres_testkit.service(postgres_testkit.providers()[0]) as endpoint:
+        doors: dict[str, Door] = {"port": partial(tls_door, greet=says_yes)}
+        words = {"tls": "sslmode"}
+        system = System(postgres_testkit, endpoint, ask_postgres, words, doors)
+        shown = {"sslcert": str(certificate), "sslkey": str(key)}
+        with system.behind(ours.sign("server")) as ports:
+            loose = system.refusal(tls="require", **shown, **ports)
+            preferred = system.refusal(tls="prefer", sslrootcert=str(tmp_path / "wrong"), **ports)
+    assert loose.code == preferred.code == "connection.file_unusable"
+    assert (
+        f"{key} cannot be used for TLS: expected a key that nobody else may read, and its mode is 644" in loose.message
+    )

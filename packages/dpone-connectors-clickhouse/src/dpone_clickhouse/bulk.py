@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from urllib.parse import urlencode
 
+from dpone.tls import client_context
 from dpone_clickhouse.config import ClickHouseConfig
 from dpone_clickhouse.faults import Side, from_server, translated, unreachable
 
@@ -52,12 +53,10 @@ def _connection(config: ClickHouseConfig) -> HTTPConnection:
 
 def tls_context(config: ClickHouseConfig) -> ssl.SSLContext:
     """What is asked of the server's certificate, and what is shown of ours."""
-    context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+    context = client_context(config.label, config.ca_file, config.cert_file, config.key_file)
     if config.tls_mode == "require":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if config.cert_file:
-        context.load_cert_chain(config.cert_file, config.key_file)
     return context
 
 

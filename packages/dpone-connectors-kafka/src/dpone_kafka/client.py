@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
 from dpone.errors import RemoteError
+from dpone.tls import check_files
 from dpone_kafka.config import KafkaConfig
 from dpone_kafka.faults import LOGIN, MISSING, TLS, UNHEARD, Side, from_kafka, translated
 
@@ -103,6 +104,7 @@ class Client:
     """The brokers as one end of a run sees them. Every call either answers in time or raises one of dpone's errors."""
 
     def __init__(self, config: KafkaConfig, side: Side) -> None:
+        check_files(config.label, config.ca_file, config.cert_file, config.key_file, config.key_password)
         self.config = config
         self.side = side
         self._settings = {**settings_of(config), "error_cb": self._notice}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from dpone.errors import DponeError, RemoteError
-from dpone.tls import distrusted, not_trusted, shaken, system_authorities
+from dpone.tls import check_files, client_context, distrusted, not_trusted, shaken, system_authorities
 from dpone_kafka.config import KafkaConfig
 from dpone_kafka.faults import Side
 from dpone_kafka.proto_text import CompilingRegistry
@@ -30,6 +29,7 @@ class AnsweringRegistry(CompilingRegistry):
             secret = config.registry_password.get_secret_value()
             settings["basic.auth.user.info"] = f"{config.registry_user}:{secret}"
         if authorities := _authorities(config):
+            check_files(str(config.registry), authorities)
             settings["ssl.ca.location"] = authorities
         super().__init__(settings)
         ask = self._rest_client.send_request
@@ -54,7 +54,7 @@ def _authorities(config: KafkaConfig) -> str | None:
 def _away(config: KafkaConfig, side: Side) -> DponeError:
     address = urlsplit(str(config.registry))
     if address.scheme == "https" and address.hostname:
-        context = ssl.create_default_context(cafile=_authorities(config))
+        context = client_context(str(config.registry), _authorities(config))
         shake = partial(shaken, context=context, name=address.hostname)
         if why := distrusted((address.hostname, address.port or _TLS_PORT), shake):
             return not_trusted(side, str(config.registry), why, "check `registry` and `ca_file` of the connection")

@@ -8,7 +8,7 @@ import struct
 from functools import partial
 
 from dpone.errors import RemoteError
-from dpone.tls import distrusted, not_trusted, shaken
+from dpone.tls import check_certificate, distrusted, not_trusted, shaken
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.faults import Side
 
@@ -26,6 +26,8 @@ _HINT = (
 
 def refused_trust(config: MssqlConfig, side: Side) -> RemoteError | None:
     """Why TLS stands between us and the server; None when it is something else, or nobody can tell from here."""
+    if config.certificate is not None:
+        check_certificate(config.label, config.certificate)
     if config.tls_mode not in {"verify", "strict"} or config.instance is not None or config.certificate is not None:
         return None
     context, name = ssl.create_default_context(), config.certificate_host or config.host

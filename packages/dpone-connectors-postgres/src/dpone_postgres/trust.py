@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
+import stat
 import struct
+from pathlib import Path
 
-from dpone.errors import RemoteError
-from dpone.tls import distrusted, not_trusted, shaken, system_authorities
+from dpone.errors import RemoteError, UsageError
+from dpone.tls import client_context, distrusted, not_trusted, shaken, system_authorities
 from dpone_postgres.config import PostgresConfig
 from dpone_postgres.faults import Side
 
@@ -25,28 +27,39 @@ def authorities(config: PostgresConfig) -> str | None:
 
 
 def refused_trust(config: PostgresConfig, side: Side) -> RemoteError | None:
-    """Why TLS stands between us and the server; None when it is something else."""
-    if config.tls not in _ENCRYPTED or config.host.startswith("/"):
+    """Why TLS stands between us and the server; None when it is something else. Raises where it is a file of ours."""
+    if config.tls == "disable" or config.host.startswith("/"):
         return None
-    try:
-        context = _context(config)
-    except OSError as error:
-        why: str | None = f"a file of the connection cannot be read ({type(error).__name__})"
-    else:
-        why = distrusted((config.host, config.port), lambda way: _asks(way) and shaken(way, context, config.host))
+    context = _context(config)
+    if config.sslkey is not None:
+        _refuse_open(config.sslkey, config.label)
+    if config.tls not in _ENCRYPTED:
+        return None
+    why = distrusted((config.host, config.port), lambda way: _asks(way) and shaken(way, context, config.host))
     hint = "check `sslrootcert`, `sslcert`, `sslkey` and `sslmode` of the connection, and the name in the certificate"
     return None if why is None else not_trusted(side, config.label, why, hint)
 
 
 def _context(config: PostgresConfig) -> ssl.SSLContext:
     named = authorities(config)
-    context = ssl.create_default_context(cafile=None if named == SYSTEM else named)
+    context = client_context(config.label, None if named == SYSTEM else named, config.sslcert, config.sslkey)
     context.check_hostname = config.tls == "verify-full"
     if named is None:
         context.verify_mode = ssl.CERT_NONE
-    if config.sslcert is not None:
-        context.load_cert_chain(config.sslcert, config.sslkey)
     return context
+
+
+def _refuse_open(key: Path, label: str) -> None:
+    """As libpq does, which does not say so: root's own key may be readable by a group."""
+    found = key.stat()
+    others = stat.S_IRWXO | (stat.S_IRWXG if found.st_uid else stat.S_IWGRP | stat.S_IXGRP)
+    if found.st_mode & others:
+        raise UsageError(
+            f"{label}: {key} cannot be used for TLS: expected a key that nobody else may read, "
+            f"and its mode is {stat.S_IMODE(found.st_mode):o}",
+            code="connection.file_unusable",
+            hint="chmod 600 the file",
+        )
 
 
 def _asks(way: socket.socket) -> bool:

@@ -28,7 +28,7 @@ from urllib3.exceptions import (
 )
 
 from dpone.errors import DponeError, RemoteError
-from dpone.tls import system_authorities
+from dpone.tls import check_files, system_authorities
 from dpone_rest import faults
 from dpone_rest.config import RestConfig
 from dpone_rest.login import Login, login_of
@@ -247,6 +247,8 @@ def _session(config: RestConfig, origin: Origin, address: str) -> requests.Sessi
 
         # it is declared: `tls: require`; urllib3 would say so again with each request
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    if origin.scheme == "https":
+        check_files(config.label, verify if isinstance(verify, str) else None, config.cert_file, config.key_file)
     return pinned_session(origin, address, verify=verify, cert=cert)
 
 
