@@ -30,9 +30,12 @@ def locked(ours: Authority) -> tuple[Path, Path]:
     return certificate, key
 
 
-def refusal(*given: Path | None, password: str | None = None) -> str:
+def refusal(
+    authorities: Path | None, certificate: Path | None = None, key: Path | None = None, *, password: str | None = None
+) -> str:
+    secret = None if password is None else SecretStr(password)
     with pytest.raises(UsageError) as refused:
-        check_files("shop", *given, password=None if password is None else SecretStr(password))
+        check_files("shop", authorities, certificate, key, secret)
     assert refused.value.code == "connection.file_unusable"
     assert refused.value.__suppress_context__
     return refused.value.message
@@ -50,7 +53,7 @@ def test_right_files_are_taken(ours: Authority) -> None:
 
 
 def test_a_locked_key_needs_the_password_and_asks_nobody_for_it(locked: tuple[Path, Path]) -> None:
-    check_files("shop", None, *locked, password=SecretStr(PASSWORD))
+    check_files("shop", None, locked[0], locked[1], SecretStr(PASSWORD))
     assert f"{locked[1]} cannot be used for TLS: expected a key" in refusal(None, *locked)
     assert "opens without a password" in refusal(None, *locked)
     said = refusal(None, *locked, password=f"not {PASSWORD}")
