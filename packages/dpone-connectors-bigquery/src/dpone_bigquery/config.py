@@ -39,6 +39,7 @@ class BigQueryConfig(Config):
     impersonate: Text | None = Field(default=None, description="the service account that we then act as")
     quota_project: Text | None = Field(default=None, description="the project whose quota is used, where it is another")
     endpoint: Text | None = Field(default=None, description="the API's address, for an emulator or a private endpoint")
+    connect_timeout: int = Field(default=10, ge=1, description="seconds to wait until anybody answers at all")
     maximum_bytes_billed: int | None = Field(default=None, ge=1, description="a query that would bill more is refused")
     job_timeout: int = Field(default=3600, ge=1, description="seconds that one job may take")
 

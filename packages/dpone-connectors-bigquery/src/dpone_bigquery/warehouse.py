@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 from uuid import uuid4
 
+import requests
 from google.api_core.exceptions import Conflict, NotFound
 from google.cloud import bigquery
+from requests.exceptions import SSLError
 
 from dpone.errors import PlanError, StateError
 from dpone_bigquery.config import BigQueryConfig
@@ -26,6 +28,7 @@ _SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST = 200  # of what a job's id says before the part that makes it the only one
 _PATIENCE = 60.0  # seconds in which a request is sent again
+_HEARD: set[str] = set()  # where somebody answered in this process
 _TIMEOUT = 60.0  # seconds that one request may take, waiting for jobs aside
 
 
@@ -248,10 +251,23 @@ def _retry() -> Any:
     return bigquery.DEFAULT_RETRY.with_timeout(_PATIENCE)
 
 
+def _look(config: BigQueryConfig) -> None:
+    """Somebody answers there, whatever it says; the client itself would try for a minute to find one.
+
+    Once in a process: where somebody has answered, a load is under way, and is worth that minute.
+    """
+    at = config.endpoint or "https://bigquery.googleapis.com"
+    if at not in _HEARD:
+        with suppress(SSLError):  # somebody is there, and the client knows better whom to trust
+            requests.head(at, timeout=config.connect_timeout, allow_redirects=False).close()
+        _HEARD.add(at)
+
+
 @contextmanager
 def connected(config: BigQueryConfig) -> Iterator[Warehouse]:
     """A client, which is closed in the end."""
     with translated(config.label):
+        _look(config)
         client = bigquery.Client(
             project=config.project,
             credentials=credentials_of(config, _SCOPES),
