@@ -76,3 +76,11 @@ def test_a_login_that_comes_too_late_is_closed_and_keeps_nobody(monkeypatch: pyt
     assert not connection.closed
     late.set()
     assert answered.wait(60)
+
+
+def test_nothing_of_a_refused_login_is_at_work_when_the_process_may_end() -> None:
+    before = set(threading.enumerate())
+    connections = Connections(CONFIG, "sink", keeps=True)
+    connections.log_in_ahead()
+    connections.close()
+    assert set(threading.enumerate()) <= before

@@ -15,6 +15,8 @@ from dpone_postgres.faults import Side, translate
 from dpone_postgres.session import Connection, connect
 from dpone_postgres.waiting import EVENT_READ, wait_for
 
+_A_MOMENT = 1.0  # seconds: a server that refuses us has long done so
+
 
 class _Login:
     """A connection that is being made by a thread of its own."""
@@ -54,6 +56,8 @@ class _Login:
             self._wanted = False
             if self._made is not None:
                 self._made.close()
+        # a process that ends while libpq is at work in a thread may crash; in one that only waits nothing happens
+        self._thread.join(_A_MOMENT)
 
 
 class Connections:
