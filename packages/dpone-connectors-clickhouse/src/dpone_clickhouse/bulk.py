@@ -93,18 +93,18 @@ def read_bulk(
     connection = _connection(config)
     packed = config.compression == "gzip"
     try:
-        with translated(side, config.label):
+        with translated(side, config.bulk_label):
             headers = _headers(config) | ({"Accept-Encoding": "gzip"} if packed else {})
             path = _path(config, None, {**settings, "readonly": 2, "enable_http_compression": int(packed)})
             connection.request("POST", path, body=query.encode(), headers=headers)
             answer = connection.getresponse()
-            _refuse(answer, side, config.label)
+            _refuse(answer, side, config.bulk_label)
             inflater = zlib.decompressobj(wbits=31) if answer.getheader("Content-Encoding") == "gzip" else None
             while data := answer.read(piece):
                 if plain := inflater.decompress(data) if inflater else data:
                     yield plain
             if inflater is not None and not inflater.eof:
-                raise unreachable(side, config.label)
+                raise unreachable(side, config.bulk_label)
     finally:
         connection.close()
 
@@ -123,7 +123,7 @@ class BulkInsert:
     """One INSERT on its way. Its rows are there when `finish` returns; perhaps some of them when it does not."""
 
     def __init__(self, config: ClickHouseConfig, statement: str, settings: Mapping[str, object]) -> None:
-        self._label = config.label
+        self._label = config.bulk_label
         self._connection = _connection(config)
         self._deflater = zlib.compressobj(1, wbits=31) if config.compression == "gzip" else None
         with translated("sink", self._label):

@@ -73,3 +73,8 @@ class ClickHouseConfig(Config):
     def label(self) -> str:
         """The connection for people: no secret, no user."""
         return f"{self.host}:{self.ports[0]}/{self.database}"
+
+    @property
+    def bulk_label(self) -> str:
+        """The same by the port of bulk data, which may be away while the other answers."""
+        return f"{self.host}:{self.ports[1]}/{self.database}"
