@@ -203,3 +203,7 @@ print(len(column.date_lut), column.date_lut[-25567], column.date_lut_reverse[dat
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["0", "1900-01-01", "120529"]
+
+
+def test_an_address_of_ipv6_is_told_from_its_port() -> None:
+    assert config(host="::1").label == "[::1]:9000/default"

@@ -183,3 +183,7 @@ def test_a_missing_driver_answers_with_its_pip_line(tmp_path: Path, monkeypatch:
 
 def test_what_is_there_is_called() -> None:
     assert lazy("dpone_mssql.typemap:parse")("bit").name == "bit"
+
+
+def test_an_address_of_ipv6_is_told_from_its_port() -> None:
+    assert by_login(host="::1").label.startswith("[::1]:1433/")

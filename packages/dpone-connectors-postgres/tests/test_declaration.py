@@ -156,3 +156,7 @@ def test_text_of_another_engine_is_taken_where_it_means_the_same() -> None:
     assert text.refuses(Field("c", parse_type("timestamptz(6)")), Landing("timestamp with time zone")) is None
     assert text.refuses(Field("c", parse_type("binary")), Landing("bytea")) is not None
     assert text.refuses(Field("c", parse_type("list<int64>")), Landing("bigint[]")) is not None
+
+
+def test_an_address_of_ipv6_is_told_from_its_port() -> None:
+    assert PostgresConfig(host="::1").label == "[::1]:5432/postgres"

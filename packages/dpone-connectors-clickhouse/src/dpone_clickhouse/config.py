@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from dpone.connector import Config, File
-from dpone.loopback import is_loopback
+from dpone.loopback import before_port, is_loopback
 
 Tls = Literal["verify", "require", "off"]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -72,9 +72,9 @@ class ClickHouseConfig(Config):
     @property
     def label(self) -> str:
         """The connection for people: no secret, no user."""
-        return f"{self.host}:{self.ports[0]}/{self.database}"
+        return f"{before_port(self.host)}:{self.ports[0]}/{self.database}"
 
     @property
     def bulk_label(self) -> str:
         """The same by the port of bulk data, which may be away while the other answers."""
-        return f"{self.host}:{self.ports[1]}/{self.database}"
+        return f"{before_port(self.host)}:{self.ports[1]}/{self.database}"

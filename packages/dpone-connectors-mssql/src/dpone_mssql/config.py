@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from dpone.connector import Config, File
-from dpone.loopback import is_loopback
+from dpone.loopback import before_port, is_loopback
 
 Auth = Literal["sql", "windows", "entra_password", "entra_service_principal", "entra_managed_identity", "entra_default"]
 Tls = Literal["verify", "strict", "trust", "off"]
@@ -77,4 +77,4 @@ class MssqlConfig(Config):
     def label(self) -> str:
         """The connection for people: no secret, no user."""
         place = f"\\{self.instance}" if self.instance else f":{self.port or 1433}"
-        return f"{self.host}{place}/{self.database}"
+        return f"{before_port(self.host)}{place}/{self.database}"

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from dpone.connector import Config, File
-from dpone.loopback import is_loopback
+from dpone.loopback import before_port, is_loopback
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
@@ -46,4 +46,4 @@ class PostgresConfig(Config):
     @property
     def label(self) -> str:
         """The connection for people: no secret, no user."""
-        return f"{self.host}:{self.port}/{self.database}"
+        return f"{before_port(self.host)}:{self.port}/{self.database}"

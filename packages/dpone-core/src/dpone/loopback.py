@@ -1,8 +1,13 @@
-"""Whether a host is this machine itself: what may be spoken without TLS unless somebody says otherwise."""
+"""What a host's address says: whether it is this machine itself, where TLS is not asked for, and how it is written."""
 
 from __future__ import annotations
 
 import ipaddress
+
+
+def before_port(host: str) -> str:
+    """The host as it stands before a port: an address of IPv6, which has colons itself, in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(host: str) -> bool:

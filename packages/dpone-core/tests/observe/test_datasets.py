@@ -70,3 +70,9 @@ def test_a_connection_may_name_its_datasets_itself() -> None:
 
 def test_an_engine_without_a_convention_is_named_by_its_connection() -> None:
     assert dataset_name("duck", "pond", Config(), ("a", "b.c")) == DatasetName("duck://pond", 'a."b.c"')
+
+
+@pytest.mark.parametrize("connector", ["postgres", "mssql", "clickhouse"])
+def test_an_address_of_ipv6_is_told_from_its_port(connector: str) -> None:
+    known = SimpleNamespace(host="::1", port=1, ports=(9, 1), instance=None, database="d")
+    assert CONVENTIONS[connector](known, ("s", "t"))[0] == f"{connector}://[::1]:1"

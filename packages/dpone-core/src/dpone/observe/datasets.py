@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from dpone.connector import Config
 from dpone.errors import DponeError
 from dpone.events import ColumnFlow, DatasetName
+from dpone.loopback import before_port
 from dpone.manifest.models import SinkEnd, SourceEnd, Stream
 from dpone.names import print_name
 from dpone.plan import Plan, system_columns
@@ -31,17 +32,21 @@ class NamesDatasets(Protocol):
 
 
 def _postgres(config: Any, name: Name) -> tuple[str, str]:
-    return f"postgres://{config.host}:{config.port}", ".".join((config.database, *name))
+    return f"postgres://{before_port(config.host)}:{config.port}", ".".join((config.database, *name))
 
 
 def _mssql(config: Any, name: Name) -> tuple[str, str]:
-    place = f"{config.host}/{config.instance}" if config.instance else f"{config.host}:{config.port or _MSSQL_PORT}"
+    place = (
+        f"{config.host}/{config.instance}"
+        if config.instance
+        else f"{before_port(config.host)}:{config.port or _MSSQL_PORT}"
+    )
     return f"mssql://{place}", ".".join((config.database, *name))
 
 
 def _clickhouse(config: Any, name: Name) -> tuple[str, str]:
     # the specification has no row for it; JDBC and dbt reach it over HTTP and name it by that port
-    return f"clickhouse://{config.host}:{config.ports[1]}", ".".join(
+    return f"clickhouse://{before_port(config.host)}:{config.ports[1]}", ".".join(
         name if len(name) > 1 else (config.database, *name)
     )
 
