@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import entry_points
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 import dpone
 from dpone.names import print_name
@@ -109,8 +110,7 @@ def running(asked: Mapping[str, Provider] | None = None) -> Iterator[Services]:
         yield endpoint
 
 
-@dataclass
-class Pipeline:
+class Pipeline(Struct, dict=True):
     """One strategy between two ends; the source is seeded with the orders."""
 
     source: str

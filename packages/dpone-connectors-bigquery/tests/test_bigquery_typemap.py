@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dpone.errors import PlanError
 from dpone.schema import Field, Kind, Landing, Type, Verdict, list_of, parse_type

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from dpone.batch import ARROW
 from dpone.connector import Chunk, Commit, CreateTarget, Layout, Position, StageSpec, Stored, Target

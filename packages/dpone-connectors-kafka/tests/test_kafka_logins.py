@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import kafka
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec import Struct
 
 from dpone.testing.certificates import Authority
 from dpone.testing.services.endpoint import Endpoint
@@ -24,8 +24,7 @@ from dpone_kafka.emulator.service import EmulatedKafka
 SECRETS = {"alice": Secret("pass,=word"), "b=o,b": Secret.generate()}
 
 
-@dataclass(frozen=True)
-class House:
+class House(Struct, frozen=True):
     endpoint: Endpoint
     authority: Path
     stranger: Path

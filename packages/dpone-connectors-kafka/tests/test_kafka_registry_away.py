@@ -6,7 +6,6 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from msgspec import Struct, field
 
 from dpone.batch import ARROW
 from dpone.connector import Column, Dataset, ReadRequest
@@ -34,8 +34,7 @@ NewTopic = Callable[..., str]
 SCHEMA = json.dumps({"type": "record", "name": "r", "fields": [{"name": "id", "type": "long"}]})
 
 
-@dataclass
-class Way:
+class Way(Struct):
     """What lies before the registry: it passes questions on, and answers some of them by itself."""
 
     address: str

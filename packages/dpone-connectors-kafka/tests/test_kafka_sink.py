@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -140,8 +139,7 @@ def test_a_broker_that_is_killed_in_mid_transaction_loses_and_doubles_nothing(ow
     assert (stored.generation, stored.load_id) == (2, "second")
 
 
-@dataclass(frozen=True)
-class _Roomy(SinkRig):
+class _Roomy(SinkRig, frozen=True):
     """A connection that may write large messages."""
 
     @property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from dpone.batch import ARROW
 from dpone.connector import Fate, Layout, StageSpec, Target
@@ -39,7 +38,7 @@ def there(*fields: Field, key: tuple[str, ...] = ("id",), **more: bool) -> Relat
     """A table with these columns, the last of which is as `more` says."""
     plain = {"is_identity": False, "is_computed": False, "has_default": False}
     made = [Attribute(f, **plain, collation="Latin1_General_CI_AS" if f is NAME else "") for f in fields]
-    made[-1] = replace(made[-1], **more)  # type: ignore[arg-type]  # bools, all of them
+    made[-1] = replace(made[-1], **more)
     return Relation(7, ("dbo", "orders"), TABLE, tuple(made), key, "PK")
 
 

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from dpone.errors import PlanError
 from dpone.schema import Field, Kind, Landing, Verdict, parse_type

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.batch import ARROW
 from dpone.connector import Column, Cursor, Position, ReadRequest
@@ -21,8 +22,7 @@ from dpone_rest.mock.server import MockApi, serving
 from dpone_rest.source import ApiSource
 
 
-@dataclass
-class Reader:
+class Reader(Struct):
     """One collection of a mock service, read as a manifest says."""
 
     api: MockApi

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
 from dpone.errors import DponeError

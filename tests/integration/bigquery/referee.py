@@ -10,12 +10,12 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 from requests import PreparedRequest, Response, Session
 
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
@@ -97,8 +97,7 @@ def ask(
         return answer.status, {"error": {"message": text.decode(errors="replace")}}
 
 
-@dataclass
-class Referee:
+class Referee(Struct):
     """Hears each request and what was answered to it, and asks the other emulator the same."""
 
     port: int

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from http.client import HTTPConnection
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from msgspec.structs import replace
 from requests import PreparedRequest, Response, Session
 
 from dpone.connector import Explains, Target

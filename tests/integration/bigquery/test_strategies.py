@@ -7,11 +7,11 @@ neither operations nor SQL.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import AddColumn
 from dpone.schema import STRING, Field

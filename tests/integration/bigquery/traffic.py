@@ -9,13 +9,13 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 from requests import PreparedRequest, Response, Session
 
 from dpone.connector import Position
@@ -43,8 +43,7 @@ _VARIABLE = (
 )
 
 
-@dataclass
-class Request:
+class Request(Struct):
     """One request; of an upload, the description of its job. `answer` is the body of what was answered."""
 
     method: str
@@ -59,8 +58,7 @@ class Request:
         return query["query"] if query else None
 
 
-@dataclass
-class Recording:
+class Recording(Struct):
     requests: list[Request] = field(default_factory=list)
 
     def add(self, sent: PreparedRequest, answer: Response) -> None:
@@ -138,7 +136,7 @@ def recording() -> Iterator[Recording]:
 
 
 def made_job(rig: SinkRig, strategy: str) -> Job:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     given = dict(_OPTIONS.get(strategy, {}))
     if strategy in _GUARDED:

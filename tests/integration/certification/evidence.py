@@ -10,9 +10,11 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.testing.services.endpoint import Endpoint
 from tests.integration.dbt.shop import MANIFEST, TABLES, carry_out, execute
@@ -46,8 +48,7 @@ def block(heading: str) -> str:
     return rest.partition("```bash\n")[2].partition("```")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A folder in which commands are typed, and what they may reach."""
 
     folder: Path

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from http.client import HTTPConnection
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.batch import CH_NATIVE, PG_TEXT, Batch
 from dpone.connector import Target

@@ -6,10 +6,10 @@ The suite of conformance kills dpone at every step of loads into plain tables, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.errors import DponeError
 from dpone.testing.suite.killed import Executioner

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from datetime import date
 from http.client import HTTPConnection
 from itertools import count
@@ -12,6 +11,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import Target
 from dpone.errors import DponeError

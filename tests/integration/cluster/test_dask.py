@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from msgspec import Struct, field
 
 from dpone import api, events
 from dpone.errors import DponeError, MissingPackage
@@ -57,8 +57,7 @@ def db(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[Db]:
         connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
 
 
-@dataclass
-class Cluster:
+class Cluster(Struct):
     """A scheduler and its workers, each a process of its own."""
 
     folder: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from msgspec import Struct
 
 import dpone
 from dpone.connector import Dataset
@@ -46,8 +46,7 @@ INSERT INTO lines SELECT '2024-01-01Z'::timestamptz + (i % 500) * interval '1 s'
 """
 
 
-@dataclass
-class Database:
+class Database(Struct):
     """A database of a server: its URL, and a way to ask it anything."""
 
     url: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,6 +11,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec import Struct
 
 import dpone
 from dpone.errors import RemoteError
@@ -33,8 +33,7 @@ MECHANISMS = ("plain", "scram_sha_256", "scram_sha_512")
 WRONG = "not the password of anybody"
 
 
-@dataclass(frozen=True)
-class House:
+class House(Struct, frozen=True):
     """A broker with all its doors, and what opens them."""
 
     endpoint: Endpoint

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import entry_points
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone import api, registry
 from dpone.connector import Dataset, Target
@@ -103,8 +104,7 @@ OPTIONS: dict[str, Options] = {
 }
 
 
-@dataclass
-class Services:
+class Services(Struct):
     """Each service is started when a case first needs it, and lives as long as the module."""
 
     stack: ExitStack

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import cast
 
 import pytest
+from msgspec import Struct, field
 
 from dpone.batch import ARROW
 from dpone.connector import Explains, Fate, StageSpec, Target
@@ -44,8 +44,7 @@ def seeded(elsewhere: Rig) -> Seeded:
     return SourceRig(elsewhere.spec, elsewhere.kit, elsewhere.endpoint).seed(PLAIN, many(30), Read.SCAN)
 
 
-@dataclass
-class Refresh:
+class Refresh(Struct):
     """A target that is refreshed as a whole, again and again."""
 
     seeded: Seeded

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import AddColumn, Column, ReadRequest
 from dpone.errors import DponeError

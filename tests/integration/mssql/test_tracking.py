@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import ReadRequest, Remarks
 from dpone.errors import DponeError

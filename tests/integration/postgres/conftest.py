@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 import pytest
+from msgspec import Struct, field
 
 from dpone import events
 from dpone.connector import Column, Cursor, Dataset, Target
@@ -65,8 +65,7 @@ def pipeline_type() -> type[Pipeline]:
     return Pipeline
 
 
-@dataclass
-class Pipeline:
+class Pipeline(Struct):
     """`options` are those of the target; everything else of a plan and a load is given by name."""
 
     config: PostgresConfig
@@ -121,8 +120,7 @@ class Pipeline:
         return Outcome(seen)
 
 
-@dataclass
-class Outcome:
+class Outcome(Struct):
     events: list[events.Event]
 
     @property

@@ -11,13 +11,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
 import pytest
+from msgspec import Struct
 
 pytestmark = pytest.mark.integration_postgres
 Db = psycopg.Connection[Any]
@@ -26,8 +26,7 @@ CANARY = "c4nary/pass word%&'\""  # every part of it that could be found cut out
 TRACES = ("c4nary", quote(CANARY, safe=""), json.dumps(CANARY)[1:-1], CANARY)
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(Struct, frozen=True):
     exit: int
     out: str
     errors: str
@@ -42,8 +41,7 @@ class Said:
         return re.findall(r"^error \[([a-z_.]+)\]", self.errors, re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """A folder where a person works, and what was ever written there."""
 
     folder: Path

@@ -188,7 +188,7 @@ def test_what_a_swap_would_lose_keeps_it_away_by_name(
 
 
 def _specs(pipeline: Any) -> Iterator[Any]:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from dpone.prepare import prepare
     from dpone_postgres import connector
@@ -347,7 +347,7 @@ def test_several_writers_exchange_in_place(db: Db, make: Make, schema: str) -> N
 
 def test_a_second_attempt_of_the_one_writer_replaces_the_first(db: Db, make: Make, schema: str, config: Any) -> None:
     """In the stage's own transaction: after an attempt that came to its end, and after one that broke off."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from dpone.batch import PG_TEXT, Batch
 

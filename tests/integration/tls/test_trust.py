@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct, field
 
 from dpone.errors import DponeError
 from dpone.manifest import from_url
@@ -38,8 +38,7 @@ def says_no(guest: socket.socket) -> None:
     guest.sendall(b"N")
 
 
-@dataclass
-class System:
+class System(Struct):
     """An engine behind doors, and what a connection to it answers when it is trusted."""
 
     testkit: Testkit

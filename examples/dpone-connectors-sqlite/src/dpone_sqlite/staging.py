@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.batch import Batch
 from dpone.connector import CHANGE_COLUMNS, Staged, StageRef, StageSpec
@@ -74,8 +76,7 @@ def replace_path(config: SqliteConfig, path: Path) -> SqliteConfig:
     return config.model_copy(update={"path": path})
 
 
-@dataclass
-class FileStage:
+class FileStage(Struct):
     """A stage, and after sealing what its entries amount to."""
 
     spec: StageSpec

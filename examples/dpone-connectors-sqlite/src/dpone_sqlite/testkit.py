@@ -9,11 +9,12 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, Target
 from dpone.names import print_name
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
 _NAMES = Names(longest="n" * 200, folds_case=True)
 
 
-@dataclass(frozen=True)
-class SqliteTestkit:
+class SqliteTestkit(Struct, frozen=True):
     connector: Connector[Any] = connector
     deviations: Sequence[Deviation] = ()
     tables: Names = _NAMES

@@ -7,9 +7,10 @@ run without SQL for the same reason, unless what they break cannot be told from 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from typing import Any
+
+from msgspec.structs import replace
 
 from algebra.seams import Bug, around, each, everywhere, of_stage, program, put
 from dpone import oracle, stage, where

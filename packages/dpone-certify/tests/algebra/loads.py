@@ -8,8 +8,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from algebra.rows import ALL_NAMES, COLUMNS, CUR, DELETED_AT, LOAD_ID, NAMES, START, SYSTEM, VALID_FROM, VALID_TO, Row
 from algebra.scenarios import SLICED, Scenario, Step
@@ -30,8 +32,7 @@ Bag = Counter[Key]
 View = tuple[Bag, frozenset[Key], frozenset[Key], bool]
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What the test's reader stages, and the source that it read."""
 
     entries: list[Change]
@@ -45,8 +46,7 @@ class Reading:
     comparable: bool = True  # the rows before and after tell all there is to know
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a load ended: refused with a code, or the sealed stage, the rows and the counts."""
 
     code: str | None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+
+from msgspec import Struct
 
 from dpone.schema import BOOL, DATE, FLOAT64, INT64, STRING, Field, decimal, timestamp, timestamptz
 
@@ -80,8 +81,7 @@ POOLS: Mapping[str, tuple[object, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Kinds:
+class Kinds(Struct, frozen=True):
     """Which awkward rows a table may hold."""
 
     null_keys: bool = False

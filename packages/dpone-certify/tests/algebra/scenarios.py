@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any, Literal, TypeVar
 
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from algebra.rows import (
     CUR,
@@ -53,8 +53,7 @@ FILTERED = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One load, and what happened at the source before it."""
 
     edits: tuple[Edit, ...]
@@ -67,8 +66,7 @@ class Step:
     seed: int
 
 
-@dataclass(frozen=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """Everything that a sequence of loads of one strategy depends on."""
 
     strategy: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone import stage, strategies
 from dpone.ops import Op, Program
@@ -17,8 +18,7 @@ from dpone.strategies import Load
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
-@dataclass(frozen=True)
-class Bug:
+class Bug(Struct, frozen=True):
     """What is wrong, which strategies must show it, and how it is planted."""
 
     name: str

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from algebra.rows import NAMES, Row
 from dpone.stage import Change, ChangeKind
@@ -20,8 +21,7 @@ ORDINARY: tuple[EditKind, ...] = ("insert", "update", "partial", "delete", "touc
 FAULTY: tuple[EditKind, ...] = ("orphan", "tie")
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """One thing that happens at the source. `index` picks a row, `columns` those that an update writes."""
 
     kind: EditKind
@@ -72,8 +72,7 @@ def edited(
     return rows
 
 
-@dataclass
-class Log:
+class Log(Struct):
     """A source with a unique key that records every change; `faulty` once it recorded something that cannot be."""
 
     key: tuple[str, ...]

@@ -12,9 +12,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 _PATIENCE = 60.0
 # Chromium reads commands from 3 and answers on 4; a shell cannot name a pipe above 9
@@ -33,8 +34,7 @@ def find() -> str | None:
     return said or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-@dataclass
-class Page:
+class Page(Struct):
     """A page, and everything that it complained about or asked for."""
 
     read: int

@@ -9,12 +9,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from msgspec import Struct
 
 from dpone.cli import main
 from dpone.testing.shop import Answer, Dpone, open_shop
@@ -95,8 +95,7 @@ def pair(tmp_path: Path) -> Callable[[str], Pair]:
     return lambda name: make_pair(tmp_path, name)
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """A folder of evidence, and the pair of keys with which its raw results were signed."""
 
     folder: Path

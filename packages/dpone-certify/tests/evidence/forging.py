@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dpone_certify.certification.document import CertificationReport
 from dpone_certify.chain.documents import ChainEntry, ChainIndex
@@ -19,8 +20,7 @@ from evidence.conftest import BASELINE, CHAINS, CURRENT, RATE, REPLAY, REPORT, S
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Forgery:
+class Forgery(Struct, frozen=True):
     """What somebody tries, the command that must be red, and the blocker that it must name.
 
     `needs_key`: green without the public key, because the forger was careful; only the signature gives him away.

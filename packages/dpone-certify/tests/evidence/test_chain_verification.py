@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from dpone_certify.chain.documents import ChainEntry, ChainIndex, IndexedFile, Link, Root
 from dpone_certify.chain.verify import Chain, digest_of, markdown_of, verification, verify
@@ -25,8 +25,7 @@ OTHER = "0" * 64
 RED = Blocker(code="a.b", message="m", action="c")
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A chain of two releases, each with one artifact, in a folder to be broken."""
 
     folder: Path

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone_certify.documents.document import Blocker, Distribution, Subject
 from dpone_certify.evidence.judging import Policy, flaws_of, passes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.diff.report import Both, DiffReport, StreamDiff
 from dpone_certify.baseline.document import BenchmarkBaseline, Given, hold

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone_certify.certification.document import Ends, Providers
 from dpone_certify.chain.documents import ChainEntry, ChainIndex, IndexedFile, Link, Root

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from google.cloud import bigquery
+from msgspec.structs import replace
 
 from dpone.schema import Field
 from dpone_bigquery.dialect import BIGQUERY

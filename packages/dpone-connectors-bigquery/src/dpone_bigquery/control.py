@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from dpone.batch import Format
 from dpone.connector import Json, Target
@@ -26,8 +27,7 @@ PLAIN = Path(__file__).with_name("plain.py")
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "GOOGLE_APPLICATION_CREDENTIALS")
 
 
-@dataclass(frozen=True, slots=True)
-class LoadJobControl:
+class LoadJobControl(Struct, frozen=True):
     """The control of BigQuery, for the benchmark of dpone-certify."""
 
     takes: Mapping[Format, str] = field(

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic, sleep
 from uuid import uuid4
+
+from msgspec import Struct, field
 
 from dpone.books import WAIT
 from dpone.errors import DponeError
@@ -34,8 +35,7 @@ _MADE = (
 )
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct):
     """A lease that is held: who we are in its row, and the session in which our transactions run."""
 
     target: Name

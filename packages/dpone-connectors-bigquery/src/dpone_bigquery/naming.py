@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.names import print_name
 from dpone_bigquery.dialect import BIGQUERY
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
 LEFTOVER = re.compile(r"_dpone_([0-9a-f]{16})_(raw|live|dead|present|shadow)_[0-9a-f]{12}(_[0-9a-f]{12}){0,2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     project: str
     dataset: str
     table: str

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.errors import PlanError
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(Struct, frozen=True):
     """A type: `sizes` stand in parentheses, `inner` in angle brackets; a field of a STRUCT has its name in `name`."""
 
     word: str
@@ -64,8 +65,7 @@ def parse_native(spelling: str) -> Native:
     return parsed
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     words: list[str]
     text: str
     at: int = 0

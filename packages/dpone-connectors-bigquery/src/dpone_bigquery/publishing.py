@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dpone.books import concurrent_writer, exchanges_all, refuse_conflict, target_missing
 from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec

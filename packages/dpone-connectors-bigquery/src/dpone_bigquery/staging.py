@@ -11,10 +11,10 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from google.cloud import bigquery
+from msgspec import Struct, field
 
 from dpone.batch import ARROW, Batch, refuse_format
 from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec
@@ -44,8 +44,7 @@ TAGS: tuple[Field, ...] = tuple(
 )
 
 
-@dataclass(slots=True)
-class BigQueryStage:
+class BigQueryStage(Struct):
     spec: StageSpec
     warehouse: Warehouse
     target: Name

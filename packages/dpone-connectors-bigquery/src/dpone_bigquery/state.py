@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from google.cloud import bigquery
+from msgspec import Struct
 
 from dpone.books import shape_of, stored_of
 from dpone.connector import Commit, Json, Stored
@@ -64,16 +64,14 @@ SHAPES: Mapping[str, Sequence[_Columns]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """The latest row of a pipeline; without `stored` it was forgotten."""
 
     seq: int
     stored: Stored | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One commit as the tables hold it."""
 
     pipeline: str
@@ -82,8 +80,7 @@ class Entry:
     appended: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(Struct, frozen=True):
     """Where the tables of one target are, and as what the target stands in them."""
 
     target: Name

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from http.client import HTTPConnection
@@ -15,6 +14,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import Connector, Json, Target
 from dpone.errors import RemoteError
@@ -53,8 +55,7 @@ _DEVIATIONS = (
 )
 
 
-@dataclass(frozen=True)
-class BigQueryTestkit:
+class BigQueryTestkit(Struct, frozen=True):
     connector: Connector[Any] = declared
     deviations: Sequence[Deviation] = _DEVIATIONS
     tables: Names = _TABLES

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import IO, Any
 from uuid import uuid4
 
 import requests
 from google.api_core.exceptions import Conflict, NotFound
 from google.cloud import bigquery
+from msgspec import Struct, field
 from requests.exceptions import SSLError
 
 from dpone.errors import PlanError, StateError
@@ -37,8 +37,7 @@ def job_id(*parts: object) -> str:
     return _UNFIT.sub("-", "_".join(("dpone", *map(str, parts))))[: _LONGEST * 4]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a job did: its rows, and how many rows it inserted, updated and deleted."""
 
     rows: Sequence[tuple[Any, ...]] = ()
@@ -48,8 +47,7 @@ class Answer:
     session: str | None = None
 
 
-@dataclass(slots=True)
-class Warehouse:
+class Warehouse(Struct):
     """One client. It is used by one thread at a time."""
 
     config: BigQueryConfig

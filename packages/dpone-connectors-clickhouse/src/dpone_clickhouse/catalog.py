@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.connector import Layout, Size
 from dpone.readings import table_missing
@@ -21,8 +22,7 @@ VERSIONED = ("ReplacingMergeTree", "ReplicatedReplacingMergeTree", "SharedReplac
 _COMPUTED = frozenset({"MATERIALIZED", "ALIAS", "EPHEMERAL"})  # columns that nobody inserts
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A column as it is kept: beside its field, the clause that follows its type in a definition."""
 
     field: Field
@@ -30,8 +30,7 @@ class Stored:
     clause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table: `storage` is what follows ENGINE = in its definition."""
 
     name: Name

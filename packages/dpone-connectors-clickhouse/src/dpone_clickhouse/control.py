@@ -7,9 +7,10 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from urllib.parse import urlencode
+
+from msgspec import Struct, field
 
 from dpone.batch import CH_NATIVE, PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
@@ -69,8 +70,7 @@ _VALUES: Mapping[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CurlControl:
+class CurlControl(Struct, frozen=True):
     """The control of ClickHouse, for the benchmark of dpone-certify."""
 
     gives: Mapping[Format, str] = field(

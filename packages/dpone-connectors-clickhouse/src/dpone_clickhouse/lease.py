@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from threading import Thread
 from time import monotonic, sleep
 from uuid import uuid4
+
+from msgspec import Struct
 
 from dpone.books import WAIT, held_elsewhere
 from dpone.names import print_name
@@ -42,8 +43,7 @@ def digest_of(name: Name) -> str:
     return hashlib.sha256("\0".join(name).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A lease that is held, known to the server by the text of its query."""
 
     query_id: str

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.connector import Chunk, Commit, Json, Position, Stored
 from dpone.strategies import Read
@@ -17,8 +19,7 @@ _BEGIN = "dpone marker, do not edit: "
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """The last load of one pipeline: what it stored, its run and chunk, and the ids under which it appended rows."""
 
     stored: Stored
@@ -27,8 +28,7 @@ class Entry:
     appended: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """All pipelines whose rows are in the target, and what a person says of the table."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)

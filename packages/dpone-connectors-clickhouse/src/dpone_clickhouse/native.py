@@ -6,13 +6,14 @@ A column's type and its NULL are two things in dpone, and one in ClickHouse: `wi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.errors import PlanError
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(Struct, frozen=True):
     """A type: `args` are what stands in its parentheses; an element with a name of its own has it in `name`."""
 
     family: str
@@ -65,8 +66,7 @@ def parse_native(spelling: str) -> Native:
     return parsed
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     words: list[re.Match[str]]
     text: str
     at: int = 0

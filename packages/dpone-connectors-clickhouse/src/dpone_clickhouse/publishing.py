@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dpone.books import concurrent_writer, held_elsewhere, is_own, refuse_conflict
 from dpone.connector import Applied, Commit, CreateTarget, Fate, Json, Layout, SchemaChange, Stage, StageSpec

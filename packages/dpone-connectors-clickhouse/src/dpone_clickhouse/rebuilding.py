@@ -10,8 +10,9 @@ on the shadow.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import assert_never
+
+from msgspec import Struct, field
 
 from dpone.ops import (
     Absent,
@@ -40,16 +41,14 @@ from dpone_clickhouse.dialect import CLICKHOUSE
 _FOUND = "_dpone_found"
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
+class Addition(Struct, frozen=True):
     """Rows to insert: the columns that the query gives, the others take their default, which is NULL."""
 
     columns: tuple[str, ...]
     query: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuild:
+class Rebuild(Struct, frozen=True):
     """One operation. `rows` is a FROM clause that yields each row of the target once, as `t`.
 
     Rows for which `gone` is true leave; when `back` is given they come back with these columns changed. None of the

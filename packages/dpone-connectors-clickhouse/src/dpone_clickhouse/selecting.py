@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Format
 from dpone.connector import ReadRequest
@@ -18,8 +19,7 @@ _BY_TEXT = frozenset({Kind.STRING, Kind.UUID, Kind.JSON, Kind.INTERVAL})
 _MICROSECONDS, _ARROW_BITS = 6, 64
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is read: a table or view, or a query that the server took as a subquery."""
 
     schema: Schema

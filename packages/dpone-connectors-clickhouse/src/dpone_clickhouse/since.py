@@ -9,8 +9,9 @@ for that). An INSERT of another user is seen only with the right to see system.p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
 from dpone.cursors import (
@@ -52,8 +53,7 @@ def window_of(session: Session, request: ReadRequest, subject: Subject) -> tuple
     return terms, position_at(cursor.column, reader.native, value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     session: Session
     request: ReadRequest
     subject: Subject

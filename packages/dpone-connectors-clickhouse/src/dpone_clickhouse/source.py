@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from dpone.batch import ARROW, CH_NATIVE, PG_TEXT, Batch
 from dpone.connector import Dataset, Finding, Json, Position, ReadRequest, Size, Split
@@ -40,8 +41,7 @@ def connect(config: ClickHouseConfig) -> Iterator[ClickHouseSource]:
     yield ClickHouseSource(config)
 
 
-@dataclass(frozen=True, slots=True)
-class ClickHouseSource:
+class ClickHouseSource(Struct, frozen=True):
     config: ClickHouseConfig
 
     def describe(self, dataset: Dataset) -> Schema:

@@ -13,8 +13,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
 from uuid import uuid4
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from dpone.connector import CHANGE_FIELDS, Fate, Json, Layout, Staged, StageRef, StageSpec
 from dpone.errors import DponeError
@@ -97,8 +99,7 @@ def _loose(fields: tuple[Field, ...]) -> tuple[Field, ...]:
     return tuple(replace(f, nullable=True) for f in fields)
 
 
-@dataclass(slots=True)
-class ClickHouseStage:
+class ClickHouseStage(Struct):
     spec: StageSpec
     own: Session
     target: Name
@@ -297,8 +298,7 @@ def staged(config: ClickHouseConfig, spec: StageSpec) -> Iterator[ClickHouseStag
         stage.end()
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A sealed stage that an earlier process left, by what it noted in the comment of its raw table."""
 
     mark: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.books import shape_of, stored_of
 from dpone.connector import Json, Stored
@@ -41,8 +42,7 @@ SHAPES: Mapping[str, tuple[str, ...]] = {STATE: (_STATE,), LOADS: (_LOADS, _RECO
 _STEPS: Mapping[str, tuple[str, ...]] = {LOADS: ("ADD COLUMN IF NOT EXISTS record String AFTER run_id",)}
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(Struct, frozen=True):
     """Where the tables of one target are, and as what the target stands in them."""
 
     database: str

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from importlib.util import find_spec
@@ -15,6 +14,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import urlencode
 from uuid import uuid4
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
 from dpone.schema import Field, Kind
@@ -84,8 +86,7 @@ class ServerError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True)
-class ClickHouseTestkit:
+class ClickHouseTestkit(Struct, frozen=True):
     connector: Connector[Any] = declared
     deviations: Sequence[Deviation] = ()
     tables: Names = _NAMES

@@ -13,7 +13,7 @@ A verdict speaks of the values that land. A date beyond the years that the serve
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dpone.schema import (
     BOOL,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
+from msgspec import Struct
 
 from dpone.errors import RemoteError
 from dpone.tls import check_files
@@ -87,8 +87,7 @@ def _login(config: KafkaConfig) -> dict[str, Any]:
             return {"sasl.username": config.user, "sasl.password": password}
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """The messages of one partition from `low` on, before `high`."""
 
     partition: int

@@ -6,9 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.batch import PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
@@ -26,8 +28,7 @@ _CONSUME = "a loop of Consumer.consume"
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
 
 
-@dataclass(frozen=True, slots=True)
-class ConfluentControl:
+class ConfluentControl(Struct, frozen=True):
     """The control of Kafka, for the benchmark of dpone-certify: one partition, a message a row."""
 
     gives: Mapping[Format, str] = field(

@@ -6,19 +6,18 @@ It is `rendering` for programs that never look at a value, on prepared rows and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from dpone.ops import Append, DeleteAbsent, DeleteKeys, Guard, Hard, Op, Program, Recreate, ReplaceAll, Upsert
 from dpone.oracle import Counts, guard_against
 from dpone_kafka.rendering import key_taken
 
 
-@dataclass
-class Reach:
+class Reach(Struct):
     """What an operation with a guard found within its reach, over all buckets."""
 
     guard: Guard
@@ -31,8 +30,7 @@ class Reach:
         guard_against(self.guard, before=self.before, after=self.after, removed=removed)
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """What the operations of a program did, over all buckets that were decided so far."""
 
     program: Program
@@ -46,8 +44,7 @@ class Tally:
         self.counts = [Counts()] * len(self.program)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """What is staged and what is known of the target, under the keys of one bucket; keys of each are unique."""
 
     staged: pa.Table
@@ -57,8 +54,7 @@ class Bucket:
     cleared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """Of one bucket: which staged rows are written, which keys get a tombstone, which entries stay as they are."""
 
     written: Any  # a mask over the staged rows

@@ -8,13 +8,13 @@ segments hold is outdated they are written anew.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from dpone.errors import StateError
 from dpone_kafka.piles import Buckets
@@ -29,8 +29,7 @@ _SLACK = 10_000  # outdated entries that are not worth a rewrite
 _HASH, _OFFSETS = 16, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(Struct, frozen=True):
     """What lies in the index's topic: the names of the segments that count, and how many entries they hold."""
 
     names: tuple[str, ...] = ()

@@ -10,11 +10,11 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec import Struct, field
 
 from dpone.connector import Dataset, Json, Target
 from dpone.testing.services.endpoint import Endpoint
@@ -26,8 +26,7 @@ _AT_ONCE = 5_000
 _PATIENCE = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class KafkaLoops:
+class KafkaLoops(Struct, frozen=True):
     """One partition, all acknowledged; nothing is compacted, which would keep the broker of one side busier."""
 
     said: tuple[str, str] = ("a loop of Producer.produce in one transaction", "a loop of Consumer.consume")

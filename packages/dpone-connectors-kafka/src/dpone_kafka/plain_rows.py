@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from dpone_kafka.piles import Buckets, buckets_for, whole_numbers
 from dpone_kafka.prepared import HASH, KEY
@@ -21,8 +21,7 @@ _FIELDS: Mapping[str, Any] = {"key": pa.binary(), "hash": pa.binary(), "number":
 ENTRIES = pa.schema(_FIELDS)
 
 
-@dataclass
-class PlainRows:
+class PlainRows(Struct):
     """Prepared rows after sealing: one for each key, where rows have one."""
 
     stage: SpillStage

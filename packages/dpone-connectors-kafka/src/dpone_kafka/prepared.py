@@ -6,11 +6,11 @@ time; one whose program looks at values, or whose changes have no key, is render
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from dpone.connector import Json, StageSpec
 from dpone.ops import Append
@@ -24,8 +24,7 @@ from dpone_kafka.rendering import Need, need_of
 KEY, CONTENT, HASH = "_dpone_key", "_dpone_content", "_dpone_hash"
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(Struct, frozen=True):
     """What is made of a row: the fields of its content, the columns of its key, and which of the two others is kept."""
 
     fields: tuple[Field, ...]

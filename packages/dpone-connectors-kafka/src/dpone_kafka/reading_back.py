@@ -6,10 +6,10 @@ The topic is read to its end, and of each key the last message counts; a message
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from dpone.connector import Layout
 from dpone.where import Row
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class TargetReader:
+class TargetReader(Struct, frozen=True):
     """`written` is the layout of the stored messages, `wanted` that of the rows that are given."""
 
     client: Client

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from dpone.connector import Layout, Role
 from dpone.oracle import Counts
@@ -20,8 +20,7 @@ from dpone_kafka.rendering import Changed, Known, Rendered, Staged
 from dpone_kafka.values import arrow_column, arrow_table
 
 
-@dataclass(frozen=True)
-class RenderedDifference:
+class RenderedDifference(Struct, frozen=True):
     """`before` has the hashes of the index, `values` asks for the rows that the target holds now."""
 
     layout: Layout

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import assert_never
+
+from msgspec import Struct, field
 
 from dpone.connector import Layout
 from dpone.errors import DataError, PlanError
@@ -44,16 +45,14 @@ class Need(IntEnum):
     VALUES = 2  # the topic itself, read to its end
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """A row of the target; `row` is there where values were asked for."""
 
     hash: bytes
     row: Row | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """A sealed stage. `keys` are those of the program, one for each row; empty ones where rows have no key.
 
     `row` gives the values of a staged row, `stamps` are the load's constants, `columns` those that the load carries.
@@ -72,8 +71,7 @@ class Staged:
         return len(self.hashes)
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """A stored row with other values; it takes the hash of a staged one where its content is that row's."""
 
     row: Row
@@ -84,8 +82,7 @@ Slot = Known | int | Changed  # int: the number of a staged row
 Rows = dict[bytes, Slot]  # by the keys of messages
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """The difference: what is written under which key, which keys get a tombstone, and what each operation did."""
 
     writes: Mapping[bytes, int | Changed]
@@ -129,8 +126,7 @@ def _need(op: Op, layout: Layout, columns: Sequence[str]) -> Need:
             assert_never(op)
 
 
-@dataclass
-class Render:
+class Render(Struct):
     """One program on its way. `encode` is the key of a row under these columns, `fresh` makes keys for rows without."""
 
     layout: Layout

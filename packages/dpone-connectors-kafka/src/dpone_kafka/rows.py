@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import Message
+from msgspec import Struct
 
 from dpone.arrow import arrow_type
 from dpone.connector import CHANGE_FIELDS
@@ -27,8 +27,7 @@ _MANY = 4_000  # partitions above which a clock of microseconds would not fit
 Tombstones = Literal["delete", "ignore", "refuse"]
 
 
-@dataclass
-class Clock:
+class Clock(Struct):
     """Numbers of changes: they grow within a partition, follow its times, and differ between partitions.
 
     A key lies in one partition until the topic grows; then the times say which of its messages is the newer one.
@@ -44,8 +43,7 @@ class Clock:
         return self.at * self.partitions + self.partition
 
 
-@dataclass(frozen=True)
-class Decoder:
+class Decoder(Struct, frozen=True):
     """One reading's way from messages to rows."""
 
     shape: Shape

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import CHANGE_FIELDS, StageSpec
 from dpone.errors import DataError
@@ -17,8 +18,7 @@ from dpone_kafka.json_text import json_objects
 from dpone_kafka.values import python_rows
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """What a stage amounts to. Keys are encoded, one for each row of `live`; none where the load has no key."""
 
     live: pa.Table

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from dpone_kafka.index import Entry, SegmentWriter
 from dpone_kafka.state import INDEX
@@ -30,8 +31,7 @@ def put(producer: Producer, *message: Any) -> None:
             return
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(Struct, frozen=True):
     """Sends within the producer's transaction."""
 
     producer: Producer

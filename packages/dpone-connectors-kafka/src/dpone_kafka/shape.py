@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from dpone.connector import Dataset
 from dpone.errors import DataError, UsageError
@@ -45,8 +46,7 @@ _SAMPLE = 1_000  # messages
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How the messages of a topic become rows. `key` reads the key of a message, where that is a column."""
 
     topic: str

@@ -8,12 +8,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
+from msgspec import Struct
 
 from dpone.process import is_alive, this_process
 from dpone_kafka.piles import batches
@@ -35,8 +35,7 @@ def digest_of(brokers: str, topic: str) -> str:
     return hashlib.sha256(f"{brokers}\0{topic}".encode()).hexdigest()[:24]
 
 
-@dataclass(frozen=True, slots=True)
-class Spill:
+class Spill(Struct, frozen=True):
     """One stage's folder."""
 
     path: Path

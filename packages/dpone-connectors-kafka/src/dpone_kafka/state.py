@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from dpone.books import read_stored, shape_of, stored_json
 from dpone.connector import Commit, Json, Layout, Stored
@@ -30,8 +31,7 @@ COMPACTED = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
 Entry = tuple[list[str], Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """The state of one target as its topic holds it now."""
 
     layout: Layout | None = None

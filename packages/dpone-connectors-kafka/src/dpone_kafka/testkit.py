@@ -11,12 +11,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from threading import local
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.batch import ARROW
 from dpone.connector import Connector, Dataset, Json, Target
@@ -82,8 +84,7 @@ _services: dict[int, Service] = {}  # by port, so that a crash finds its service
 _mine = local()
 
 
-@dataclass(frozen=True)
-class KafkaTestkit:
+class KafkaTestkit(Struct, frozen=True):
     connector: Connector[Any] = declared
     deviations: Sequence[Deviation] = field(default_factory=lambda: DEVIATIONS)
     tables: Names = _TABLES

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from dpone.connector import Fate, StageSpec
 from dpone.errors import DponeError, RemoteError
@@ -27,8 +28,7 @@ class Way(Enum):
     COPY = "copy"
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Struct, frozen=True):
     """The way of a load, and what stood against a better one."""
 
     way: Way
@@ -49,8 +49,7 @@ class _Against(Enum):
     SWAP = "swap"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What the catalogue has against taking a table's place."""
 
     both: tuple[str, ...] = ()

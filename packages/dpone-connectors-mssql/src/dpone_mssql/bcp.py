@@ -15,10 +15,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from dpone.errors import MissingPackage, PlanError, RemoteError
 from dpone_mssql.arrow_text import spelled
@@ -38,8 +39,7 @@ _ON_TERMINAL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """How bcp says who we are: its arguments, and what is typed when it asks."""
 
     arguments: tuple[str, ...]

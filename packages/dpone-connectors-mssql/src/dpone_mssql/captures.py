@@ -10,7 +10,8 @@ know, such a change keeps what the target has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.connector import CHANGE_FIELDS, Position, ReadRequest
 from dpone.errors import DataError, PlanError
@@ -24,8 +25,7 @@ _ORDER = ("__$start_lsn", "__$seqval", "__$operation")
 _CHANGED = 4  # the row as it is after an update
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """One capture instance. `start` is the first LSN that it holds, or None while the server has not said it yet."""
 
     name: str
@@ -36,8 +36,7 @@ class Capture:
         return [name for name in columns if name not in self.columns]
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """An instance and the LSNs to read from it, both of them included."""
 
     capture: Capture

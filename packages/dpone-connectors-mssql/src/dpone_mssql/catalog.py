@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.errors import PlanError
 from dpone.readings import table_missing
@@ -22,8 +23,7 @@ _COLLATED = frozenset({"varchar", "char", "nvarchar", "nchar"})
 _REAL_BITS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """A column as it is stored; one that is computed or a rowversion is the server's alone to write."""
 
     field: Field
@@ -37,8 +37,7 @@ class Attribute:
         return self.is_computed or (self.field.native_of(ENGINE) or "") in {"rowversion", "timestamp"}
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A table or a view."""
 
     id: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal
 from uuid import uuid4
+
+from msgspec import Struct
 
 from dpone.connector import Position, ReadRequest, Split
 from dpone.errors import PlanError
@@ -27,8 +28,7 @@ from dpone_mssql.staging import CHANGE_COLUMNS
 _NAMES = {"cdc": "CDC", "change_tracking": "Change Tracking"}
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """By what the changes are read, and why by that; the capture instances of the table, the newest first."""
 
     name: Literal["cdc", "change_tracking"]

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.batch import PG_TEXT, Format
 from dpone.connector import Dataset, Json, Target
@@ -43,8 +45,7 @@ _WORDS: Mapping[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PyodbcControl:
+class PyodbcControl(Struct, frozen=True):
     """The control of SQL Server, for the benchmark of dpone-certify."""
 
     keys: str = ", then PRIMARY KEY"

@@ -10,13 +10,14 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from struct import unpack
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.errors import MissingPackage
 from dpone_mssql.config import MssqlConfig
@@ -28,8 +29,7 @@ _RUST = "mssql-odbc"
 _LTDL = "libltdl.so.7"
 
 
-@dataclass(frozen=True, slots=True)
-class Driver:
+class Driver(Struct, frozen=True):
     """A way to connect: `open` takes a connection string and the seconds to wait for the login."""
 
     name: str

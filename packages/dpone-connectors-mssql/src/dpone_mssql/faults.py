@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from dpone.errors import DataError, DponeError, PlanError, RemoteError, StateError
 
 Side = Literal["source", "sink"]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What a number means: the error's class, the end of its code, what happened, and what to do."""
 
     kind: type[DponeError]

@@ -6,9 +6,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from msgspec import Struct, field
 
 from dpone.connector import ReadRequest, Split
 from dpone.errors import PlanError
@@ -28,8 +29,7 @@ _ALLOWED = 1
 _RANGED = frozenset({Kind.INT, Kind.UINT})
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct):
     """The sessions of open readings, since a single split is read on its reading's own: by its number, and with what
     is read by the identity of the request, so that it can be measured in its own snapshot.
     """

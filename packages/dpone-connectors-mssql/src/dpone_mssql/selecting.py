@@ -8,7 +8,8 @@ text of a code page into national text, types without a home in Arrow into text 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.batch import Format
 from dpone.connector import ReadRequest
@@ -22,8 +23,7 @@ from dpone_mssql.wires import MSSQL_ARROW
 _MICROSECONDS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is read: a table or view of the catalogue, or a query that was found to be one statement."""
 
     schema: Schema

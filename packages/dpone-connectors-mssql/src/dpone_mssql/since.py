@@ -8,8 +8,9 @@ case: below it no transaction can add one. Who is writing is asked before the sn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
 from dpone.cursors import (
@@ -39,8 +40,7 @@ _WRITERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """What was fixed before the snapshot: an exclusive upper bound, None when there was nothing to read."""
 
     cursor: Cursor

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from dpone.books import HeldLease
 from dpone.connector import Dataset, Fate, Finding, Layout, Position, SchemaChange, StageRef, StageSpec, Target

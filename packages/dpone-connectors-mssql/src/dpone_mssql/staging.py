@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from dpone.batch import Format
 from dpone.connector import CHANGE_FIELDS, Json, Staged, StageRef, StageSpec, Target
@@ -40,8 +41,7 @@ CHANGE_COLUMNS: tuple[Field, ...] = (
 )
 
 
-@dataclass(slots=True)
-class MssqlStage:
+class MssqlStage(Struct):
     spec: StageSpec
     books: Books
     connection: Connection

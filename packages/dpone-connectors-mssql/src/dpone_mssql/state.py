@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.books import conflict, position_texts, shape_of, stored_of
 from dpone.connector import Commit, Position, Stored, Target
@@ -49,8 +50,7 @@ SHAPES: Mapping[str, Sequence[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(Struct, frozen=True):
     """Where the tables of one target are kept, and as what the target stands in them."""
 
     schema: str

@@ -7,13 +7,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import uuid4
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
 from dpone.manifest import from_url
@@ -62,8 +64,7 @@ _BINARY = "COLLATE Latin1_General_100_BIN2"
 _services: dict[int, EmulatedMssql] = {}  # by port, so that a crash finds its service
 
 
-@dataclass(frozen=True)
-class MssqlTestkit:
+class MssqlTestkit(Struct, frozen=True):
     connector: Connector[Any] = declared
     deviations: Sequence[Deviation] = ()
     tables: Names = _NAMES

@@ -8,7 +8,8 @@ own type promises values that would be refused or rounded, and not because a flo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.errors import PlanError
 from dpone.schema import (
@@ -95,8 +96,7 @@ NATIVES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(Struct, frozen=True):
     """A spelling taken apart. `size` is None where none is written and -1 for max."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.errors import PlanError
 from dpone.readings import table_missing
@@ -16,8 +17,7 @@ PARTITIONED, TABLE = "p", "r"
 READABLE = frozenset({"r", "p", "v", "m", "f"})
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """A column as it is stored; `missing` is the text of the value that rows older than the column have."""
 
     field: Field
@@ -28,8 +28,7 @@ class Attribute:
     missing: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A table, view, partitioned table, materialised view or foreign table; `blocks` is its size on disk."""
 
     oid: int

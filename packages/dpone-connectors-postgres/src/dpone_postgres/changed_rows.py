@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import psycopg
+from msgspec import Struct
 from psycopg import pq
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Batch
@@ -35,8 +35,7 @@ _ESCAPES = {ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\
 _NULL = struct.pack(">i", -1)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a requested column is in the rows that the log sends now; None when it was added later."""
 
     index: int | None

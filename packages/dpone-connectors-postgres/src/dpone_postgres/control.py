@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+from msgspec import Struct, field
 from psycopg import sql
 
 from dpone.batch import PG_BINARY, PG_TEXT, Format
@@ -56,8 +56,7 @@ _VALUES: Mapping[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PsqlControl:
+class PsqlControl(Struct, frozen=True):
     """The control of PostgreSQL, for the benchmark of dpone-certify."""
 
     gives: Mapping[Format, str] = field(

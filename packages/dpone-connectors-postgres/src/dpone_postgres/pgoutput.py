@@ -6,8 +6,9 @@ https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Sent(Enum):
@@ -21,16 +22,14 @@ Value = bytes | Sent
 Tuple = tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RelationColumn:
+class RelationColumn(Struct, frozen=True):
     name: str
     type_oid: int
     modifier: int
     in_key: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RelationMessage:
+class RelationMessage(Struct, frozen=True):
     """What the following rows of the relation look like."""
 
     oid: int
@@ -38,24 +37,20 @@ class RelationMessage:
     columns: tuple[RelationColumn, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Struct, frozen=True):
     final_lsn: int
 
 
-@dataclass(frozen=True, slots=True)
-class CommitMessage:
+class CommitMessage(Struct, frozen=True):
     end_lsn: int
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
+class Inserted(Struct, frozen=True):
     oid: int
     new: Tuple
 
 
-@dataclass(frozen=True, slots=True)
-class Updated:
+class Updated(Struct, frozen=True):
     """`old` is there when the key changed or the replica identity is FULL."""
 
     oid: int
@@ -63,14 +58,12 @@ class Updated:
     new: Tuple
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(Struct, frozen=True):
     oid: int
     old: Tuple
 
 
-@dataclass(frozen=True, slots=True)
-class Truncated:
+class Truncated(Struct, frozen=True):
     oids: tuple[int, ...]
 
 

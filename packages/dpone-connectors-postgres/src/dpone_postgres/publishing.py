@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import psycopg
+from msgspec import Struct
 
 from dpone.books import exchanges_all, target_missing
 from dpone.connector import Applied, Commit, CreateTarget, Layout, SchemaChange, Stage, StageSpec
@@ -34,8 +34,7 @@ from dpone_postgres.typemap import ENGINE
 COMMITTED = "publish.committed"  # the server has committed, and we do not know it yet
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(Struct, frozen=True):
     """A swap that waits for the commit."""
 
     program: Program

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from dpone.connector import Position, ReadRequest, Split
 from dpone.readings import OpenReading, requested
@@ -26,8 +27,7 @@ _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PARALLEL_CORES, _PARALLEL_BLOCKS, _MOST_SPLITS = 4, (1 << 30) // 8192, 4
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct):
     """The connections of open readings: by the name of their snapshot, since a single split is read on its reading's
     own, and with what is read by the identity of the request, so that it can be measured in its own snapshot.
     """

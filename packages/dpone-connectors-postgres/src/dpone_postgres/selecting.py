@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.batch import ARROW, PG_BINARY, PG_TEXT, Format
 from dpone.connector import CHANGE_FIELDS, ReadRequest
@@ -23,8 +24,7 @@ CHANGE_COLUMNS: tuple[Field, ...] = (
 _OPTIONS = {PG_BINARY: "FORMAT binary", PG_TEXT: "FORMAT text", ARROW: "FORMAT csv"}
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is read: a relation of the catalogue, or a query that was found to be one statement."""
 
     schema: Schema

@@ -8,8 +8,9 @@ began later has a later clock, and whoever ended before is in the snapshot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from dpone.connector import Cursor, Late, Position, ReadRequest
 from dpone.cursors import (
@@ -34,8 +35,7 @@ from dpone_postgres.writers import oldest_start, writing
 _ENDLESS = frozenset({"infinity", "-infinity", "NaN", "Infinity", "-Infinity"})
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """What was fixed before the snapshot: HOLD_BACK's exclusive upper bound, None when there was nothing to read."""
 
     cursor: Cursor

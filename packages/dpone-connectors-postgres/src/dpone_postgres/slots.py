@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from msgspec import Struct
 from psycopg import pq
 
 from dpone.connector import Json, ReadRequest
@@ -20,8 +20,7 @@ PREFIX = "dpone_"
 _GENERATED_SINCE = 180000
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True):
     """The names under which one pipeline follows one table; `own` is false for a publication that was given."""
 
     slot: str

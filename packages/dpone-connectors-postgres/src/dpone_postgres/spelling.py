@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _WITH_ZONE = re.compile(r"(time|timestamp)(?:\((\d+)\))? (with|without) time zone")
 _PLAIN = re.compile(r"(?P<base>[^()]+?)(?:\((?P<mods>-?\d+(?:,\s*-?\d+)*)\))?")
@@ -28,8 +29,7 @@ _ALIASES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(Struct, frozen=True):
     """One type; `base` is without modifiers and brackets: `timestamp with time zone`, `public.mood`."""
 
     base: str

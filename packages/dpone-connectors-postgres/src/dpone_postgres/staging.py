@@ -6,9 +6,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
 
 import psycopg
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from dpone.connector import Fate, Json, Staged, StageRef, StageSpec, SystemColumn, Target
 from dpone.ops import Recreate, ReplaceAll
@@ -49,8 +50,7 @@ _LOCK_TIMEOUT = 30.0  # seconds
 _EXACT_TUPLES = 1 << 24  # the catalogue counts in float4, which holds every whole number below this
 
 
-@dataclass(slots=True)
-class PostgresStage:
+class PostgresStage(Struct):
     spec: StageSpec
     books: Books
     connection: Connection

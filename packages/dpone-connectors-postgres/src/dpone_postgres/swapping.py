@@ -8,8 +8,9 @@ then exchanged in place. The new table's rows are frozen: whoever finds it sees 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from time import monotonic, sleep
+
+from msgspec import Struct
 
 from dpone_postgres.catalog import TABLE, Relation
 from dpone_postgres.dialect import POSTGRES
@@ -20,8 +21,7 @@ _PAUSE = 0.005
 _SCHEMAS_PUBLISHED_SINCE = 150000
 
 
-@dataclass(frozen=True, slots=True)
-class Belongings:
+class Belongings(Struct, frozen=True):
     """What stands beside a table's rows and goes over to the table that takes its place."""
 
     owner: str

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 from uuid import uuid4
 
 import psycopg
+from msgspec import Struct, field
+from msgspec.structs import replace
 from psycopg import sql
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
@@ -61,8 +62,7 @@ _SETTINGS = {"max_replication_slots": "200", "max_wal_senders": "20", "max_conne
 _services: dict[int, Service] = {}  # by port, so that a crash finds its service
 
 
-@dataclass(frozen=True)
-class PostgresTestkit:
+class PostgresTestkit(Struct, frozen=True):
     connector: Connector[Any] = declared
     deviations: Sequence[Deviation] = ()
     tables: Names = _NAMES

@@ -15,12 +15,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
 from typing import Any
 from zlib import crc32
+
+from msgspec import Struct
 
 from dpone.errors import DponeError, RemoteError
 from dpone.failpoints import hit
@@ -41,8 +42,7 @@ Fetch = Callable[[Ask], Answer]
 Records = Callable[[Answer], list[Record]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where an entry is in the file."""
 
     at: int

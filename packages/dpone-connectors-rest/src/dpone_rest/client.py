@@ -10,13 +10,13 @@ import random
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic, sleep
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import requests
+from msgspec import Struct
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from urllib3.exceptions import (
     DecodeError,
@@ -44,8 +44,7 @@ _UNAUTHORIZED = 401
 Dice = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer. `url` is the one that was asked for, without our secrets."""
 
     url: str

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.batch import PG_TEXT, Format
 from dpone.connector import Dataset
@@ -26,8 +28,7 @@ _SAID = "a loop of requests.get and json"
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestsControl:
+class RequestsControl(Struct, frozen=True):
     """The control of a REST API, for the benchmark of dpone-certify."""
 
     gives: Mapping[Format, str] = field(default_factory=lambda: {Format(JSON_LINES): _SAID, PG_TEXT: _SAID})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
+from msgspec import Struct
 from requests.utils import parse_header_links
 
 from dpone_rest import faults
@@ -16,8 +16,7 @@ from dpone_rest.client import Answer, Client, joined
 from dpone_rest.options import LinkHeader, NextCursor, NextLink, Offset, PageNumber, RestSource
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """The next request; `token` names the place in the collection, so that none is visited twice."""
 
     url: str
@@ -25,8 +24,7 @@ class Ask:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     answer: Answer
     document: Any
     records: list[Record]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import socket
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from msgspec import Struct
 from requests.adapters import HTTPAdapter
 
 from dpone.errors import RemoteError
@@ -21,8 +21,7 @@ from dpone_rest.faults import refuse_elsewhere
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Scheme, host and port: what a request may be sent to."""
 
     scheme: str

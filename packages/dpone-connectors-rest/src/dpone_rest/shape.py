@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.arrow import arrow_schema
 from dpone.connector import Json
@@ -24,8 +25,7 @@ from dpone_rest.typemap import ENGINE
 from dpone_rest.values import column_of
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What records are read as. `known` are all fields of the sample; None where columns are declared."""
 
     schema: Schema

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -16,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from dpone.arrow import arrow_schema
 from dpone.batch import Batch
@@ -49,8 +49,7 @@ def connect(config: RestConfig) -> Iterator[ApiSource]:
         client.close()
 
 
-@dataclass(frozen=True, slots=True)
-class OpenReading:
+class OpenReading(Struct, frozen=True):
     """What an opened request will yield, and how far."""
 
     schema: Schema

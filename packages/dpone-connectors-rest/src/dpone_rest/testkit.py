@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from http.client import HTTPConnection
@@ -14,6 +13,8 @@ from importlib.metadata import version
 from math import isfinite
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, WidenColumn
 from dpone.schema import Kind, Type
@@ -51,8 +52,7 @@ _OK = 200
 _CURSOR_NAMES = ("updated_at", "c")  # of tables that are read by a cursor
 
 
-@dataclass(frozen=True)
-class RestTestkit:
+class RestTestkit(Struct, frozen=True):
     connector: Connector[Any] = declared
     deviations: Sequence[Deviation] = ()
     tables: Names = _TABLES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.arrow import arrow_type
 from dpone.connector import Cursor, Late, Position, ReadRequest
@@ -23,8 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """The values of one column as numbers, and back."""
 
     field: Field
@@ -94,8 +94,7 @@ def scale_of(field: Field) -> Scale:
     raise unordered(field.name, of)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """Records with lo <= cursor < hi, or <= hi where `closed`; None is without a bound."""
 
     lo: Mark | None = None
@@ -103,8 +102,7 @@ class Window:
     closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """A reading by a cursor, before it is known how far it comes."""
 
     cursor: Cursor

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NewType
+
+from msgspec import Struct
 
 from dpone.errors import PlanError, RemoteError
 from dpone.schema import Field, Landing
@@ -17,8 +18,7 @@ CH_NATIVE = Format("ch_native")  # ClickHouse blocks
 ARROW = Format("arrow")  # a pyarrow.RecordBatch: the floor that every connector speaks
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Some rows in one format; `rows` is None where counting would mean decoding."""
 
     format: Format
@@ -41,22 +41,19 @@ def _carries_all(_field: Field, _landing: Landing) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(Struct, frozen=True):
     """A format that an end speaks; `refuses` gives the reason why a column must not travel in it, or None."""
 
     format: Format
     refuses: Callable[[Field, Landing], str | None] = _carries_all
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     format: Format
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The format taken, and why each better one was not."""
 
     format: Format

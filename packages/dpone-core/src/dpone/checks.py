@@ -3,48 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from dpone.errors import DataError
 from dpone.probes import Duplicates, Greatest, Measure, Measurement, Nulls, Outside, Probe, Rows, Total
 
 
-@dataclass(frozen=True, slots=True)
-class RowCount:
+class RowCount(Struct, frozen=True):
     """The number of rows lies within [least, most]."""
 
     least: int | None = None
     most: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NotNull:
+class NotNull(Struct, frozen=True):
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unique:
+class Unique(Struct, frozen=True):
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedValues:
+class AcceptedValues(Struct, frozen=True):
     column: str
     values: tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(Struct, frozen=True):
     """The newest value of an instant column is at most this old."""
 
     column: str
     max_age: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(Struct, frozen=True):
     """The exact sums of these columns in the stage are those that the source gives for what was read."""
 
     columns: tuple[str, ...]

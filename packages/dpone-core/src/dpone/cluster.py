@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import sleep
 from typing import Any
+
+from msgspec import Struct
 
 from dpone import __version__, events
 from dpone.connector import Split, StageRef
@@ -30,8 +31,7 @@ _PATIENCE = 30  # seconds for the scheduler to answer, and for its first worker
 _GLANCE = 0.02  # seconds between two looks at a signal, at the clock and at the scheduler
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """A connected cluster."""
 
     client: Any
@@ -62,8 +62,7 @@ class Cluster:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Workers:
+class Workers(Struct, frozen=True):
     """The workers of a cluster as carriers of the splits of one stream."""
 
     cluster: Cluster

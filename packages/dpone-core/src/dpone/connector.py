@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict
 
 from dpone.batch import Batch, Format, Wire
@@ -34,8 +34,7 @@ Json = Any  # what json.loads returns
 # ---------------------------------------------------------------- what is read
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(Struct, frozen=True):
     """What a source is asked for: a name, or a query, and the connector's own options (already validated)."""
 
     name: tuple[str, ...] = ()
@@ -43,16 +42,14 @@ class Dataset:
     options: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A selected column: `source` is its name there, `name` its name from there on."""
 
     name: str
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """How far a source has been read; `token` is plain JSON in the source's own words."""
 
     kind: Read
@@ -70,8 +67,7 @@ class Late(Enum):
     HOLD_BACK = "hold_back"
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """The column that orders incremental reading. `skip_nulls` declares that rows without a cursor may be left out."""
 
     column: str
@@ -80,8 +76,7 @@ class Cursor:
     skip_nulls: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+class ReadRequest(Struct, frozen=True):
     """One reading. `since` is None for a first load, or a position that the same `read` made; `present` asks for the
     keys of all rows beside the rows since.
     """
@@ -101,8 +96,7 @@ class ReadRequest:
     timeout: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """A part of a reading that any process can read: plain JSON."""
 
     id: str
@@ -122,8 +116,7 @@ class Reading(Protocol):
     def changes(self) -> bool: ...  # batches carry CHANGE_FIELDS behind the columns
 
 
-@dataclass(frozen=True, slots=True)
-class Continued:
+class Continued(Struct, frozen=True):
     """What an earlier process had read of a reading: how many parts, and when it began."""
 
     parts: int
@@ -155,8 +148,7 @@ CHANGE_COLUMNS = tuple(map(Field, CHANGE_FIELDS, (INT64, STRING, STRING)))
 # ------------------------------------------------------------- what is written
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What a sink writes: a name and the connector's own options (already validated)."""
 
     name: tuple[str, ...]
@@ -176,8 +168,7 @@ class Role(Enum):
 INSTANT: Type = timestamptz(6)
 
 
-@dataclass(frozen=True, slots=True)
-class SystemColumn:
+class SystemColumn(Struct, frozen=True):
     """A column that dpone adds; `value` is the constant of this load for LOAD_ID and LOADED_AT."""
 
     role: Role
@@ -185,8 +176,7 @@ class SystemColumn:
     value: str | datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """A target's columns: content with the sink's native types, and the declared system columns beside it."""
 
     schema: Schema
@@ -198,24 +188,20 @@ class Layout:
         return {c.field.name: c.value for c in self.system if c.value is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class CreateTarget:
+class CreateTarget(Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class AddColumn:
+class AddColumn(Struct, frozen=True):
     field: Field
 
 
-@dataclass(frozen=True, slots=True)
-class WidenColumn:
+class WidenColumn(Struct, frozen=True):
     field: Field
     was: str
 
 
-@dataclass(frozen=True, slots=True)
-class RelaxColumn:
+class RelaxColumn(Struct, frozen=True):
     """NOT NULL is dropped."""
 
     name: str
@@ -236,8 +222,7 @@ class Fate(Enum):
     SCRATCH = "scratch"
 
 
-@dataclass(frozen=True, slots=True)
-class StageSpec:
+class StageSpec(Struct, frozen=True):
     """Everything that a sink must know to make room for one load's rows. `layout` is the target's after the load."""
 
     target: Target
@@ -263,16 +248,14 @@ class StageSpec:
         return self.sealing.changes or self.present
 
 
-@dataclass(frozen=True, slots=True)
-class StageRef:
+class StageRef(Struct, frozen=True):
     """A stage by name, as plain JSON, so that a worker elsewhere can write to it."""
 
     id: str
     payload: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """What a sealed stage holds. `received` counts the rows as they came, by the sink's own count."""
 
     received: int
@@ -293,8 +276,7 @@ class Stage(Protocol):
     def measure(self, probe: Probe) -> Measurement: ...  # over live rows, after sealing
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What the state table holds for one pipeline and target. `generation` grows by one with each commit."""
 
     position: Position | None
@@ -302,8 +284,7 @@ class Stored:
     load_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """One part of a plan that is loaded in parts; the ledger remembers it until `last` is committed."""
 
     plan: str
@@ -322,8 +303,7 @@ class Lease(Protocol):
     def chunks(self, plan: str) -> frozenset[str]: ...  # committed chunks of an unfinished plan
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """What is saved together with the rows: a compare-and-set of the position, the ledger entry, the chunk.
 
     A ledger that has no room for the record leaves it out; nothing depends on it.
@@ -336,8 +316,7 @@ class Commit:
     record: Mapping[str, Json] = field(default_factory=dict)  # of the load, for the ledger; plain JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """What each operation of a program did, by the engine's own counts.
 
     With `adopted` the stage itself is the target, or will be at the commit: to compare the two would prove nothing.
@@ -399,8 +378,7 @@ class Discovers(Protocol):
     def discover(self, pattern: tuple[str, ...]) -> Sequence[Dataset]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """About how large a table is, by what its engine remembers; `rows` is None where nobody counted."""
 
     rows: int | None
@@ -428,8 +406,7 @@ class Segmented(Protocol):
     def segments(self, extent: Extent) -> AbstractContextManager[Segments]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class KeptStage:
+class KeptStage(Struct, frozen=True):
     """A sealed stage that outlives its process; `note` is what the runner wrote beside it, plain JSON."""
 
     load_id: str
@@ -458,8 +435,7 @@ class KeepsRecords(Protocol):
     def records(self, target: Target, run_id: str | None = None) -> Sequence[Mapping[str, Json]]: ...  # newest first
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One line of `dpone doctor`; when it is not ok, `unless` says how bad that is, and `action` what to do."""
 
     name: str
@@ -515,8 +491,7 @@ class SinkOptions(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSpec(Generic[C]):
+class SourceSpec(Struct, Generic[C], frozen=True):
     """What a source can do. `pushes_where` is false when core must filter the rows itself.
 
     `by_cursor` is false where SINCE goes by the source's own positions, which no column says.
@@ -530,8 +505,7 @@ class SourceSpec(Generic[C]):
     by_cursor: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SinkSpec(Generic[C]):
+class SinkSpec(Struct, Generic[C], frozen=True):
     """What a sink can do. `keeps_partial` is false when an upsert cannot keep stored values of a partial row.
 
     `dialect` gives the `dpone.sql.dialect.Dialect` that renders its statements, and needs no driver for it; None where
@@ -556,16 +530,14 @@ class SinkSpec(Generic[C]):
     dialect: Callable[[], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """The profile that a live endpoint of this connector satisfies, as `postgres_live`."""
 
     name: str
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Connector(Generic[C]):
+class Connector(Struct, Generic[C], frozen=True):
     """A connector: a value, found under the entry-point group `dpone.connectors`.
 
     `schemes` are the URL schemes of its connections (`dpone.manifest.urls`); the first is the canonical one. `machine`

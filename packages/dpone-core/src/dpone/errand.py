@@ -6,7 +6,8 @@ Secrets do not travel. A connection goes by its name, or as the manifest writes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone import registry
 from dpone.batch import Batch
@@ -18,8 +19,7 @@ from dpone.plan import PlannedColumn
 from dpone.where import Where
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """A split, the stage that it goes to, and where both ends are."""
 
     source: Address

@@ -6,8 +6,9 @@ The runner formats no string; an observer is any callable that takes an event.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from dpone.batch import Choice
 from dpone.connector import Layout, Position, SchemaChange, Staged
@@ -17,16 +18,14 @@ from dpone.oracle import Counts
 from dpone.schema import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetName:
+class DatasetName(Struct, frozen=True):
     """A dataset as the world calls it: where it is, and its name there, by the naming of OpenLineage. No secret."""
 
     namespace: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnFlow:
+class ColumnFlow(Struct, frozen=True):
     """A column of the target: its type there, and where its values come from. Without source dpone adds it itself."""
 
     name: str
@@ -36,8 +35,7 @@ class ColumnFlow:
     change: str | None = None  # cast | mask | hash
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True):
     run_id: str
     stream: str
     source: str
@@ -47,8 +45,7 @@ class RunStarted:
     writes: DatasetName | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """`decided_by` are the source's columns by which rows are chosen."""
 
     digest: str
@@ -57,49 +54,42 @@ class Planned:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseTaken:
+class LeaseTaken(Struct, frozen=True):
     generation: int
     position: Position | None
     load_id: str | None = None  # of the last load; None where nothing is stored
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingOpened:
+class ReadingOpened(Struct, frozen=True):
     schema: Schema
     upto: Position | None
     splits: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingContinued:
+class ReadingContinued(Struct, frozen=True):
     """The reading goes on after so many parts that a process had read which did not come to its end."""
 
     parts: int
     begun: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class FormatChosen:
+class FormatChosen(Struct, frozen=True):
     choice: Choice
 
 
-@dataclass(frozen=True, slots=True)
-class NothingNew:
+class NothingNew(Struct, frozen=True):
     """The source has nothing beyond the stored position; nothing was staged and nothing published."""
 
     upto: Position | None
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStaged:
+class BatchStaged(Struct, frozen=True):
     split: str
     rows: int | None
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class StageSealed:
+class StageSealed(Struct, frozen=True):
     """`seconds` is how long reading and staging took."""
 
     staged: Staged
@@ -107,49 +97,42 @@ class StageSealed:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class StageValidated:
+class StageValidated(Struct, frozen=True):
     """The stage of this load may be published."""
 
     load_id: str
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class StageKept:
+class StageKept(Struct, frozen=True):
     """The validated stage of this load is there until it is published, whatever becomes of this process."""
 
     load_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class StageAdopted:
+class StageAdopted(Struct, frozen=True):
     """The sealed stage of an earlier process is published instead of reading again."""
 
     load_id: str
     staged: Staged
 
 
-@dataclass(frozen=True, slots=True)
-class CheckPassed:
+class CheckPassed(Struct, frozen=True):
     name: str
     found: str
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutEnsured:
+class LayoutEnsured(Struct, frozen=True):
     layout: Layout
     changes: tuple[SchemaChange, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OpApplied:
+class OpApplied(Struct, frozen=True):
     op: Op
     counts: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(Struct, frozen=True):
     level: str
     rows_before: int
     rows_after: int
@@ -157,28 +140,24 @@ class Reconciled:
     reconcile_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class StateCommitted:
+class StateCommitted(Struct, frozen=True):
     load_id: str
     generation: int
     position: Position | None
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettled:
+class SourceSettled(Struct, frozen=True):
     position: Position | None
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkSkipped:
+class ChunkSkipped(Struct, frozen=True):
     """A chunk that an earlier run of the same backfill committed."""
 
     chunk: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True):
     status: str  # succeeded | failed | interrupted
     seconds: float
     error_code: str | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import AddColumn, CreateTarget, Layout, RelaxColumn, SchemaChange, WidenColumn
 from dpone.errors import PlanError
@@ -27,8 +29,7 @@ class Dropped(Enum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """New columns are added and types widened, since no stored value changes; a column that is gone is asked about."""
 
     new_columns: NewColumns = NewColumns.ADD
@@ -36,8 +37,7 @@ class Policy:
     dropped: Dropped = Dropped.REFUSE
 
 
-@dataclass(frozen=True, slots=True)
-class Evolution:
+class Evolution(Struct, frozen=True):
     """`columns` are those that the load carries, `layout` is the target after the changes."""
 
     layout: Layout

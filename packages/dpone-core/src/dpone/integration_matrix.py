@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from dpone.ops import OPS, Op, ReplaceSlice, Version
 from dpone.strategies import STRATEGIES, Read
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from dpone.connector import Connector
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What the matrix needs to know of a connector; an end that it does not have is empty."""
 
     name: str
@@ -30,8 +30,7 @@ class Capabilities:
     ops: frozenset[type[Op]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     source: str
     sink: str
     strategy: str
@@ -41,8 +40,7 @@ class Case:
         return f"{self.source}_to_{self.sink}__{self.strategy}"
 
 
-@dataclass(frozen=True)
-class IntegrationMatrix:
+class IntegrationMatrix(Struct, frozen=True, dict=True):
     """The pairs and cases of a set of connectors, in the order of the set and of the strategies."""
 
     connectors: tuple[Capabilities, ...]

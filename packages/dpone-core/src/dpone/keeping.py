@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any
+
+from msgspec import Struct, ValidationError, convert, to_builtins
 
 from dpone.connector import Json, KeptStage, Position, Staged, StageSpec, Stored
 from dpone.errors import StateError
@@ -19,8 +18,7 @@ from dpone.running import Run
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Everything of a load that its plan and its target do not say: which moment it is of, and what was read."""
 
     version: int
@@ -42,15 +40,8 @@ class Note:
     seconds: float  # until it was sealed and validated
 
     def to_json(self) -> dict[str, Json]:
-        found: dict[str, Json] = _adapter().dump_python(self, mode="json")
+        found: dict[str, Json] = to_builtins(self)
         return found
-
-
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter  # building it costs milliseconds, which only a run that stages has to spend
-
-    return TypeAdapter(Note)
 
 
 def label_of(plan: Plan) -> str:
@@ -98,8 +89,8 @@ def digest_of(spec: StageSpec) -> str:
 def read_note(kept: KeptStage) -> Note:
     """The note beside a stage; one that this dpone did not write is refused."""
     try:
-        note: Note = _adapter().validate_python(dict(kept.note))
-    except ValueError as error:
+        note = convert(dict(kept.note), Note)
+    except ValidationError as error:
         raise _unreadable(kept, type(error).__name__) from None
     if note.version != VERSION or note.load_id != kept.load_id or note.pipeline != kept.pipeline:
         raise _unreadable(kept, "it is of another load, or of another version of dpone")

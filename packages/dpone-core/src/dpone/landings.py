@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.connector import Connector, not_an_end
 from dpone.schema import Field, Type, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """A type of the source, the type that it becomes in the sink, and whether its values survive."""
 
     source: str

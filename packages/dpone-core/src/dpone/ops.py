@@ -7,15 +7,15 @@ one is a design discussion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+from msgspec import Struct
 
 from dpone.where import Where, refuse_nan
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """How much may vanish in one load before it is stopped: `guard.empty`, `guard.removed_share`.
 
     `before` counts the rows in the reach of the operation that are not flagged as deleted, as the operation finds them;
@@ -26,21 +26,18 @@ class Guard:
     allow_empty: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hard:
+class Hard(Struct, frozen=True):
     """A deleted row is removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """A deleted row stays, and `column` holds the time of its deletion; a returning key clears it."""
 
     column: str
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(Struct, frozen=True):
     """A deleted row stays as it is."""
 
 
@@ -64,31 +61,27 @@ class Absent(Enum):
     KEEP = "keep"
 
 
-@dataclass(frozen=True, slots=True)
-class Recreate:
+class Recreate(Struct, frozen=True):
     """The target takes the stage's schema and rows."""
 
     guard: Guard = Guard()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceAll:
+class ReplaceAll(Struct, frozen=True):
     """The same table; its rows, or those within `where`, are exchanged for the staged ones."""
 
     where: Where = ()
     guard: Guard = Guard()
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Struct, frozen=True):
     """Rows are added once per load id; with `unless`, only those whose key is new."""
 
     load_id: str
     unless: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(Struct, frozen=True):
     """Rows whose key is staged and whose content differs are exchanged, missing ones inserted, equal ones untouched.
 
     With `newer`, a staged row that is older in that column than the stored one is left out; NULL is the oldest, and NaN
@@ -100,16 +93,14 @@ class Upsert:
     flag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteKeys:
+class DeleteKeys(Struct, frozen=True):
     """Rows whose key is dead go by policy; after a TRUNCATE at the source, so do those whose key is not staged."""
 
     key: tuple[str, ...]
     how: DeletePolicy = Hard()
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteAbsent:
+class DeleteAbsent(Struct, frozen=True):
     """Rows (inside `within`, the read's own filter) whose key is neither staged nor present go by policy."""
 
     key: tuple[str, ...]
@@ -118,8 +109,7 @@ class DeleteAbsent:
     within: Where = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceSlice:
+class ReplaceSlice(Struct, frozen=True):
     """A range [lo, hi), or with no bounds the slices that the stage contains, is exchanged for the staged rows.
 
     NULL and NaN lie in no range. NULL lies in no slice; of grain `value`, NaN is a slice of its own.
@@ -134,8 +124,7 @@ class ReplaceSlice:
         refuse_nan(self.column, self.bounds or ())
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """Changed rows are closed at `at`, new versions opened, absent ones kept or expired; an open end is NULL.
 
     `compare` names the columns whose change makes a new version; `names` are the columns of the half-open interval. The
@@ -155,8 +144,7 @@ OPS: tuple[type[Op], ...] = (Recreate, ReplaceAll, Append, Upsert, DeleteKeys, D
 Program = tuple[Op, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """What every live row of a stage must be, so that a program can be applied twice and leave the same rows."""
 
     not_null: tuple[str, ...] = ()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from typing import assert_never
+
+from msgspec import Struct, field
 
 from dpone.errors import DataError
 from dpone.ops import (
@@ -48,8 +49,7 @@ from dpone.stage import (
 from dpone.where import Row, lies_within, matches
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """What a program did; for every program, rows after = rows before + inserted - deleted."""
 
     inserted: int = 0
@@ -60,8 +60,7 @@ class Counts:
         return Counts(self.inserted + other.inserted, self.updated + other.updated, self.deleted + other.deleted)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A target: `columns` are its content; system columns (flag, interval, stamps) stand beside them in the rows."""
 
     columns: tuple[str, ...]

@@ -5,16 +5,17 @@ A plan holds no secret and no clock; it is printed, compared and hashed. Two run
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from dpone.checks import Check
 from dpone.connector import (
@@ -46,16 +47,14 @@ class ChangeKind(Enum):
     HASH = "hash"
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnChange:
+class ColumnChange(Struct, frozen=True):
     """What core does to the values of a column: a cast to a type, a mask text, or a hash algorithm."""
 
     kind: ChangeKind
     to: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedColumn:
+class PlannedColumn(Struct, frozen=True):
     """One column on its way: as the source has it, what is done to it, and how it lands."""
 
     column: Column
@@ -66,8 +65,7 @@ class PlannedColumn:
     loss_declared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     statement_timeout: timedelta | None = None
     run_timeout: timedelta | None = None
     memory_bytes: int | None = None
@@ -80,16 +78,14 @@ class Reconcile(Enum):
     PROFILE = "profile"
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """One end of the pipeline, named without secrets."""
 
     connector: str
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """One pipeline, compiled. `load` is a template: its id, time, `first` and bounds are set for each load."""
 
     pipeline: str
@@ -239,9 +235,8 @@ def plain(value: object) -> Json:
     """A value of a plan as JSON; operations and other data name their class, types are spelled."""
     if isinstance(value, Type):
         return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, Struct):
+        return {"kind": type(value).__name__, **{name: plain(found) for name, found in asdict(value).items()}}
     match value:
         case None | bool() | int() | str():
             return value
@@ -270,11 +265,9 @@ def plain(value: object) -> Json:
 def print_op(op: Op) -> str:
     """One operation as a person reads it: its name and what differs from the default."""
     parts = []
-    for field in dataclasses.fields(op):
-        value = getattr(op, field.name)
-        if value in ((), None) or (field.default is not dataclasses.MISSING and value == field.default):
+    defaults = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
+    for name, value in asdict(op).items():
+        if value in ((), None) or (name in defaults and value == defaults[name]):
             continue
-        parts.append(
-            f"{field.name}={json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value}"
-        )
+        parts.append(f"{name}={json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value}")
     return f"{type(op).__name__}({', '.join(parts)})"

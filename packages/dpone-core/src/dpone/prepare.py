@@ -6,8 +6,10 @@ Pure: `dpone plan` prints what `dpone run` carries out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.batch import Choice, negotiate
 from dpone.connector import Connector, Layout, Position, ReadRequest, SchemaChange, StageSpec, Stored
@@ -21,8 +23,7 @@ from dpone.strategies import Load, Read
 from dpone.where import ORDERED, Compare, Condition, Where
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """One load, ready to be carried out."""
 
     load: Load

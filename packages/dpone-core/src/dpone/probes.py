@@ -7,42 +7,38 @@ connector computes them; the answers are equal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.where import Where
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """How many rows match `where`."""
 
     where: Where = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Nulls:
+class Nulls(Struct, frozen=True):
     """How many rows hold NULL in the column."""
 
     column: str
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicates:
+class Duplicates(Struct, frozen=True):
     """How many rows stand beyond the first of their key; rows with a NULL in it are not counted."""
 
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(Struct, frozen=True):
     """How many rows hold a value that is neither NULL nor one of `values`."""
 
     column: str
     values: tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Beyond:
+class Beyond(Struct, frozen=True):
     """How many rows are NULL in the column or outside [lo, hi)."""
 
     column: str
@@ -50,18 +46,15 @@ class Beyond:
     hi: object
 
 
-@dataclass(frozen=True, slots=True)
-class Least:
+class Least(Struct, frozen=True):
     column: str
 
 
-@dataclass(frozen=True, slots=True)
-class Greatest:
+class Greatest(Struct, frozen=True):
     column: str
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(Struct, frozen=True):
     """The exact sum of a numeric column as a Decimal; None when no row has a value."""
 
     column: str

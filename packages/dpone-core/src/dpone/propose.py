@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.connector import Connector, Size
 from dpone.errors import PlanError
@@ -16,8 +17,7 @@ _LARGE = 10_000_000  # rows that one would rather not read whole each time
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes"))
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     mode: str
     reason: str
     key: tuple[str, ...] = ()

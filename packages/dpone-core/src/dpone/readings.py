@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import Column, Position, Split
 from dpone.errors import PlanError, StateError, UsageError
@@ -11,8 +13,7 @@ from dpone.names import print_name
 from dpone.schema import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class OpenReading:
+class OpenReading(Struct, frozen=True):
     """What an opened request will yield, and how far; the fields of CHANGE_FIELDS are behind when `changes`."""
 
     schema: Schema

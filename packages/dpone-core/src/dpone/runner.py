@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from dpone import events
 from dpone.connector import Chunk, KeptStage, Layout, Lease, Position

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from dpone import events
 from dpone.connector import Connector, Layout, Sink, Source, Split, StageRef, Stored
@@ -23,8 +24,7 @@ class Elsewhere(Protocol):
     def copy(self, run: Run, prepared: Prepared, splits: Sequence[Split], stage: StageRef) -> Sent: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A plan with its two connected ends, and who is told what happens.
 
     With `keeps`, a validated stage outlives a failure where the sink can keep it, and `dpone resume` publishes it.

@@ -8,9 +8,11 @@ hold it so; every type reads back as itself, and what could not be spelled is no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.errors import PlanError, UsageError
 
@@ -39,8 +41,7 @@ class Kind(Enum):
     OPAQUE = "opaque"  # canonical text of a native type that has no other home
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(Struct, frozen=True):
     """One type: `size` is bits, length or fractional digits by kind; `items` are the nested fields.
 
     A scale may be negative, or beyond the precision, as some engines have it. Items of lists, values of maps and fields
@@ -100,8 +101,7 @@ def _is_nested(of: Type) -> bool:
     return tuple(f.name for f in of.items) == _NESTED.get(of.kind, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A column: `native` is the type where it came from, as `postgres:jsonb`, so that equal engines keep it exactly."""
 
     name: str
@@ -117,8 +117,7 @@ class Field:
         return spelling if owner == engine else None
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Struct, frozen=True):
     """Ordered fields with distinct names, and the primary key where one is known."""
 
     fields: tuple[Field, ...]
@@ -172,8 +171,7 @@ class Verdict(Enum):
     LOSSY = "lossy"  # some values would change: refused unless the manifest declares it
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(Struct, frozen=True):
     """The column that a sink makes of a field."""
 
     native: str
@@ -181,8 +179,7 @@ class Landing:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TypeMap:
+class TypeMap(Struct, frozen=True):
     """How one engine's types are read and how fields of any engine land in it.
 
     `natives` holds one spelling of each native type, for tables and tests. `widens(old, new)` is true when an existing

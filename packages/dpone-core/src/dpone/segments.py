@@ -11,10 +11,11 @@ what can hold neither of the three signs stands as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from dpone.schema import Kind
 from dpone.where import Where
@@ -60,8 +61,7 @@ def fits(kind: Kind, form: Form) -> bool:
     return kind in _KINDS.get(form, {kind})
 
 
-@dataclass(frozen=True, slots=True)
-class Spelled:
+class Spelled(Struct, frozen=True):
     """A column as it is compared: by its name at this end, and the form that both ends share.
 
     `alike` is true where it has one native type at both ends.
@@ -72,8 +72,7 @@ class Spelled:
     alike: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """The rows of one end that are compared; both ends have their columns in the same order.
 
     `axis` is the whole number in the key by whose ranges rows are told apart, where there is one.
@@ -87,8 +86,7 @@ class Extent:
     timeout: timedelta | None = None  # of a statement
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Rows whose axis lies in [lo, hi), or without an axis all of them; of these, those whose key hashes within.
 
     Ranges of hashes in one question are of one width, a power of two, and begin at multiples of it.
@@ -100,8 +98,7 @@ class Span:
     hash_hi: int = HASHES
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How many rows there are, how many of them have NULL in their key, and the range of the axis."""
 
     rows: int
@@ -110,8 +107,7 @@ class Shape:
     greatest: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(Struct, frozen=True):
     rows: int
     total: int
 

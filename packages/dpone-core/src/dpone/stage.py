@@ -7,11 +7,12 @@ key is in both live and dead. `dpone.sql.seal` renders the same for engines; tes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, assert_never
+
+from msgspec import Struct, field
 
 from dpone.errors import DataError
 from dpone.ops import Domain, Grain
@@ -29,8 +30,7 @@ class ChangeKind(Enum):
     PRESENT = "P"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One entry of a raw stage: `seq` orders changes, `kept` are the columns whose value the source did not send."""
 
     row: Row
@@ -39,16 +39,14 @@ class Change:
     kept: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """A row to land; a partial one keeps the stored values of the columns in `kept`."""
 
     row: Row
     kept: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """A stage after sealing. `stamps` are constants of the load that are written beside each row and never compared."""
 
     live: tuple[Live, ...] = ()
@@ -76,8 +74,7 @@ class OnTruncate(Enum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Sealing:
+class Sealing(Struct, frozen=True):
     """How a raw stage is reduced.
 
     `changes` says that entries carry a kind and a sequence; otherwise every entry is an upsert, and `order` names the

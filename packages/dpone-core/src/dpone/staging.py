@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Event as Flag
 from time import monotonic
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone import events
 from dpone.batch import Batch
@@ -38,8 +40,7 @@ from dpone.strategies import Load, Read, at_time
 from dpone.validation import refuse_shared, validate, validate_again
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A validated stage, waiting to be published."""
 
     prepared: Prepared

@@ -7,9 +7,11 @@ table of strategy × sink exists anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.ops import (
     Absent,
@@ -41,8 +43,7 @@ class Read(Enum):
     CHANGES = "changes"  # a log of inserts, updates, deletes and truncates
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """Everything about one load that a strategy may depend on; nothing of it is read from the clock later."""
 
     id: str
@@ -69,8 +70,7 @@ def at_time(load: Load, at: datetime) -> Load:
     return replace(load, at=at, deletes=deletes)
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
+class Strategy(Struct, frozen=True):
     """`needs` names the fields of a load without which the program means nothing: key, slice_column, bounds."""
 
     name: str

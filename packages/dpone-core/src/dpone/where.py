@@ -8,10 +8,11 @@ comparison of order with it is true, it is unlike every number, and nothing is c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from math import isnan
+
+from msgspec import Struct
 
 from dpone.errors import UsageError
 
@@ -34,8 +35,7 @@ class Compare(Enum):
 ORDERED = frozenset({Compare.LT, Compare.LE, Compare.GT, Compare.GE})
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """`value` is absent for is_null and not_null and a tuple for in and not_in."""
 
     column: str

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct, field
 
 from dpone.connector import Column, Dataset, Layout, Target
 from dpone.diff import descent
@@ -52,8 +52,7 @@ def subject(*key: str) -> Subject:
     return subject_of(plan, Layout(SCHEMA), key=key)
 
 
-@dataclass
-class Counting:
+class Counting(Struct):
     """An end that counts what it is asked."""
 
     inner: MemorySegments

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from dpone.connector import Config, Connector, File
@@ -239,11 +239,11 @@ class Api(Config):
 
 
 def test_fields_may_take_longer_parts(connectors: Declared) -> None:
-    import dataclasses
+    from msgspec.structs import replace
 
-    many = dataclasses.replace(connectors["alpha"], config=Brokers)
+    many = replace(connectors["alpha"], config=Brokers)
     assert fields_of_url("alpha://u@a:1,b:2", many) == {"brokers": "a:1,b:2", "user": "u"}
-    api = dataclasses.replace(connectors["alpha"], config=Api, schemes=("https",))
+    api = replace(connectors["alpha"], config=Api, schemes=("https",))
     assert fields_of_url("https://:p@h:8/v1/x", api) == {"base_url": "https://h:8/v1/x", "password": "p"}
 
 

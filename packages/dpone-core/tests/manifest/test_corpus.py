@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from textwrap import dedent
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec import Struct, field
 
 from dpone.connector import Connector
 from dpone.errors import UsageError
@@ -39,8 +39,7 @@ def strategy(inside: str) -> str:
     return text_of(strategy=f"strategy: {{{inside}}}")
 
 
-@dataclass(frozen=True)
-class Bad:
+class Bad(Struct, frozen=True):
     """`words` must occur in message or hint; `blind` says why the JSON Schema cannot see it."""
 
     text: str

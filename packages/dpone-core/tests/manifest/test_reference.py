@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import Connector
 from dpone.manifest import Connections, load
@@ -43,7 +43,7 @@ def test_every_key_is_on_the_page(text: str) -> None:
 
 def test_the_examples_load(text: str, tmp_path: Path, connectors: Mapping[str, Connector[Any]]) -> None:
     alpha = connectors["alpha"]
-    named = {name: dataclasses.replace(alpha, name=name, schemes=(name,)) for name in ("postgres", "clickhouse")}
+    named = {name: replace(alpha, name=name, schemes=(name,)) for name in ("postgres", "clickhouse")}
     seen = set()
     for example in EXAMPLES.findall(text):
         keys = list(compose(example.encode(), "example").entries)

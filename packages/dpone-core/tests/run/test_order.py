@@ -3,12 +3,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
+from msgspec import field
+from msgspec.structs import replace
 
 from dpone import events, failpoints
 from dpone.connector import Continued, KeptStage, Layout, Position, Split, Stage, Staged, StageSpec, Stored, Target
@@ -28,7 +29,6 @@ AT = Position(Read.SINCE, {"at": 7})
 Started = tuple[Run, FakeSource, FakeSink, list[events.Event]]
 
 
-@dataclass
 class KeepingSink(FakeSink):
     """One that keeps every stage, and none for long."""
 
@@ -189,7 +189,6 @@ def test_a_rerun_does_only_the_chunks_that_are_left() -> None:
     assert [e.chunk for e in told if isinstance(e, events.ChunkSkipped)] == ["0..1", "1..2"]
 
 
-@dataclass
 class GoingOn(FakeReading):
     """A reading that begins with what an earlier process had."""
 

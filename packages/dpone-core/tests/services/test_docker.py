@@ -7,10 +7,10 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import Struct, field
 
 from dpone.errors import MissingPackage, RemoteError, UsageError
 from dpone.testing.services import Fidelity, Provider, Service
@@ -28,8 +28,7 @@ POSTGRES = Composition(
 )
 
 
-@dataclass
-class FakeContainer:
+class FakeContainer(Struct):
     labels: Mapping[str, str]
     did: list[str] = field(default_factory=list)
 
@@ -44,8 +43,7 @@ class FakeContainer:
         return None
 
 
-@dataclass
-class FakeEngine:
+class FakeEngine(Struct):
     """Also its own collection of containers."""
 
     found: list[FakeContainer] = field(default_factory=list)
@@ -66,8 +64,7 @@ class FakeEngine:
         self.closed = True
 
 
-@dataclass
-class Recorder:
+class Recorder(Struct):
     """Stands in for subprocess.run."""
 
     code: int = 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 import pickle
 import subprocess
 import sys
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.testing.services import Endpoint, Fidelity, Provider, Secret
 from dpone.testing.services.endpoint import URL_QUERY
@@ -48,13 +48,13 @@ def test_a_secret_does_not_leave_by_pickle_or_json() -> None:
 
 
 def test_a_url_is_made_for_the_asked_port_and_scheme(endpoint: Endpoint) -> None:
-    bare = dataclasses.replace(endpoint, user=None, database=None, host="::1", scheme=None)
+    bare = replace(endpoint, user=None, database=None, host="::1", scheme=None)
     assert bare.url() == "postgres://[::1]:5432"
     assert bare.url(scheme="http", port="http") == "http://[::1]:8080"
 
 
 def test_a_service_that_no_host_and_port_name_says_the_rest_in_its_query(endpoint: Endpoint) -> None:
-    found = dataclasses.replace(endpoint, ports={}, extra={URL_QUERY: "endpoint=http%3A%2F%2F127.0.0.1%3A1"})
+    found = replace(endpoint, ports={}, extra={URL_QUERY: "endpoint=http%3A%2F%2F127.0.0.1%3A1"})
     assert found.url().endswith("@127.0.0.1/a%2Fb?endpoint=http%3A%2F%2F127.0.0.1%3A1")
     assert "5432" not in found.url()
 

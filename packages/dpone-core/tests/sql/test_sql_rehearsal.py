@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.errors import DataError
 from dpone.ops import Append, DeleteAbsent, Guard, Op, Program, Recreate, ReplaceAll, ReplaceSlice, Upsert

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from dpone.connector import Connector
 from dpone.errors import RemoteError
@@ -99,14 +100,14 @@ of_one_case = _kit(
 )
 
 
-class _LackingKit(MemoryTestkit):
+class _LackingKit(MemoryTestkit, frozen=True):
     """A testkit whose server, given by somebody, says that it cannot show rows; others have no such excuse."""
 
     def rows(self, endpoint: Any, target: Any) -> Any:
         raise Lacking("rows cannot be shown")
 
 
-class _GivenKit(_LackingKit):
+class _GivenKit(_LackingKit, frozen=True):
     @contextmanager
     def service(self, provider: Any) -> Iterator[Any]:
         with super().service(provider) as endpoint:

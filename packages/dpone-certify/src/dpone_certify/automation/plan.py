@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from dpone_certify.certification.document import Profile
 
@@ -15,8 +16,7 @@ RUN = ".dpone/demo/runs/first.json"
 BASELINE = {"ratio_to_control": {"value": 2.78, "direction": "lower", "unit": "× control"}}
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What the plan is for. Keys are named as a person names them: a file, or env:NAME."""
 
     profile: Profile
@@ -26,8 +26,7 @@ class Wish:
     public_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A step: what it is for, its words, and the file that it leaves."""
 
     name: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from dpone_certify.baseline.judge import BaselineItem, compare
 from dpone_certify.benchmark.document import BenchmarkMetrics
@@ -32,8 +33,7 @@ class BenchmarkBaseline(Document):
     targets_missed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """Numbers as they were given: inline or in a file."""
 
     value: Mapping[str, Any]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, TypeGuard, get_args
+
+from msgspec import Struct
 
 from dpone_certify.documents.document import Blocker, Part
 
@@ -26,8 +27,7 @@ class BaselineItem(Part):
     action: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     items: tuple[BaselineItem, ...]
     blockers: tuple[Blocker, ...]
 

@@ -6,10 +6,11 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
+
+from msgspec import Struct
 
 from dpone.connector import Dataset, Target
 from dpone.errors import DataError, UsageError
@@ -52,8 +53,7 @@ _HOME: tuple[Pair, ...] = ((HOME, HOME),)
 _BESIDE: tuple[Pair, ...] = ((HOME, "clickhouse"), ("clickhouse", HOME), ("clickhouse", "clickhouse"))
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """How much is measured. Short courses have more rounds, since they cost little and scatter more."""
 
     name: str
@@ -84,8 +84,7 @@ PROFILES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """One course: what stood against what, and what each turn cost."""
 
     name: str
@@ -105,8 +104,7 @@ def start_up(folder: Path, rounds: int, say: Say) -> Measured:
     return Measured(START_UP, 'python -c "import click"', None, play(Course(START_UP, contestants), rounds, say))
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """An engine that answers, and how it is driven."""
 
     testkit: Controlled
@@ -149,8 +147,7 @@ class Engine:
         return sink_end(self.testkit, target, self.writer.sink_options(MIXED))
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """A folder to work in."""
 
     work: Workplace
@@ -269,8 +266,7 @@ def refuse_wrong_rows(found: int, expected: int, what: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Benchmark:
+class Benchmark(Struct, frozen=True):
     """All that was measured, and on which engine."""
 
     profile: str

@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dpone.errors import RemoteError
 
@@ -18,8 +19,7 @@ Pipe = Sequence[Command]
 METER = Path(__file__).with_name("meter.py")
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Seconds and bytes."""
 
     wall: float
@@ -27,8 +27,7 @@ class Cost:
     memory: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     cost: Cost
     out: str
 

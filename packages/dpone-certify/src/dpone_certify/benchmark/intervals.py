@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 _RESAMPLES = 5000
 _SEED = 20240601  # the same measurement gives the same interval
 _TAIL = 0.025
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """A median with the bounds between which it lies in 95 of 100 resamplings of the rounds."""
 
     median: float

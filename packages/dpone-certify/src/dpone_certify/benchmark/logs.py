@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Protocol, TypeGuard, runtime_checkable
+
+from msgspec import Struct
 
 from dpone.connector import Dataset, Json, Target
 from dpone.registry import TESTKITS
@@ -80,8 +81,7 @@ def logs() -> list[LogTestkit]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class ThereAndBack:
+class ThereAndBack(Struct, frozen=True):
     """A log beside an engine of tables, and where manifests are."""
 
     work: Workplace

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
+from msgspec import Struct
+
 from dpone.connector import Dataset, Json, Target
 from dpone.manifest.options import Pattern, TableSink, TableSource, Template
 from dpone.manifest.templates import marked
@@ -39,14 +41,13 @@ def python(*arguments: str, **more: str) -> Command:
     return (sys.executable, *arguments), environment(**more)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """One end of a manifest: a table, topic or path of an engine, under the word that its options have for it."""
 
     engine: str
     place: str
     name: str
-    options: Mapping[str, Json] = field(default_factory=dict)
+    options: Mapping[str, Json] = {}
 
     def document(self) -> dict[str, Json]:
         return {"type": self.engine, "connection": f"bench_{self.engine}", self.place: self.name, **self.options}

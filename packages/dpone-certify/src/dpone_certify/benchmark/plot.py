@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
+
+from msgspec import Struct
 
 from dpone_certify.benchmark.document import BenchmarkMetrics, Comparison, Ratio
 from dpone_certify.benchmark.targets import CONTROL, DPONE, FIRST_LOAD, IN_PROCESS, Quantity
@@ -22,8 +23,7 @@ _STYLE = (
 _SHORT = {DPONE: "", FIRST_LOAD: "first ", IN_PROCESS: "warm "}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One row of the plot."""
 
     label: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone_certify.benchmark.costs import Cost
 
@@ -11,8 +12,7 @@ Contestant = Callable[[], Cost]
 Costs = Mapping[str, Sequence[Cost]]
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """What is compared under one name: contestants in order, and what precedes each turn without being measured."""
 
     name: str

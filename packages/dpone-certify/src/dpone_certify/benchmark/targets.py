@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Quantity(StrEnum):
@@ -16,8 +17,7 @@ class Quantity(StrEnum):
 DPONE, FIRST_LOAD, IN_PROCESS, CONTROL = "dpone", "first_load", "in_process", "control"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """At most `limit` in the median (of memory: in every round) for one contestant of the comparison of this name."""
 
     name: str

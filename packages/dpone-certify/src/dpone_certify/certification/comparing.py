@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from dpone_certify.certification.document import CheckName, Difference
 
@@ -17,8 +18,7 @@ R = TypeVar("R", bound=Hashable)
 Shown = Callable[[R], dict[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Two bags of rows, counted and summed; `differing` are the first rows that are in one of them alone."""
 
     expected_rows: int

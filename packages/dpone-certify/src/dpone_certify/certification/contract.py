@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone import oracle, stage
 from dpone.connector import Connector
@@ -46,8 +48,7 @@ _SAMPLE = 40  # rows that hold each of their wide columns in a column of its own
 _TEXT = frozenset({Kind.JSON, Kind.UUID})  # SQLite has no such type
 
 
-@dataclass(slots=True)
-class World:
+class World(Struct):
     """What the cases of one source share: its columns and rows, and how they are stored. No result is shared."""
 
     source: Connector[Any]
@@ -287,8 +288,7 @@ def _doubled(rows: Sequence[Row]) -> list[Row]:
     return [{**row, SEQ: int(str(row[SEQ])) - 1, seeded.NAME: "an earlier copy"} for row in rows[::3]]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """How the three computations ended: each with its rows as they are stored, or with the code of a refusal."""
 
     expected: list[Stored]
@@ -324,8 +324,7 @@ def _shown(fields: Sequence[Field]) -> Callable[[Stored], dict[str, str]]:
 _SYSTEM = tuple(Field(name, timestamptz(6)) for name in asked.INTERVAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """One load, to be carried out in three ways."""
 
     strategy: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ConfigDict, InstanceOf
 
 from dpone import api
@@ -44,8 +45,7 @@ class _Placed(SinkOptions):
         return self.held
 
 
-@dataclass(frozen=True, slots=True)
-class Drive:
+class Drive(Struct, frozen=True):
     """A case with its two services, its source table and its target."""
 
     case: Case

@@ -7,9 +7,10 @@ by side, so that the source is filled and changed once for all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.integration_matrix import Case
 from dpone_certify.certification.altered import carry_out_small
@@ -29,8 +30,7 @@ _SMALL = 40  # rows of the table that is emptied and altered
 _FEW = 12  # wide columns of that table
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Cases of one source with their services; `token` makes the names of their tables their own."""
 
     cases: Sequence[Case]

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.errors import RemoteError
 from dpone.failpoints import RUN, arm
@@ -29,8 +31,7 @@ from dpone_certify.postconditions.judge import expected
 _LONGEST = 300  # seconds of a killed load
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """A pipeline of its own, which ends at one place by an error or by SIGKILL."""
 
     check: CheckName

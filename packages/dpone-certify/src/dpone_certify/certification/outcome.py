@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+
+from msgspec import Struct, field
 
 from dpone.errors import DponeError
 from dpone.integration_matrix import Case
@@ -33,8 +34,7 @@ PRODUCER = "dpone ops certification-run"
 _MAIN: tuple[CheckName, ...] = ("second_load", "three_computations")  # whose counts stand for the case
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """A case while it is carried out: checks are added to it one after another."""
 
     case: Case

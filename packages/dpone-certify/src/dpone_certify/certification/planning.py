@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.compile import compile_plan
 from dpone.connector import Connector, Layout
@@ -29,8 +30,7 @@ _URLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(Struct, frozen=True):
     """The two connectors of a case."""
 
     source: Connector[Any]
@@ -92,8 +92,7 @@ def _named(options: type[Any], marker: type[Any]) -> dict[str, str]:
     return {field: _NAMES[0]}  # the manifest is refused, and says why
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """A case as dpone plans it: two loads, the first into an absent target."""
 
     plan: Plan

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.stage import Change, ChangeKind
 from dpone.strategies import Read
@@ -12,8 +13,7 @@ from dpone_certify.postconditions.options import Options
 from dpone_certify.postconditions.reading import scanned, since
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(Struct, frozen=True):
     """A raw stage. `changes` says that its entries carry a kind and a sequence."""
 
     staged: list[Change]

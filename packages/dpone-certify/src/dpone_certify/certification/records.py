@@ -9,7 +9,8 @@ the connector's own rules would approve the connector's own mistakes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.ops import (
     Append,
@@ -30,8 +31,7 @@ from dpone.stage import Key, Sealed, key_of, same, standing
 from dpone.where import Row, matches
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One message; without a value it is a tombstone."""
 
     key: Key | None

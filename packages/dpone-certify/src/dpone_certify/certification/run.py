@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
+
+from msgspec import Struct
 
 from dpone import registry
 from dpone.cluster import connected, is_local
@@ -42,8 +43,7 @@ _CHUNK = 10  # computed cases of one task
 _HIDDEN = "***"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What was asked for."""
 
     profile: Profile
@@ -206,7 +206,12 @@ def _chunks(order: Order, cases: Sequence[Case], live: tasks.Live) -> Iterator[T
         by_source[case.source].append(case)
     for source, found in by_source.items():
         for start in range(0, len(found), _CHUNK):
-            yield Task(source, tuple(found[start : start + _CHUNK]), order.volume, replace(live, services={}))
+            yield Task(
+                source,
+                tuple(found[start : start + _CHUNK]),
+                order.volume,
+                tasks.Live({}, live.runs, live.faults, live.sinks),
+            )
 
 
 def _written(order: Order, outcome: Outcome, about: Subject) -> Result:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
 
 from dpone.connector import Position
 from dpone.errors import DponeError
@@ -26,8 +27,7 @@ Step = Callable[[Case, str], None]  # told of each step that a case has done
 _SKEW = timedelta(minutes=5)  # of a server's clock
 
 
-@dataclass(slots=True)
-class Running:
+class Running(Struct):
     """One case on its way: its two pipelines, what was found so far, when its loads were."""
 
     found: Outcome

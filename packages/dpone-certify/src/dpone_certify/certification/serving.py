@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.errors import DponeError, RemoteError, UsageError
 from dpone.manifest.connections import variable_of
@@ -22,8 +23,7 @@ Say = Callable[[str], None]
 _LIVE = "_live"  # ends the name of a profile that only somebody's own endpoint satisfies
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """A connector's testkit at a service that answers."""
 
     kit: Any  # a Testkit, and whichever of the further protocols it has

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from dpone.schema import Field, Schema, timestamptz
 from dpone.strategies import Read
@@ -21,8 +22,7 @@ _TWICE = 5  # one row in so many is changed twice
 _SYSTEM = tuple(Field(name, timestamptz(6)) for name in asked.INTERVAL)
 
 
-@dataclass(slots=True)
-class Source:
+class Source(Struct):
     """A seeded table with its rows before and after the change, as values and as what the comparison goes by."""
 
     served: Served

@@ -13,6 +13,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from msgspec import Struct
+
 from dpone import registry
 from dpone.integration_matrix import Case
 from dpone_certify.certification import contract
@@ -36,8 +38,7 @@ class Live:
     sinks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """Cases of one source."""
 
     source: str

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache
 from math import isfinite
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.batch import ARROW, Wire
 from dpone.connector import Connector, SinkSpec, SourceSpec
@@ -32,8 +33,7 @@ _LONGEST = 60
 _LEAST, _GREATEST = 1e-30, 1e38
 
 
-@dataclass(frozen=True, slots=True)
-class WideColumn:
+class WideColumn(Struct, frozen=True):
     """A column and the values that its rows hold by turns."""
 
     field: Field

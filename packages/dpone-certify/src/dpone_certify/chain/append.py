@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dpone.errors import EvidenceError
 from dpone_certify.chain.documents import ArtifactIndex, ChainEntry, ChainIndex, Link, Root
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 _INDEX = "artifact_index"
 
 
-@dataclass(frozen=True, slots=True)
-class Continued:
+class Continued(Struct, frozen=True):
     entry: ChainEntry
     written: tuple[Path, ...]
 

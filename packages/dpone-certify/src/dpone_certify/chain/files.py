@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from dpone_certify.chain.documents import IndexedFile, Root
 from dpone_certify.documents.canonical import sha256_of
@@ -16,8 +17,7 @@ _LARGEST_KEY = 1_000_000
 _OUT = "keep evidence in plain files below its folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     files: tuple[IndexedFile, ...]
     blockers: tuple[Blocker, ...]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from dpone_certify.chain.documents import ChainEntry, ChainIndex, ChainVerification, Link
 from dpone_certify.chain.files import changed
@@ -24,8 +25,7 @@ SUFFIX = "__evidence_chain.json"
 _ASK = "find out who changed it; a chain is only ever continued by `dpone ops evidence-chain`"
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A chain as it was found; `entries` are those that could be read, in the order of the index."""
 
     folder: Path

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+from msgspec import Struct
 
 from dpone.observe.openlineage import SPEC, Moment, facet, producer
 from dpone_certify.dbt.artifacts import Manifest, Node, Result, RunResults
@@ -18,8 +19,7 @@ _RUNS = uuid5(NAMESPACE_URL, "urn:dpone:dbt")
 _BUILDS = {"model", "seed", "snapshot"}
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What dbt did in one invocation: a node that it built, or the tests of one."""
 
     name: str
@@ -28,8 +28,7 @@ class Job:
     invocation: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Struct, frozen=True):
     """A manifest whose datasets have names."""
 
     manifest: Manifest

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from dpone_certify.documents.canonical import parse, sha256
@@ -16,8 +16,7 @@ M = TypeVar("M", bound=BaseModel)
 MOST_BYTES = 50_000_000  # a report of 200 cases has less than one million
 
 
-@dataclass(frozen=True, slots=True)
-class Read(Generic[M]):
+class Read(Struct, Generic[M], frozen=True):
     """What a file held, and its hash; or what is wrong with it."""
 
     found: M | None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from dpone_certify.documents.document import Document, Subject
 from dpone_certify.documents.subject import differences
@@ -15,8 +16,7 @@ SKEW = timedelta(minutes=5)  # between the clocks of two machines
 _AGAIN = "produce it again"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What is asked of every piece of evidence."""
 
     now: datetime

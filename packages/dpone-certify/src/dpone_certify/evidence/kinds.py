@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
+
+from msgspec import Struct
 
 from dpone.diff.report import DiffReport
 from dpone.replay.evidence import ReplayEvidence
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """`is_raw`: measured or read by the process that wrote it, so that only its own signature vouches for it."""
 
     model: type[BaseModel]

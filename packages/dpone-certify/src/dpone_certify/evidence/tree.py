@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from dpone_certify.documents.document import Blocker
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 Fault = Literal["missing", "invalid", "not_passed", "stale", "unsigned", "subject_mismatch"]
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(Struct, frozen=True):
     """Why evidence does not count. `detail` names more closely what its own kind of document knows of."""
 
     fault: Fault
@@ -26,8 +26,7 @@ class Flaw:
     detail: Blocker | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A file that a document names, by a path relative to it; `sha256` is what the document says of it, if it does."""
 
     name: str
@@ -38,8 +37,7 @@ class Reference:
     most_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """A file as it was found. `value` is what it holds, `document` the same by its model; None for an opaque file."""
 
     name: str

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from textwrap import indent
 from typing import Any
 
 import jinja2
+from msgspec import Struct
 
 from dpone.connector import Connector
 from dpone.integration_matrix import derive
@@ -24,8 +24,7 @@ NOTES = re.compile(r"<!-- notes -->\n(.*?)<!-- /notes -->", re.DOTALL)
 _TABLES = ("orders", "events")  # the tables of the shop that every page is about
 
 
-@dataclass(frozen=True, slots=True)
-class ModePart:
+class ModePart(Struct, frozen=True):
     """One strategy on a page."""
 
     heading: str

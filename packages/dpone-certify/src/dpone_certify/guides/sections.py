@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from msgspec import Struct
 
 from dpone import registry
 from dpone.connector import Connector
@@ -18,16 +19,14 @@ _HEADING = re.compile(r"^(#{1,2}) (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"```yaml\n(.*?)```\n?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """The words under one heading, and the YAML blocks that stood among them."""
 
     words: str = ""
     blocks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sections:
+class Sections(Struct, frozen=True):
     title: str
     by_heading: Mapping[str, Section]
 

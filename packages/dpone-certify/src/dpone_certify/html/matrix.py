@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
+
+from msgspec import Struct
 
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX
 from dpone.strategies import STRATEGIES
@@ -28,8 +29,7 @@ FIDELITIES = (
 _SLOWEST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A pair; a strategy that does not work for it has no tile."""
 
     source: str

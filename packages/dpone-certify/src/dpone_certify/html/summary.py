@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dpone_certify.chain.verify import Chain
 from dpone_certify.html.matrix import heat_map
@@ -13,8 +13,7 @@ from dpone_certify.release.evaluate import Release, report_of
 _SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """An entry of a chain."""
 
     number: int
@@ -23,8 +22,7 @@ class Box:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     name: str
     intact: bool
     said: str

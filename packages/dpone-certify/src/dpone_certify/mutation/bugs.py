@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from dpone.connector import CHANGE_FIELDS, Commit
 from dpone.ops import (

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.batch import ARROW, Batch
 from dpone.connector import Commit, Connector, Fate
@@ -20,8 +22,7 @@ from dpone_certify.mutation.document import Seam
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Bug:
+class Bug(Struct, frozen=True):
     """What goes wrong at one seam. Exactly one of the four changes is given.
 
     `rows` changes what a reader hands over, what a writer is handed, or what stands in the sink when it is read back;

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from msgspec import Struct
+
 Row = Mapping[str, object]
 Key = tuple[object, ...]
 Condition = tuple[str, str, object]  # column; one of = != < <= > >= in not_in is_null not_null; value
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """`columns` are the content; everything else that a row of the target holds is a column that the load adds.
 
     `touched` and `unsent` say what rows alone cannot: the keys that were written between the two states of the source
@@ -47,14 +48,14 @@ class Options:
     compare: tuple[str, ...] = ()  # empty: all columns that are not in the key
     absent: Literal["expire", "keep"] = "expire"
 
-    stamps: Mapping[str, object] = field(default_factory=dict)  # written beside every row that the load lands
+    stamps: Mapping[str, object] = {}  # written beside every row that the load lands
     repeated: bool = False  # a load of this id was committed before
     reconcile: bool = False  # xmin: the keys that are there were read too
     names_deletes: bool = False  # incremental_merge from a log, which says what was deleted
     truncated: bool = False  # the source was emptied at once between its two states
     may_truncate: bool = True
     touched: frozenset[Key] = frozenset()
-    unsent: Mapping[Key, frozenset[str]] = field(default_factory=dict)
+    unsent: Mapping[Key, frozenset[str]] = {}
 
     @property
     def compared(self) -> tuple[str, ...]:

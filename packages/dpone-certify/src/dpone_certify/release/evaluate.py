@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dpone.replay.evidence import ReplayEvidence
 from dpone_certify.certification.document import FIDELITIES, CertificationReport
@@ -30,8 +31,7 @@ REPLAY: ItemName = "replay_evidence_chain"
 _SIDES = ("source", "sink")
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """What was gathered of a release. A chain or a suite that was not given is None."""
 
     release_id: str
@@ -40,8 +40,7 @@ class Release:
     replays: tuple[Evidence, ...]  # every file of the replay chain's entry that says that it is one
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     name: ItemName
     path: Path | None
     sha256: str | None

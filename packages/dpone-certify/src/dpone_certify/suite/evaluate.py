@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from dpone.integration_matrix import DEFAULT_INTEGRATION_MATRIX, Case
 from dpone_certify.baseline.document import BenchmarkBaseline
@@ -20,8 +21,7 @@ from dpone_certify.suite.document import REPORT, SCHEMAS, SuiteKind
 _AGAIN = "dpone ops certification-run --case-id {}"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What the suite demands beyond what each piece of evidence demands of itself."""
 
     required: frozenset[str] = frozenset({REPORT})
@@ -38,8 +38,7 @@ class Asked:
         return self.required | {REPORT} | more
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     name: str
     evidence: Evidence
     required: bool
@@ -50,8 +49,7 @@ class Judged:
         return summary_of(self.evidence) if self.evidence.path is not None else "not given"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     judged: tuple[Judged, ...]
     suite_kind: SuiteKind
     executed_count: int

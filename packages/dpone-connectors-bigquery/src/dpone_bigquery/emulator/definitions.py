@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlglot
+from msgspec import Struct, field
 from sqlglot import exp
 
 from dpone_bigquery.emulator.answers import Json, invalid_query
@@ -31,8 +31,7 @@ _OPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """A statement; of a copy, also the table that is copied. `options` are in the interface's names."""
 
     tree: exp.Expression

@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct, field
 
 from dpone_bigquery.emulator.answers import Json, Refused, duplicate, invalid, not_found
 from dpone_bigquery.emulator.fields import duck_type, field_of, quoted, stored
@@ -23,8 +23,7 @@ from dpone_bigquery.emulator.statements import Engine
 from dpone_bigquery.emulator.store import Connection, Store, place, transaction, translated
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):
     """What is answered of a job, and the rows that a query yielded."""
 
     body: Json

@@ -7,12 +7,13 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
+
+from msgspec import Struct, field
 
 from dpone_bigquery.emulator.answers import Json, Refused, not_found
 from dpone_bigquery.emulator.fields import cell
@@ -29,8 +30,7 @@ _TABLE = rf"{_DATASET}/tables/(?P<table>[^/]+)"
 _JOB = rf"{_PROJECT}/jobs/(?P<job>[^/]+)"
 
 
-@dataclass(slots=True)
-class Upload:
+class Upload(Struct):
     """A resumable upload under way."""
 
     body: Json

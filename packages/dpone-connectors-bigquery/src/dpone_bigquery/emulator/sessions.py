@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from uuid import uuid4
+
+from msgspec import Struct, field
 
 from dpone_bigquery.emulator.answers import Refused, invalid_query
 from dpone_bigquery.emulator.store import Connection, Store
@@ -19,8 +20,7 @@ _PATIENCE = 20.0  # seconds that a statement waits for a transaction
 Table = tuple[str, str]
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """One connection, on which one query runs at a time."""
 
     own: Connection

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import duckdb
 import sqlglot
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlglot import exp
 
 from dpone_bigquery.emulator.answers import Json, invalid_query
@@ -31,8 +32,7 @@ _MERGED = {"INSERT": "insertedRowCount", "UPDATE": "updatedRowCount", "DELETE": 
 _CHANGED = {exp.Insert: "insertedRowCount", exp.Update: "updatedRowCount", exp.Delete: "deletedRowCount"}
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """The rows of the last query, their columns, and statistics."""
 
     statistics: Json = field(default_factory=dict)
@@ -40,8 +40,7 @@ class Outcome:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     store: Store
     sessions: Sessions
 

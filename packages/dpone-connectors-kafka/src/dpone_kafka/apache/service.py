@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+
+from msgspec.structs import replace
 
 from dpone.errors import RemoteError
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dpone_kafka.emulator.codes import Code
 from dpone_kafka.emulator.doors import Door, Session
@@ -25,8 +26,7 @@ _PATIENT = frozenset({_FETCH, _JOIN, _SYNC})
 _LAST_FLEXIBLE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request: its body is read from `body`, the answer written into `answer`."""
 
     version: int
@@ -39,8 +39,7 @@ class Request:
 Handler = Callable[["Broker", Request], Awaitable[bool | None] | bool | None]  # False: there is no answer
 
 
-@dataclass(frozen=True, slots=True)
-class Api:
+class Api(Struct, frozen=True):
     """A request that is known in these versions."""
 
     key: int

@@ -6,7 +6,8 @@ Only what is committed is touched. The newest batch and those whose compression 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone_kafka.emulator.partition import Partition
 from dpone_kafka.emulator.records import Record, records_of, with_records
@@ -14,8 +15,7 @@ from dpone_kafka.emulator.records import Record, records_of, with_records
 _MUCH = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Compacting:
+class Compacting(Struct, frozen=True):
     """How a topic is compacted, by its own configuration."""
 
     dirty_share: float

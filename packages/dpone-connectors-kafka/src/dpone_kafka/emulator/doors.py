@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from dpone_kafka.emulator.logins import Conversation
 
 if TYPE_CHECKING:
@@ -27,8 +29,7 @@ class Door:
     context: ssl.SSLContext | None = None
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """What is known of one connection."""
 
     door: Door

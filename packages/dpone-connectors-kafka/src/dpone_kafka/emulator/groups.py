@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from enum import Enum
 from uuid import uuid4
+
+from msgspec import Struct, field
 
 from dpone_kafka.emulator.codes import Code
 
@@ -23,8 +24,7 @@ class State(Enum):
     DEAD = "Dead"
 
 
-@dataclass(slots=True)
-class Member:
+class Member(Struct):
     id: str
     client: str
     instance: str | None

@@ -6,8 +6,9 @@ import bisect
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from dpone_kafka.emulator.codes import Code
 from dpone_kafka.emulator.files import Files
@@ -32,16 +33,14 @@ _SEQUENCES = 1 << 31
 Permission = Callable[[int, int, bool], Code]
 
 
-@dataclass(slots=True)
-class Written:
+class Written(Struct):
     """What one producer wrote last: ranges of sequence numbers, and the offsets where they are."""
 
     epoch: int
     batches: list[tuple[int, int, int]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Aborted:
+class Aborted(Struct, frozen=True):
     producer: int
     first: int
     marker: int

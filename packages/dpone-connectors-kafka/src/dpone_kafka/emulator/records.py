@@ -10,7 +10,8 @@ import struct
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAGIC = 2
 EPOCH = 0  # of the one leader that there ever is
@@ -23,8 +24,7 @@ _GZIP = 1
 _MORE = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The header of a batch, without what nobody here asks for."""
 
     base: int
@@ -96,8 +96,7 @@ def lacks_key(batch: bytearray) -> bool:
     return _varint(body, at)[0] < 0
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One record: its bytes as they are in the batch, without their length, and what is asked of it."""
 
     delta: int

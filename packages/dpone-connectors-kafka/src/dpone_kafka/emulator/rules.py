@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 DEFAULTS: Mapping[str, str] = {
     "cleanup.policy": "delete",
@@ -41,8 +42,7 @@ def _is_legal(name: str, value: str) -> bool:
     return bool((_SHARE if name == "min.cleanable.dirty.ratio" else _NUMBER).fullmatch(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """What a topic asks of a batch."""
 
     largest: int

@@ -8,9 +8,11 @@ producer fences it, or its time is over.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from dpone_kafka.emulator.codes import Code
 from dpone_kafka.emulator.files import Journal
@@ -19,8 +21,7 @@ from dpone_kafka.emulator.store import Store
 LONGEST = 900_000  # milliseconds that a transaction may ask to have, as Kafka's own default is
 
 
-@dataclass(slots=True)
-class Transaction:
+class Transaction(Struct):
     """The one transaction of a transactional id. `decided` is how it ends, or how the last one ended."""
 
     producer: int

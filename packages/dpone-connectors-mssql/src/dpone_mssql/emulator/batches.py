@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone_mssql.emulator.faults import Fault
 
@@ -25,8 +26,7 @@ _STARTS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     kind: str
     text: str
 
@@ -49,16 +49,14 @@ class Token:
         return self.text[self.text.index("'") + 1 : -1].replace("''", "'")
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Struct, frozen=True):
     """One statement without control of flow."""
 
     tokens: tuple[Token, ...]
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     condition: str
     then: tuple[Node, ...]
     otherwise: tuple[Node, ...]

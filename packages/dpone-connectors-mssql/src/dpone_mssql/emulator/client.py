@@ -6,11 +6,11 @@ from __future__ import annotations
 import ssl
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from hmac import compare_digest
 from typing import ClassVar
 
 import psycopg
+from msgspec import Struct
 
 from dpone_mssql.emulator import procedures, tds
 from dpone_mssql.emulator.backend import Backend, Interrupted
@@ -38,8 +38,7 @@ _PROCEDURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """What all clients share."""
 
     dsn: Callable[[str], str]
@@ -51,15 +50,13 @@ class Served:
     names: Callable[[str], LongNames]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     name: str
     of: Incoming
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     text: str
     declared: tuple[tuple[str, str], ...]  # names and types
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
 from uuid import UUID
+
+from msgspec import Struct
 
 from dpone_mssql.emulator.collations import BINARY, BYTES, CYRILLIC, DEFAULT, page, sent
 from dpone_mssql.emulator.faults import Fault
@@ -24,8 +25,7 @@ _MAX = 0xFFFF
 _NULL_TEXT, _NULL_MAX = b"\xff\xff", b"\xff" * 8
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnType:
+class ColumnType(Struct, frozen=True):
     """TYPE_INFO, and a value as it stands in a row."""
 
     info: bytes

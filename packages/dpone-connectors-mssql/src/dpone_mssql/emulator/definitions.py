@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone_mssql.emulator.batches import Plain, Token
 from dpone_mssql.emulator.collations import BYTES, DEFAULT
@@ -15,8 +16,7 @@ Short = Callable[[str], str]
 Expression = Callable[[str], str]
 
 
-@dataclass(slots=True)
-class Cursor:
+class Cursor(Struct):
     """Tokens, read from the front."""
 
     tokens: Sequence[Token]

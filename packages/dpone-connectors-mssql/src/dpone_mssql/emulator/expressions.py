@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import sqlglot.errors
+from msgspec import Struct
 from sqlglot import exp
 from sqlglot.dialects.tsql import TSQL
 
@@ -31,8 +31,7 @@ class _Plain(TSQL):
         FUNCTIONS: ClassVar[dict[str, Callable[..., exp.Expression]]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Translated:
+class Translated(Struct, frozen=True):
     """One statement for PostgreSQL; `names` are the variables that stand for $1, $2 and so on."""
 
     text: str

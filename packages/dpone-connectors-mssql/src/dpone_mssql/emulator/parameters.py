@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
 from uuid import UUID
+
+from msgspec import Struct
 
 from dpone_mssql.emulator.collations import kept, page, received
 from dpone_mssql.emulator.columns import TICKS_PER_DAY
@@ -21,8 +22,7 @@ _EXACT = Context(prec=80)
 Decode = Callable[[Reader], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(Struct, frozen=True):
     """A type as a client names it: what it is here, its length where it has one, and how its values are read."""
 
     name: str

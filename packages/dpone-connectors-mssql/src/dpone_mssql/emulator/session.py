@@ -6,10 +6,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
 from psycopg.pq import ExecStatus, TransactionStatus
 
 from dpone_mssql.emulator import procedures
@@ -46,14 +46,12 @@ _TRACKED = re.compile(
 )
 
 
-@dataclass(slots=True)
-class Variable:
+class Variable(Struct):
     type: str
     value: str | None = None
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """The variables of one batch, and the token that ends its statements."""
 
     variables: dict[str, Variable] = field(default_factory=dict)

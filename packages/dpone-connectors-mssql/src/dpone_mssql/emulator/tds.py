@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 DONE, DONE_PROC, DONE_IN_PROC = 0xFD, 0xFE, 0xFF
 MORE, ERROR, COUNT, ATTENTION, IN_BATCH = 0x01, 0x02, 0x10, 0x20, 0x80
@@ -52,8 +53,7 @@ def acknowledgement() -> bytes:
     return b"\xad" + struct.pack("<H", len(body)) + body
 
 
-@dataclass(slots=True)
-class Reader:
+class Reader(Struct):
     """What a client sent, read from the front."""
 
     data: bytes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from threading import Lock
+
+from msgspec import Struct, field
 
 
 class Wrong(Enum):
@@ -28,8 +29,7 @@ class Wrong(Enum):
     OTHER_TOKEN = "other_token"  # noqa: S105 - a word: the login is refused once
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     wrong: Wrong
     times: int = 1
     status: int = 503

@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 from typing import Literal
 
+from msgspec import Struct
+
 Way = Literal["none", "bearer", "basic", "api_key", "api_key_query", "oauth2"]
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """What the service knows of its one client."""
 
     way: Way = "none"

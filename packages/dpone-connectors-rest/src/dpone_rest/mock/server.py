@@ -13,10 +13,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from msgspec import Struct, field
 
 from dpone_rest.mock.faults import Fault, Plan, Wrong
 from dpone_rest.mock.guard import Credentials, Guard
@@ -27,8 +28,7 @@ LOOPBACK = "127.0.0.1"
 _SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A request as it came."""
 
     method: str
@@ -37,8 +37,7 @@ class Asked:
     headers: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(Struct):
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)

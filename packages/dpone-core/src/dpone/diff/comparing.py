@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
+
+from msgspec import Struct, field
 
 from dpone.api import loaded, opened
 from dpone.compile import compile_plan
@@ -29,8 +30,7 @@ from dpone.segments import Segments, Shape
 LIMIT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """`key` overrides the strategy's, `skip` names columns to leave out, `limit` ends the search (0: never)."""
 
     key: tuple[str, ...] = ()
@@ -52,8 +52,7 @@ def diff(manifest: str | Path | Manifest, *, select: Sequence[str] = (), options
     )
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """Differences as they come, each in its place, until there are enough of them."""
 
     subject: Subject
@@ -91,8 +90,7 @@ class Tally:
         return {column.name: written(text, column.type) for column, text in zip(columns, key, strict=True)}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a method measured."""
 
     rows: Both

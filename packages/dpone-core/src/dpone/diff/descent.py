@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.diff.subject import Difference, Subject, Texts
 from dpone.segments import HASHES, TOTALS, Checksum, Segments, Shape, Span
@@ -24,8 +26,7 @@ BATCH = 32  # segments that are looked into at once
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Ends:
+class Ends(Struct):
     """The two ends, asked at the same time, and what was asked of them."""
 
     source: Segments
@@ -51,8 +52,7 @@ class Ends:
         return found, waiting.result()
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """Spans of one width, a power of two, so that finer ones never reach over the edge of a coarser one; numbered by
     the axis, or by the hash of the key.
     """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import Dataset, Layout
 from dpone.diff.spelling import common_form
@@ -22,8 +24,7 @@ Texts = tuple[str | None, ...]
 _AXIS_BITS = {Kind.INT: 64, Kind.UINT: 32}  # whole numbers that every engine holds in 64 bits with a sign
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """A column at both ends; `form` says how they are compared where the rows are, or `why_not`."""
 
     planned: PlannedColumn
@@ -39,8 +40,7 @@ class Compared:
         return self.planned.field.type
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One key whose rows are not equal; `columns` are those that differ where one row stands against one."""
 
     key: Texts
@@ -58,8 +58,7 @@ class Verdict(Enum):
     KEPT = "kept"  # in the target alone, as the strategy or the manifest has it
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What the strategy promises of the rows of a key. `keeps` says why rows that are gone at the source stay."""
 
     comparable: str
@@ -82,8 +81,7 @@ class Rule:
         return Verdict.EQUAL if equal else Verdict.DIFFERENT
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """One pipeline as it is compared. `absent` are planned columns that the target does not have."""
 
     plan: Plan

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.batch import ARROW
 from dpone.connector import Connector, Late, Sink, Source
@@ -19,8 +21,7 @@ from dpone.transform import through_core
 MOST = 200_000  # keys that are held at once
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(Struct, frozen=True, dict=True):
     """The keys between the stored position and now, read when the first difference asks for them."""
 
     subject: Subject

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
+from msgspec import Struct
 from pydantic import BeforeValidator, ConfigDict, Field, StrictStr, model_validator
 
 from dpone.errors import PlanError
@@ -88,8 +88,7 @@ class Projection(Model):
         return choose(self.columns, self.exclude, available)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unknown:
+class _Unknown(Struct, frozen=True):
     name: str
     available: Sequence[str]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, get_args
 
+from msgspec.structs import replace
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from dpone.connector import Config, File

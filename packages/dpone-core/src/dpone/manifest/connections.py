@@ -10,10 +10,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Never, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from dpone.connector import Config, Connector, Json
@@ -197,8 +199,7 @@ def from_url(
     return _from_url(url, connector, _Place(origin, None, name, base or Path.cwd()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a connection is written, and the folder below which its files are."""
 
     file: str
@@ -241,8 +242,7 @@ def inline(
     return ConnectionRef("", connector.name, origin, connector.config, base, _Hidden(node.plain())), problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     file: Path
     entry: Entry
 

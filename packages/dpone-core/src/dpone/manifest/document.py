@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -37,8 +37,7 @@ Loc = Sequence[str | int]
 Scalar = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Struct, frozen=True, eq=False):
     """A value: a scalar, a tuple of nodes, or a mapping of entries. `mark` is absent for data that is from no file."""
 
     value: Scalar | tuple[Node, ...] | dict[str, Entry]
@@ -92,8 +91,7 @@ class Node:
             yield from item.walk((*path, number))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class Entry(Struct, frozen=True, eq=False):
     """A value of a mapping and the place of its key."""
 
     key: Mark | None
@@ -177,8 +175,7 @@ class _Stop(YAMLError):
     """Going on would cost without bound."""
 
 
-@dataclass(slots=True)
-class _Composer:
+class _Composer(Struct):
     """Builds the tree from parser events; findings that leave the rest readable are gathered."""
 
     file: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from msgspec import Struct, field
 
 from dpone.connector import Connector, SinkOptions, SinkSpec, SourceOptions, SourceSpec
 from dpone.errors import DponeError
@@ -25,8 +26,7 @@ CORE_KEYS = ("type", "connection")
 Opts = TypeVar("Opts", bound=SourceOptions | SinkOptions)
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """One file being read: where names are looked up, and the problems found so far."""
 
     file: str
@@ -74,8 +74,7 @@ class Reading:
         self.problems.append(Problem(self.file, node.mark, message, INVALID, path, hint))
 
 
-@dataclass(frozen=True, slots=True)
-class End(Generic[Opts]):
+class End(Struct, Generic[Opts], frozen=True):
     connector: Connector[Any]
     connection: ConnectionRef[Any]
     options: Opts

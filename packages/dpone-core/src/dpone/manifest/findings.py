@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import BaseModel, Tag, ValidationError
 
 from dpone.errors import DponeError
@@ -22,8 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 _SHOWN = 60  # characters of a value that a message quotes
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in which file a value stands, and how messages speak of it."""
 
     file: str

@@ -6,9 +6,9 @@ A connector that has more keys inherits and adds fields; one whose target is not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
+from msgspec import Struct
 from pydantic import AfterValidator, ConfigDict, Field, StrictStr, model_validator
 
 from dpone.connector import Dataset, SinkOptions, SourceOptions, Target
@@ -17,8 +17,7 @@ from dpone.manifest.scalars import NAME_PATTERN, refused
 from dpone.names import parse_name
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """Marks a source's field that names a table and, in a list of streams, may hold `*` and `?`.
 
     `is_name`: the field is a dotted name, matched part by part; otherwise it is one part, dots and all.
@@ -27,8 +26,7 @@ class Pattern:
     is_name: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """Marks a sink's field in which `{table}` and `{schema}` stand for the source's names; `{{` is a brace.
 
     `is_name`: the field is a dotted name, and what is put in is quoted where it must be.

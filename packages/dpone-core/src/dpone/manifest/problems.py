@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.errors import UsageError
 
@@ -23,16 +24,14 @@ LITERAL_SECRET = "secret.literal"  # noqa: S105 - the code of an error, not a se
 MISPLACED_SECRET = "secret.misplaced"  # noqa: S105 - the code of an error, not a secret
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A place in a file, counted from 1 as editors do."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One finding. `path` is the key it is about, as `strategy.cursor.lag`; `mark` is absent where there is no file."""
 
     file: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
+from msgspec import Struct
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -186,8 +186,7 @@ STEP_PATTERN = rf"^([1-9][0-9]{{0,5}} )?({'|'.join(f'{u}s?' for u in _STEP_UNITS
 _STEP = re.compile(rf"(?:([1-9][0-9]{{0,5}}) )?({'|'.join(_STEP_UNITS)})s?")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """How much of a range one chunk holds: `count` calendar units, or `count` of a numeric column."""
 
     count: int

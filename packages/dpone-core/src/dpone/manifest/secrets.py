@@ -8,10 +8,10 @@ import re
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 from dpone.errors import DponeError, MissingPackage, UsageError
@@ -24,8 +24,7 @@ MAX_SECRET = 64 << 10
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """Where a secret is kept; printing it shows the place, not the secret."""
 
     kind: str

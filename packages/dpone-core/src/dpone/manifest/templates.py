@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct
+
 from dpone.manifest.options import Pattern, Template
 from dpone.manifest.problems import did_you_mean
 from dpone.names import parse_name, print_name
@@ -42,8 +44,7 @@ def is_wildcard(text: str) -> bool:
     return any(sign in _QUOTED.sub("", text) for sign in "*?")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """The field of a source that names what is read, and its text."""
 
     field: str

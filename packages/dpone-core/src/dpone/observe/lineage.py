@@ -11,11 +11,13 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone import events
 from dpone.errors import DponeError, MissingPackage
@@ -123,8 +125,7 @@ def _required() -> Iterator[None]:
         raise MissingPackage(message, install="'dpone-core[lineage]'") from None
 
 
-@dataclass(slots=True)
-class Outbox:
+class Outbox(Struct):
     """Events on their way to every sender; a sender that failed is tried again only with the end of a run."""
 
     senders: Sequence[Sender]

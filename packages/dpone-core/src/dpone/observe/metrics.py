@@ -13,11 +13,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from time import time
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dpone import events
 from dpone.errors import MissingPackage
@@ -148,8 +149,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\\(.)", lambda sign: "\n" if sign[1] == "n" else sign[1], text)
 
 
-@dataclass(frozen=True, slots=True)
-class Instrument:
+class Instrument(Struct, frozen=True):
     name: str
     unit: str
     description: str

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 from uuid import NAMESPACE_URL, UUID, uuid5
+
+from msgspec import Struct
 
 from dpone.events import ColumnFlow, DatasetName
 from dpone.observe.record import StreamReport
@@ -52,8 +53,7 @@ class Moment(Enum):
 ENDS = {"succeeded": Moment.COMPLETE, "failed": Moment.FAIL, "interrupted": Moment.ABORT, "lost": Moment.FAIL}
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
+class Parent(Struct, frozen=True):
     """A run elsewhere that started this one."""
 
     namespace: str
@@ -71,8 +71,7 @@ class Parent:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """The manifest of a run: its text where that is known, and where its file is."""
 
     text: str | None = None
@@ -91,8 +90,7 @@ class Origin:
         return cls(text, {"type": "file", "url": path.resolve().as_uri()})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Which run, of which manifest, in which namespace of jobs."""
 
     run_id: str

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from dpone import events
 from dpone.plan import plain, print_op
@@ -15,16 +17,14 @@ from dpone.plan import plain, print_op
 SCHEMA_VERSION = "dpone.run_report.v1"
 
 
-@dataclass(frozen=True, slots=True)
-class OpReport:
+class OpReport(Struct, frozen=True):
     op: str
     inserted: int
     updated: int
     deleted: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReport:
+class StreamReport(Struct, frozen=True):
     """What one pipeline did in a run; a chunked load adds its chunks up."""
 
     name: str
@@ -92,8 +92,7 @@ class StreamReport:
         return sum(op.deleted for op in self.operations)
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Struct, frozen=True):
     """A whole run. `status` is succeeded, failed, interrupted or running."""
 
     run_id: str
@@ -137,7 +136,7 @@ class RunReport:
 
 def plain_report(report: RunReport) -> dict[str, Any]:
     """The report as JSON, with the sums that a reader asks for first."""
-    found: dict[str, Any] = _jsonable(asdict(report))
+    found: dict[str, Any] = _jsonable(report)
     for stream, entry in zip(report.streams, found["streams"], strict=True):
         entry |= {"inserted": stream.inserted, "updated": stream.updated, "deleted": stream.deleted}
         entry["throughput"] = _jsonable(stream.throughput())
@@ -152,6 +151,8 @@ def seal_of(record: Mapping[str, Any]) -> str:
 
 def _jsonable(value: Any) -> Any:
     match value:
+        case Struct():
+            return _jsonable(asdict(value))
         case Mapping():
             return {k: _jsonable(v) for k, v in value.items()}
         case list() | tuple():
@@ -261,5 +262,5 @@ def stream_of(entry: Mapping[str, Any]) -> StreamReport:
     return StreamReport(**values)
 
 
-def _known(kind: Any, entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {f.name: entry[f.name] for f in fields(kind) if f.name in entry}
+def _known(kind: type[Struct], entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in kind.__struct_fields__ if name in entry}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dpone import events
 from dpone.connector import Staged
@@ -13,8 +14,7 @@ from dpone.plan import plain, print_op
 from dpone.replay.evidence import ORDER, Effect, Name, Operation, RowCountCheck, StatusCheck
 
 
-@dataclass
-class LoadAccount:
+class LoadAccount(Struct):
     """One load on its way."""
 
     load_id: str
@@ -33,8 +33,7 @@ class LoadAccount:
         return sum((d.counts for d in self.done), Counts())
 
 
-@dataclass
-class Account:
+class Account(Struct):
     """The loads of one stream in their order; `stream` is its name."""
 
     stream: str

@@ -5,8 +5,10 @@ Afterwards the rows of the target within the filter are those of the source, by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.checks import Freshness, RowCount
 from dpone.compile import refuse_unsupported
@@ -25,8 +27,7 @@ _BY_KEY = frozenset({"incremental_append", "incremental_merge", "snapshot_diff",
 _FREE = Guard(max_removed_share=1.0, allow_empty=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One load of a resync. `expects` asks the target for the rows that must be as many as are staged."""
 
     plan: Plan

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone import events
 from dpone.api import REPLAYS, RUNS, digest, loaded, run_stream
@@ -100,8 +102,7 @@ def _heading(
     )
 
 
-@dataclass
-class _Resumption:
+class _Resumption(Struct):
     """Every stream of a run that did not succeed, one after another."""
 
     record: Record

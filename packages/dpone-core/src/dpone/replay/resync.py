@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone import events
 from dpone.api import REPLAYS, RUNS, digest, loaded, new_run_id, only_stream, run_stream
@@ -34,8 +36,7 @@ from dpone.staging import Ready, stage_load
 TYPED_KEYS = 100  # in a command line
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is to be landed again, and whether it really is."""
 
     scope: Scope
@@ -151,8 +152,7 @@ def _carried_out(
     return failures[0] if failures else None
 
 
-@dataclass
-class _Resyncing:
+class _Resyncing(Struct):
     """Carries out what was requested, once the ends are connected and the plan is compiled."""
 
     request: Request
@@ -216,8 +216,7 @@ class _Resyncing:
             self.account.status("stored load", last, lease.stored.load_id if lease.stored else "nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """Looks at the target as it will be: within the scope it has the rows that were staged, and no others."""
 
     account: Account

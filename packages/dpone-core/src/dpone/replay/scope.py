@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.errors import UsageError
 from dpone.literals import cut, literal_of
@@ -21,13 +22,11 @@ from dpone.where import Compare, Condition, Where
 KEYS_AT_ONCE = 1000  # in one load; a statement of many more values is slow to plan everywhere
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Struct, frozen=True):
     """Every row that the manifest loads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Struct, frozen=True):
     """The slices of a column that hold these values; the grain is the manifest's own where it has one, else `value`."""
 
     column: str
@@ -35,8 +34,7 @@ class Partition:
     grain: Grain | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """Rows with lo <= column < hi."""
 
     column: str
@@ -44,8 +42,7 @@ class Range:
     hi: object
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """Rows with these keys, each as long as the key of the strategy."""
 
     keys: tuple[tuple[object, ...], ...]

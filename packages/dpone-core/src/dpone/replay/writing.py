@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from dpone.errors import DponeError
 from dpone.evidence.canonical import write
@@ -21,8 +22,7 @@ from dpone.replay.markdown import to_markdown
 Action = Literal["resume", "resync"]
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """What is replayed, and by which command."""
 
     action: Action

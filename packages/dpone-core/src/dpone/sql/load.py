@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dpone.connector import CHANGE_FIELDS
 from dpone.schema import Field, Type
@@ -11,8 +12,7 @@ from dpone.schema import Field, Type
 KEPT = CHANGE_FIELDS[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """The table that remembers load ids, so that Append adds a load once; `also` narrows it to one target, say."""
 
     table: str
@@ -20,8 +20,7 @@ class Ledger:
     also: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SqlLoad:
+class SqlLoad(Struct, frozen=True):
     """Tables are text as `Dialect.table` gives it; a view or a query in parentheses will do for the three of the stage.
 
     `live` holds the content columns; when `partial`, also the mask KEPT, one character per content column in order, "1"

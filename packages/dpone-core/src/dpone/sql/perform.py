@@ -6,8 +6,9 @@ The caller brings two functions of its driver and owns the transaction; after an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from dpone.ops import Op, Program, Upsert, domain
 from dpone.oracle import Counts, guard_against

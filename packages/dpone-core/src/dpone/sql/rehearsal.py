@@ -10,9 +10,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import CHANGE_COLUMNS
 from dpone.errors import DataError
@@ -32,8 +34,7 @@ _LOAD_ID = (Field("load_id", STRING),)
 _TARGET, _RAW, _LIVE, _DEAD, _PRESENT, _LEDGER = "target ☂", "raw", "live", "dead", "present", 'led"ger'
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsed:
+class Rehearsed(Struct, frozen=True):
     """A sealed stage: its tables, and how many entries it was made of."""
 
     load: SqlLoad

@@ -10,7 +10,8 @@ order in which rows arrived plays no part.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dpone.connector import CHANGE_FIELDS, Staged, StageSpec
 from dpone.schema import STRING, Field
@@ -23,8 +24,7 @@ SEQ, CHANGE, _ = CHANGE_FIELDS
 _RANK, _BASE, _NEWEST, _BEFORE = "_dpone_rank", "_dpone_base", "_dpone_newest", "_dpone_before"
 
 
-@dataclass(frozen=True, slots=True)
-class RawStage:
+class RawStage(Struct, frozen=True):
     """A table of entries as they came: the content columns and, when `tagged`, CHANGE_FIELDS behind them.
 
     `seq` is not negative, and no two changes of one key share it.
@@ -35,8 +35,7 @@ class RawStage:
     tagged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What a raw stage holds, as far as the rendering depends on it."""
 
     received: int
@@ -44,8 +43,7 @@ class Survey:
     partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SealedTables:
+class SealedTables(Struct, frozen=True):
     """What sealing found, and which tables hold what."""
 
     survey: Survey

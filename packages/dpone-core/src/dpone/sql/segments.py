@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
+
+from msgspec import Struct
 
 from dpone.schema import Field, Schema
 from dpone.segments import FREE, HASHES, NULL, Extent, Form, Span, Spelled
@@ -25,8 +26,7 @@ class Spells(Protocol):
     def summed(self, number: str) -> str: ...  # as text, modulo 2^64 or not at all
 
 
-@dataclass(frozen=True)
-class SegmentQueries:
+class SegmentQueries(Struct, frozen=True, dict=True):
     """`source` is the item of FROM, called `t`, whose columns are those of `schema`."""
 
     dialect: Dialect

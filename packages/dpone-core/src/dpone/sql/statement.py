@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from dpone.errors import DataError
 from dpone.oracle import Counts
@@ -19,8 +20,7 @@ class Counted(Enum):
     ANSWERED = "answered"  # it is a query that answers one row: how many it inserted, and how many it updated
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One statement, and the part of `oracle.Counts` that its row count belongs to."""
 
     text: str
@@ -32,8 +32,7 @@ class Statement:
         return Counts() if self.counts is Counted.NOTHING else Counts(**{self.counts.value: rowcount})
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A query of one number, and the error that any number but zero means."""
 
     text: str

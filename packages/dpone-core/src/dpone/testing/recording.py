@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.batch import ARROW, Batch, Wire
 from dpone.connector import (
@@ -46,8 +48,7 @@ ROW_BYTES = 8
 SCHEMA = Schema((Field("id", INT64), Field("v", STRING)))
 
 
-@dataclass
-class Log:
+class Log(Struct):
     """What was asked, in order; `fails_at` raises there."""
 
     asked: list[str] = field(default_factory=list)
@@ -60,16 +61,14 @@ class Log:
             raise DataError(f"planted at {what}", code="test.planted")
 
 
-@dataclass
-class FakeReading:
+class FakeReading(Struct):
     schema: Schema = SCHEMA
     upto: Position | None = None
     splits: Sequence[Split] = (Split("0"),)
     changes: bool = False
 
 
-@dataclass
-class FakeSource:
+class FakeSource(Struct):
     log: Log
     rows: int = 3
     reading: FakeReading = field(default_factory=FakeReading)
@@ -92,8 +91,7 @@ class FakeSource:
         self.log(f"source.settle {position.token['at']}")
 
 
-@dataclass
-class FakeStage:
+class FakeStage(Struct):
     sink: FakeSink
     ref: StageRef
     received: int = 0
@@ -107,16 +105,14 @@ class FakeStage:
         return {m: self.received if isinstance(m, Rows) else 0 for m in probe}
 
 
-@dataclass
-class FakeWriter:
+class FakeWriter(Struct):
     stage: FakeStage
 
     def write(self, batch: Batch) -> None:
         self.stage.received += batch.nbytes // ROW_BYTES
 
 
-@dataclass
-class FakePublication:
+class FakePublication(Struct):
     sink: FakeSink
     layout: Layout | None = None
 
@@ -146,8 +142,7 @@ class FakePublication:
             self.sink.log.chunks.append(chunk)
 
 
-@dataclass
-class FakeLease:
+class FakeLease(Struct):
     stored: Stored | None
     others: Sequence[str] = ()
     done: frozenset[str] = frozenset()
@@ -160,8 +155,7 @@ class FakeLease:
         return self.done
 
 
-@dataclass
-class FakeSink:
+class FakeSink(Struct):
     log: Log
     stored: Stored | None = None
     lease_: FakeLease | None = None

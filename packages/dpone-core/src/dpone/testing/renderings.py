@@ -6,9 +6,10 @@ A connector's tests give them to an independent grammar; what does not parse the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from dpone.ops import (
     Absent,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.connector import Target
 from dpone.schema import INT64, STRING, Field, Schema, timestamptz
@@ -47,8 +48,7 @@ streams:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a command said, and its exit code."""
 
     code: int
@@ -59,8 +59,7 @@ class Answer:
 Dpone = Callable[..., Answer]
 
 
-@dataclass(frozen=True, slots=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """A source with `orders`, and a manifest that merges them into raw.orders of the same store."""
 
     folder: Path

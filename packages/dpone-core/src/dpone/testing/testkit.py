@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from dpone.connector import AddColumn, Connector, Dataset, Json, RelaxColumn, Target, WidenColumn
 from dpone.schema import INT64, STRING, Field, Kind, Schema, decimal, timestamptz
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------ what is seeded
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(Struct, frozen=True):
     """A value that the engine is given as `text`, a literal of its own, because no Python value says it exactly.
 
     `value` is what dpone must read: `Native("'infinity'::date", "infinity")`.
@@ -35,8 +35,7 @@ class Native:
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class SeedTable:
+class SeedTable(Struct, frozen=True):
     """A source table and its rows; `label` is the bare name, which may hold quotes, spaces or any Unicode.
 
     A field whose `native` names this engine is created with exactly that type, any other with the type in which the
@@ -51,42 +50,36 @@ class SeedTable:
     reads: frozenset[Read] = frozenset({Read.SCAN})  # how it will be read: CHANGES means that its change log must be on
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(Struct, frozen=True):
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Struct, frozen=True):
     """Values of the one row with this key; a change of the key when `values` holds key columns."""
 
     key: Row
     values: Row
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     key: Row
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(Struct, frozen=True):
     """All rows at once, by the engine's own TRUNCATE."""
 
 
 Mutation = Insert | Update | Delete | Truncate
 
 
-@dataclass(frozen=True, slots=True)
-class DropColumn:
+class DropColumn(Struct, frozen=True):
     name: str
 
 
 Alteration = AddColumn | WidenColumn | RelaxColumn | DropColumn
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A native type of a source and its edge values; `refused` is the error code when dpone must not read it.
 
     A column of the type also holds NULL, unless the engine has none for it.
@@ -101,8 +94,7 @@ class Sample:
 # ------------------------------------------------------------ what is known of a service
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What answers at an endpoint, by its own words. `genuine` is true for the vendor's own engine and nothing else.
 
     Emulators, embedded builds and look-alikes are not genuine; `evidence` says by what that was decided.
@@ -114,8 +106,7 @@ class Identity:
     evidence: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Deviation:
+class Deviation(Struct, frozen=True):
     """A test of the conformance suite that this connector does not pass, and why.
 
     `test` is `file::test_name`, or `file::test_name[parameters]` for one of its cases. The suite runs it all the
@@ -137,8 +128,7 @@ class Lacking(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """The limits of an engine's names: `longest` just fits, `too_long` must be refused and never cut.
 
     `refused` are those labels of `HOSTILE_LABELS` that the engine itself cannot have: they must be refused by name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dpone_kafka.emulator.broker import Api, Broker, Request
 from dpone_kafka.emulator.codes import Code
@@ -10,8 +10,7 @@ from dpone_kafka.emulator.rules import refused_settings
 from dpone_kafka.emulator.store import TOPIC
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     name: str
     partitions: int
     replication: int

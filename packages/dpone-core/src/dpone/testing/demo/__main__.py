@@ -13,11 +13,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 

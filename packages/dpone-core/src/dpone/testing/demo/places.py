@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from dpone.connector import Json
 from dpone.manifest.configs import is_secret
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 HOME = "postgres"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """An engine that answers; manifests know its connection by its connector's name."""
 
     testkit: Any

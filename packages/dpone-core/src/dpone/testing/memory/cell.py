@@ -6,8 +6,10 @@ A commit touches one name: the table, its state and its ledger together. Nothing
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.connector import Chunk, Commit, Dataset, Json, KeptStage, Layout, Stored
 from dpone.errors import UsageError
@@ -22,8 +24,7 @@ Name = tuple[str, ...]
 LONGEST_NAME = 100  # bytes of UTF-8 in one part; a longer one is refused, never cut
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """What the last publish wrote beside the rows: every pipeline's position, and the commit, to mend the state by."""
 
     stored: Mapping[str, Stored]
@@ -36,8 +37,7 @@ class Marker:
         return self.stored[self.pipeline].load_id
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Table:
+class Table(Struct, frozen=True, eq=False, weakref=True):
     """A table, equal to itself alone: each row stands beside the number of the transaction that wrote it.
 
     `log` is the change log, kept when `logged`; `appended` are the loads whose rows an append has added.
@@ -77,8 +77,7 @@ class Table:
         return replace(self, rows=tuple((wrote.get(id(row), xid), row) for row in rows))
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(Struct, frozen=True):
     """An entry of the ledger: a stage or a shadow that exists, or that a process was about to make."""
 
     id: str
@@ -87,8 +86,7 @@ class Leftover:
     kept: KeptStage | None = None  # a sealed stage that outlives its process
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """All that is held under one name. `xid` numbers transactions, `lsn` entries of the change log; both only grow."""
 
     name: Name

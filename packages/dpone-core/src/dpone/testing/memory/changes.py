@@ -5,7 +5,9 @@ kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.stage import Change, ChangeKind, canonical, key_of
 from dpone.testing.memory.cell import Cell, Name, Table
@@ -17,8 +19,7 @@ from dpone.where import Row
 KEPT_LENGTH = 2_000
 
 
-@dataclass(slots=True)
-class _Transaction:
+class _Transaction(Struct):
     table: Table
     lsn: int
     log: list[Change] = field(default_factory=list)

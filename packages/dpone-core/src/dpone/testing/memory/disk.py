@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from msgspec.structs import asdict
 
 from dpone.books import read_stored, stored_json
 from dpone.connector import Chunk, Json, KeptStage, Layout, Role, SystemColumn

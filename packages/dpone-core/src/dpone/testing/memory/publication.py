@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dpone.books import concurrent_writer, is_own, refuse_conflict
 from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec

@@ -8,9 +8,10 @@ of the state, which is then mended; or a shadow is left, which is dropped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
+
+from msgspec.structs import replace
 
 from dpone.books import concurrent_writer, is_own, marker_missing, refuse_conflict
 from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec

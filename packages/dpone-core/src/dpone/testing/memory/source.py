@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from fnmatch import fnmatchcase
+
+from msgspec.structs import replace
 
 from dpone.batch import Batch
 from dpone.connector import CHANGE_COLUMNS, Dataset, Finding, Json, Position, ReadRequest, Size, Split

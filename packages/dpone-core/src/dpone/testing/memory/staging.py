@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from msgspec.structs import replace
 
 from dpone.batch import Batch, Format, refuse_format
 from dpone.connector import CHANGE_COLUMNS, Fate, Role, Staged, StageRef, StageSpec

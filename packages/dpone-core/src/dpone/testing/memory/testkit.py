@@ -7,10 +7,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.batch import ARROW
 from dpone.connector import AddColumn, Connector, Dataset, Json, Layout, RelaxColumn, Target, WidenColumn
@@ -54,8 +56,7 @@ _CURSORS = frozenset({Kind.INT, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _NAMES = Names(longest="n" * LONGEST_NAME, too_long="n" * (LONGEST_NAME + 1))
 
 
-@dataclass(frozen=True)
-class MemoryTestkit:
+class MemoryTestkit(Struct, frozen=True):
     """The testkit of both connectors: their stores are alike."""
 
     connector: Connector[Any]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Context, Decimal
+
+from msgspec.structs import replace
 
 from dpone.schema import Field, Kind, Landing, Type, TypeMap, Verdict, decimal, parse_type
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from dpone.connector import Cursor, Json, Late, Position, ReadRequest
 from dpone.cursors import TIMES, cursor_of, null_cursor
@@ -22,8 +23,7 @@ from dpone.where import matches
 _MICROSECONDS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """`lo` is where rows begin; `hi` where they end, itself left out, or None for the end of the snapshot."""
 
     upto: Position | None

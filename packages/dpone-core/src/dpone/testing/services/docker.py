@@ -15,10 +15,11 @@ import socket
 import subprocess
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from dpone.errors import MissingPackage, RemoteError, UsageError
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
@@ -59,8 +60,7 @@ class Engine(Protocol):
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@dataclass(frozen=True, slots=True)
-class Composition:
+class Composition(Struct, frozen=True):
     """What a connector knows about its part of compose.yaml, where the variables below have defaults for people."""
 
     connector: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import total_ordering
 from types import MappingProxyType
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from dpone.testing.services.secret import Secret
 
@@ -40,8 +42,7 @@ class Fidelity(Enum):
         return order.index(self) < order.index(other)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """A service that answers. Safe to print and to log: the password is a `Secret`."""
 
     connector: str  # the registered name: "postgres", "kafka"
@@ -56,8 +57,8 @@ class Endpoint:
     extra: Mapping[str, str] = field(default_factory=dict)  # what only this connector understands; never a secret
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ports", MappingProxyType(dict(self.ports)))
-        object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
+        force_setattr(self, "ports", MappingProxyType(dict(self.ports)))
+        force_setattr(self, "extra", MappingProxyType(dict(self.extra)))
 
     @property
     def port(self) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+from msgspec import Struct
 
 from dpone.errors import RemoteError, UsageError
 from dpone.testing.services.account import Account
@@ -19,8 +20,7 @@ from dpone.testing.services.scratch import Scratch
 _ATTEMPTS = 3  # at a free port, which somebody else may take between our look and the server's bind
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """How to start one server, and where it will answer."""
 
     command: Command

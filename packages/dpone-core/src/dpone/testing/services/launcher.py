@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct, field
 
 from dpone.errors import RemoteError
 from dpone.testing.services.account import Account
@@ -22,8 +23,7 @@ _TAIL = 2000  # characters of the log that an error carries
 _WORTH_HIDING = 8  # shorter values of the environment are flags, and hiding "1" would garble the log
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """What to run. Secrets go into `environment` (or a file), never into `arguments`, which every account can read."""
 
     arguments: tuple[str, ...]

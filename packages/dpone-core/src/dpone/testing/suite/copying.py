@@ -4,7 +4,7 @@ seeded.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dpone.batch import Format
 from dpone.connector import Target

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dpone.batch import ARROW, Batch, Format
 from dpone.connector import (
@@ -60,8 +62,7 @@ def next_instant() -> datetime:
     return _BEGIN + timedelta(minutes=next(_clock), microseconds=1)
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """A stream into a target. `tagged` says that staged rows carry change fields; `load` is a template."""
 
     target: Target
@@ -106,8 +107,7 @@ def programmed(rig: SinkRig, program: Program, schema: Schema, *, target: Target
     return Job(target or rig.target(), schema, lambda _: program, template)
 
 
-@dataclass(frozen=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """What one load did."""
 
     load: Load
@@ -139,8 +139,7 @@ def evolution_of(rig: SinkRig, the_job: Job, load: Load, program: Program, curre
     return evolve(current, wanted, the_job.policy, rig.connector.types.widens, recreates=recreates)
 
 
-@dataclass
-class Attempt:
+class Attempt(Struct):
     """A load in progress under a lease."""
 
     rig: SinkRig

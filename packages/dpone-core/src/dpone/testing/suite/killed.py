@@ -13,11 +13,13 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import import_module
 from types import TracebackType
 from typing import IO, Any, Self, cast
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from dpone.connector import Config, Json, Position, Target
 from dpone.strategies import Read
@@ -27,8 +29,7 @@ from dpone.testing.suite.rig import SinkRig, load_testkit
 from dpone.testing.suite.scenarios import SCENARIOS, timed
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """One load, and the place where its process ends."""
 
     testkit: str
@@ -90,8 +91,7 @@ def _is_worth_sharing(module: str) -> bool:
     return top not in {"__main__", "_pytest", "pytest", "conftest", "pluggy", "xdist"} and ".suite." not in module
 
 
-@dataclass(frozen=True)
-class _Configured(SinkRig):
+class _Configured(SinkRig, frozen=True):
     """A sink that is known by its connection alone."""
 
     connection: Mapping[str, Json]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.batch import ARROW, Batch
 from dpone.connector import CHANGE_FIELDS, Column, Cursor, Position, Reading, ReadRequest, Source
@@ -43,8 +45,7 @@ def request_of(
     )
 
 
-@dataclass(frozen=True)
-class Gathered:
+class Gathered(Struct, frozen=True):
     """A reading to its end. `entries` are in the order in which they came, split by split."""
 
     schema: Schema

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -14,6 +13,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import Config, Connector, Dataset, Sink, SinkSpec, Source, SourceSpec, Target
 from dpone.errors import UsageError
@@ -47,8 +48,7 @@ def load_testkit(name: str) -> Testkit:
     return testkit
 
 
-@dataclass(frozen=True)
-class Rig:
+class Rig(Struct, frozen=True):
     """One connector at one endpoint; `spec` is what its testkit is found by, in another process too."""
 
     spec: str
@@ -69,8 +69,7 @@ class Rig:
         return f"{stem}_{next(_numbers)}_{uuid4().hex[:6]}"
 
 
-@dataclass(frozen=True)
-class SourceRig(Rig):
+class SourceRig(Rig, frozen=True):
     """The reading end."""
 
     @property
@@ -98,8 +97,7 @@ class SourceRig(Rig):
         return Seeded(self, table)
 
 
-@dataclass(frozen=True)
-class Seeded:
+class Seeded(Struct, frozen=True):
     """A seeded table, as it was seeded; changes happen behind it."""
 
     rig: SourceRig
@@ -125,8 +123,7 @@ class Seeded:
         return replace(self, table=replace(self.table, schema=schema))
 
 
-@dataclass(frozen=True)
-class SinkRig(Rig):
+class SinkRig(Rig, frozen=True):
     """The writing end."""
 
     @property

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
+
+from msgspec.structs import replace
 
 from dpone.connector import Column, Cursor, Late, Target
 from dpone.events import Event

@@ -6,9 +6,11 @@ Named, so that a process that will be killed can build the same job from the nam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dpone.connector import Target
 from dpone.ops import Flag
@@ -18,8 +20,7 @@ from dpone.testing.suite.rig import SinkRig
 from dpone.testing.suite.shapes import FREE, MIXED, changed, gone, row, rows
 
 
-@dataclass(frozen=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """`first` fills the target, `second` is the load that is cut off."""
 
     strategy: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
@@ -11,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.ops import Flag, Guard, Hard, Ignore
 from dpone.schema import DATE, FLOAT64, INT64, STRING, Field, Schema, decimal, timestamptz

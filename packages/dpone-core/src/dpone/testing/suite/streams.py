@@ -5,11 +5,11 @@ rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone import oracle
 from dpone.connector import Position, Role

@@ -6,9 +6,9 @@ arrived.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from dpone import oracle
 from dpone.connector import Position, ReadRequest

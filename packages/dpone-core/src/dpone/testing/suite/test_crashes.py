@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 
 import pytest
+from msgspec import Struct
 
 from dpone.connector import Position, Stored, Target
 from dpone.errors import DponeError
@@ -44,8 +44,7 @@ class CutError(Exception):
     """The load ends here."""
 
 
-@dataclass
-class CutOff:
+class CutOff(Struct):
     """A target with one load, and a second one that ends somewhere on its way."""
 
     stream: Stream

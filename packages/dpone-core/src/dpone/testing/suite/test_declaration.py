@@ -159,7 +159,7 @@ def _declared_in(rig: Rig) -> str | None:
     return None
 
 
-_CORE = {"pydantic", "pydantic_core", "dpone", "click", "rich", "tenacity", "typing_extensions", "ruamel"}
+_CORE = {"msgspec", "pydantic", "pydantic_core", "dpone", "click", "rich", "tenacity", "typing_extensions", "ruamel"}
 
 
 def _modules_of_requirements(distribution: str) -> set[str]:

@@ -5,11 +5,11 @@ asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import AddColumn, CreateTarget, RelaxColumn, WidenColumn
 from dpone.errors import PlanError

@@ -4,9 +4,8 @@ cut.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import Column
 from dpone.errors import DponeError, PlanError, UsageError

@@ -5,9 +5,9 @@ name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.batch import ARROW
 from dpone.errors import DponeError, PlanError

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dpone.connector import Cursor, Late, ReadRequest
 from dpone.schema import DATE, INT64, STRING, Field, Kind, Schema, Type, timestamp, timestamptz
