@@ -29,7 +29,7 @@ INCREMENTAL: Mapping[str, object] = {"mode": "incremental_merge", "key": [KEY], 
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
 _IN_URL = frozenset({"host", "port", "user", "password", "database"})
-_MAIN = "from dpone.cli.root import main; main()"
+_MAIN = "from dpone.cli import console; console()"
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from dpone.cli.root import main
+from dpone.cli.root import console, main
 
-__all__ = ["main"]
+__all__ = ["console", "main"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import click
+from msgspec import Struct
 
 from dpone import registry
 from dpone.connector import Connector, Dataset, Discovers, SinkSpec, Size, Source, SourceSpec, Weighs, not_an_end
@@ -62,8 +62,7 @@ def init(*, source: str | None, table: str | None, sink: str | None, into: str |
 # ------------------------------------------------------------------------------ ends
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """A connection, and under which word its connector's options have a name."""
 
     connection: str
@@ -103,8 +102,7 @@ def _connector(connections: Connections, name: str) -> Connector[Any]:
 # ---------------------------------------------------------------------------- tables
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A table as a manifest names it, and what its source says of it."""
 
     text: str

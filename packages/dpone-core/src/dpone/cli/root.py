@@ -5,13 +5,16 @@ Exit codes are the same for every command: 0 yes; 1 the answer is no; 2 refused;
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import json
 import os
 import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -126,8 +129,25 @@ def cli(*, debug: bool, testing: bool) -> None:
         os.environ["DPONE_TESTING"] = "1"  # worker processes inherit it
 
 
-def main(args: list[str] | None = None) -> None:
-    """The console script."""
+def console() -> NoReturn:
+    """The console script: the command, and then the end of the process without taking the interpreter apart.
+
+    That frees what the system frees anyway, and takes a tenth of a short run.
+    """
+    try:
+        main()
+    except SystemExit as done:
+        if isinstance(done.code, int) and threading.active_count() == 1:
+            atexit._run_exitfuncs()  # noqa: SLF001 -- what sys.exit() would call; it has no public name
+            with suppress(OSError, ValueError):  # what cannot be written is sys.exit()'s to tell
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(done.code)
+        raise
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """One command, as the console has it; raises SystemExit with its exit code."""
     gc.disable()  # collecting while modules load finds nothing and costs 28 of 441 ms
     os.environ.pop(SPEAKS_JSON, None)
     # looking for plugins opens every installed distribution, 15 ms of each run; dpone asks for none
