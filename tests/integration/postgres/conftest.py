@@ -134,5 +134,9 @@ class Outcome(Struct):
         return next(e.choice.format for e in self.events if isinstance(e, events.FormatChosen))
 
     @property
+    def splits(self) -> int:
+        return next(e.splits for e in self.events if isinstance(e, events.ReadingOpened))
+
+    @property
     def program(self) -> Program:
         return tuple(e.op for e in self.events if isinstance(e, events.OpApplied))

@@ -366,3 +366,19 @@ def test_a_second_attempt_of_the_one_writer_replaces_the_first(db: Db, make: Mak
         assert stage.seal().received == 2
         assert rows(stage.connection, f"SELECT id FROM {stage.raw} ORDER BY 1") == [(4,), (5,)]
     assert same(db)
+
+
+@pytest.mark.parametrize("asked, parts", [({}, 1), ({"splits": 3}, 3)])
+def test_on_many_cores_a_table_that_is_there_is_still_swapped(
+    db: Db, make: Make, monkeypatch: pytest.MonkeyPatch, asked: dict[str, int], parts: int
+) -> None:
+    """Several writers fill what is new; onto a table that is there they could only exchange rows one by one."""
+    monkeypatch.setattr("dpone_postgres.reading._PARALLEL_BLOCKS", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    db.execute("INSERT INTO src SELECT i, repeat('v', 999), i FROM generate_series(100, 999) i")
+    pipeline = make(source_options=asked)
+    assert pipeline.run().splits == (parts if asked else 4)
+    first = oid(db)
+    assert pipeline.run().splits == parts
+    assert (oid(db) != first) == (parts == 1)
+    assert same(db)

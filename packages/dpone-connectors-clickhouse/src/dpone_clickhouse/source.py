@@ -55,7 +55,7 @@ class ClickHouseSource(Struct, frozen=True):
             subject = subject_of(own, request, self.config.database)
             schema = requested(subject.schema, request.columns)
             conditions, upto = _window(own, request, subject)
-            wanted = request.splits or request.dataset.options.get("splits") or 1
+            wanted = request.dataset.options.get("splits") or request.splits or 1
             name = None if subject.final or wanted == 1 else subject.name
             groups = [] if name is None else groups_of_parts(own, name, wanted)
         payload = {

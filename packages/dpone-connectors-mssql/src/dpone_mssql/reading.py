@@ -137,7 +137,7 @@ def _splits(
 
 def _ranges(connection: Connection, request: ReadRequest, subject: Subject, isolation: str) -> list[list[str]]:
     """The conditions of each part, of which there is one unless several sessions may each see what they see."""
-    wanted = int(request.splits or request.dataset.options.get("splits") or 1)
+    wanted = int(request.dataset.options.get("splits") or request.splits or 1)
     key = subject.schema.key
     if wanted == 1 or isolation != "read_committed" or request.present or len(key) != 1:
         return [[]]

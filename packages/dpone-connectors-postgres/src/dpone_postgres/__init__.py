@@ -32,6 +32,7 @@ connector = Connector(
         open=lazy("dpone_postgres.sink:open_sink"),
         atomic="transaction",
         fates=frozenset({Fate.SCRATCH, Fate.ADOPT}),
+        adopts_of_many=False,
         dialect=lazy("dpone_postgres.dialect:PostgresDialect"),
     ),
     machine=lazy("dpone_postgres.machine:examine_machine"),

@@ -151,7 +151,7 @@ def _ranges(request: ReadRequest, subject: Subject, *, parallel: bool) -> list[t
     relation = subject.relation
     if relation is None or relation.kind != TABLE or not parallel:
         return [None]
-    wanted = request.splits or request.dataset.options.get("splits") or _default_splits(relation.blocks)
+    wanted = request.dataset.options.get("splits") or request.splits or _default_splits(relation.blocks)
     parts = max(1, min(int(wanted), relation.blocks))
     if parts == 1:
         return [None]

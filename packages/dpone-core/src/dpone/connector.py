@@ -92,7 +92,7 @@ class ReadRequest(Struct, frozen=True):
     present: bool = False
     pipeline: str = ""
     batch_bytes: int = 1 << 16  # larger pieces cost more: 1M rows pass in 0.46 s CPU at 64 KiB, in 0.86 at 1 MiB
-    splits: int | None = None  # None: the source chooses by size and cores
+    splits: int | None = None  # what suits the load; what a manifest says of its source goes first. None: nothing
     timeout: timedelta | None = None
 
 
@@ -514,6 +514,9 @@ class SinkSpec(Struct, Generic[C], frozen=True):
     A stage can be adopted for a program that is one of the operations `adopts`, or, where there is no target yet, for
     one made of the operations `adopts_first`. A ReplaceAll with a filter is never such a program.
 
+    `adopts_of_many` is false where only a stage of one writer can take the place of a target that is there: then rows
+    are exchanged one by one, and several writers cost more than they save.
+
     `stages_travel` is false where a stage is on this machine, and a writer in another process may not reach it.
     """
 
@@ -525,6 +528,7 @@ class SinkSpec(Struct, Generic[C], frozen=True):
     fates: frozenset[Fate] = frozenset({Fate.SCRATCH})
     adopts: frozenset[type[Op]] = frozenset({Recreate})
     adopts_first: frozenset[type[Op]] = frozenset({Recreate})
+    adopts_of_many: bool = True
     keeps_partial: bool = True
     stages_travel: bool = True
     dialect: Callable[[], Any] | None = None

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dpone.batch import Choice, negotiate
-from dpone.connector import Connector, Layout, Position, ReadRequest, SchemaChange, StageSpec, Stored
+from dpone.connector import Connector, Fate, Layout, Position, ReadRequest, SchemaChange, StageSpec, Stored
 from dpone.errors import PlanError, StateError, UsageError
 from dpone.evolution import evolve
 from dpone.ops import Program, Recreate, domain
@@ -61,6 +61,7 @@ def prepare(
         [(c.field, _landed(c, evolution.layout)) for c in columns],
         in_core=_passes_core(columns, core_where),
     )
+    fate = choose_fate(program, sink.sink, first=load.first, creates=current is None)
     request = ReadRequest(
         dataset=plan.dataset,
         read=plan.rule.read,
@@ -72,7 +73,7 @@ def prepare(
         since=_since(stored, plan.rule.read),
         present=load.reconcile,
         pipeline=plan.pipeline,
-        splits=plan.splits,
+        splits=plan.splits or (1 if fate is Fate.ADOPT and current and not sink.sink.adopts_of_many else None),
         timeout=plan.limits.statement_timeout,
     )
     spec = StageSpec(
@@ -90,7 +91,7 @@ def prepare(
             on_truncate=plan.on_truncate,
         ),
         program=program,
-        fate=choose_fate(program, sink.sink, first=load.first, creates=current is None),
+        fate=fate,
         present=load.reconcile,
     )
     return Prepared(load, program, columns, evolution.changes, choice, request, spec, core_where)
