@@ -25,7 +25,7 @@ from dpone.connector import Dataset, Discovers, Explains, KeepsRecords, Layout, 
 from dpone.errors import DponeError, PlanError, UsageError
 from dpone.keeping import label_of
 from dpone.manifest import Manifest, SourceEnd, Stream
-from dpone.observe.datasets import deciding, flows, named
+from dpone.observe.datasets import dataset_of, deciding, flows, named, refuse_itself
 from dpone.observe.listening import listening
 from dpone.observe.record import Recorder, RunReport, refuse_bad_run_id
 from dpone.plan import Plan
@@ -54,9 +54,11 @@ def opened(stream: Stream) -> Iterator[tuple[Source, Sink]]:
     source, sink = stream.source, stream.sink
     assert source.connector.source is not None  # the loader refuses a stream whose connector is not that end
     assert sink.connector.sink is not None
+    read, written = source.connection.resolve(), sink.connection.resolve()
+    refuse_itself(dataset_of(source, read), dataset_of(sink, written))
     with (
-        source.connector.source.open(source.connection.resolve()) as opened_source,
-        sink.connector.sink.open(sink.connection.resolve()) as opened_sink,
+        source.connector.source.open(read) as opened_source,
+        sink.connector.sink.open(written) as opened_sink,
     ):
         yield opened_source, opened_sink
 

@@ -38,6 +38,15 @@ def test_a_first_run_a_changed_source_and_a_run_without_changes(shop: Shop, dpon
     assert {r["id"]: r["v"] for r in shop.landed()}[5] == "changed"
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_table_is_not_loaded_into_itself(shop: Shop, dpone: Dpone, command: str) -> None:
+    Path("orders.yaml").write_text(MANIFEST.replace("dwh", "shop").replace("raw.orders", "public.orders"))
+    answer = dpone(command, "orders.yaml")
+    assert answer.code == 2
+    assert "plan.onto_itself" in answer.err
+    assert "public.orders" in answer.err
+
+
 @pytest.mark.parametrize(
     "strategy, expected",
     [

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from dpone.connector import Config
-from dpone.errors import DponeError
+from dpone.errors import DponeError, PlanError
 from dpone.events import ColumnFlow, DatasetName
 from dpone.loopback import before_port
 from dpone.manifest.models import SinkEnd, SourceEnd, Stream
@@ -90,14 +90,26 @@ def dataset_name(connector: str, connection: str, config: Config, name: Name) ->
 
 def named(end: SourceEnd | SinkEnd) -> DatasetName | None:
     """The dataset of one end; None for a query, and for a connection that cannot be resolved, as the run will say."""
-    name = end.options.dataset().name if isinstance(end, SourceEnd) else end.options.target().name
-    if not name:
-        return None
     try:
-        config = end.connection.resolve()
+        return dataset_of(end, end.connection.resolve())
     except DponeError:
         return None
-    return dataset_name(end.connector.name, end.connection.name, config, name)
+
+
+def dataset_of(end: SourceEnd | SinkEnd, config: Config) -> DatasetName | None:
+    """The dataset of an end whose connection is this; None for a query."""
+    name = end.options.dataset().name if isinstance(end, SourceEnd) else end.options.target().name
+    return dataset_name(end.connector.name, end.connection.name, config, name) if name else None
+
+
+def refuse_itself(reads: DatasetName | None, writes: DatasetName | None) -> None:
+    """Raises where a stream reads the very dataset that it writes, as far as their names tell."""
+    if reads is not None and reads == writes:
+        raise PlanError(
+            f"source and target are one: {reads.name} at {reads.namespace}",
+            code="plan.onto_itself",
+            hint="write somewhere else: what is added to a table while it is read to be exchanged would be lost",
+        )
 
 
 def flows(stream: Stream, plan: Plan) -> tuple[ColumnFlow, ...]:
