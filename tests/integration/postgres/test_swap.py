@@ -187,6 +187,17 @@ def test_what_a_swap_would_lose_keeps_it_away_by_name(
         db.execute(f"DROP PUBLICATION IF EXISTS {schema}_p".encode())
 
 
+def test_each_dependent_is_named_once_in_words_of_a_person(db: Db, schema: str, make: Make, config: Any) -> None:
+    make().run()
+    db.execute("CREATE VIEW seen AS SELECT id, v, n, tgt AS whole FROM tgt WHERE n > 1")
+    db.execute("CREATE MATERIALIZED VIEW kept AS SELECT id, v FROM tgt")
+    db.execute("CREATE RULE r AS ON DELETE TO tgt WHERE old.n < 0 DO INSTEAD NOTHING")
+    spec = next(_specs(make()))
+    with session(config, "sink") as connection:
+        found = [reason.replace(f"{schema}.", "") for reason in why_not_adopted(connection, spec)]
+    assert found == ["materialized view kept", "rule r on table tgt", "view seen"]
+
+
 def _specs(pipeline: Any) -> Iterator[Any]:
     from msgspec.structs import replace
 

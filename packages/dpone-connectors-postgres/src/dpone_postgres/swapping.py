@@ -35,9 +35,15 @@ class Belongings(Struct, frozen=True):
     options: str
 
 
-# Everything that hangs on the table or its row type, but for what is carried over or made anew.
+# Everything that hangs on the table or its row type, but for what is carried over or made anew, each once. A view
+# hangs on it by the rule that makes it one, by the table and by each column that it shows, or by a column of its own.
 _DEPENDENTS = """
-SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_catalog.pg_depend d
+SELECT DISTINCT CASE WHEN v.oid IS NULL THEN pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+    ELSE pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, v.oid, 0) END AS what
+FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_rewrite r
+    ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
+LEFT JOIN pg_catalog.pg_class v ON v.relkind IN ('v', 'm')
+    AND v.oid = CASE WHEN d.classid = 'pg_catalog.pg_class'::regclass THEN d.objid ELSE r.ev_class END
 WHERE ((d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = %(oid)s)
     OR (d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid =
         (SELECT reltype FROM pg_catalog.pg_class WHERE oid = %(oid)s)))
@@ -47,6 +53,7 @@ WHERE ((d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = %(oid)s)
         SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.objid AND c.relkind IN ('i', 't')))
   AND NOT (d.classid = 'pg_catalog.pg_constraint'::regclass AND EXISTS (
         SELECT FROM pg_catalog.pg_constraint c WHERE c.oid = d.objid AND c.contype IN ('p', 'n')))
+ORDER BY what
 """
 
 # How the catalogue's definition of an index begins, up to its own words.
