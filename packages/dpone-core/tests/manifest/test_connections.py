@@ -50,6 +50,15 @@ def test_the_environment_wins(project: Path, connectors: Declared) -> None:
     assert ref.described() == {"host": "elsewhere"}
 
 
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_variable_is_said_to_be_empty(project: Path, connectors: Declared, value: str) -> None:
+    connections = Connections(project, {"DPONE_CONN_SHOP": value})
+    for asked in (lambda: connections.ref("shop", connectors["alpha"]), lambda: connections.type_of("shop")):
+        with pytest.raises(UsageError, match="DPONE_CONN_SHOP is set, and it is empty") as refused:
+            asked()
+        assert "unset it" in str(refused.value.hint)
+
+
 def test_the_environment_alone_is_enough(tmp_path: Path, connectors: Declared) -> None:
     connections = Connections(tmp_path, {"DPONE_CONN_POSTGRES_LIVE": "alpha://h", "HOME": str(tmp_path)})
     assert connections.names() == ("postgres_live",)

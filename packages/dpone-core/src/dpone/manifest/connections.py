@@ -264,7 +264,7 @@ class Connections:
 
     def type_of(self, name: str) -> str | None:
         """The connector's name, or the scheme of the URL, that this connection is written with; None when unknown."""
-        url = self.environ.get(variable_of(name))
+        url = self._given(name)
         if url is None:
             found = self._entries().get(name)
             if found is None:
@@ -277,7 +277,7 @@ class Connections:
 
     def ref(self, name: str, connector: Connector[C]) -> ConnectionRef[C]:
         """The connection of this name for this connector."""
-        url = self.environ.get(variable_of(name))
+        url = self._given(name)
         if url is not None:
             return from_url(url, connector, origin=variable_of(name), name=name, base=self.folder)
         found = self._entries().get(name)
@@ -293,6 +293,17 @@ class Connections:
         if problems:
             raise as_error(problems)
         return ConnectionRef(name, connector.name, place.origin, connector.config, base, _Hidden(fields.plain()))
+
+    def _given(self, name: str) -> str | None:
+        """The URL that the environment has for this name; None when it has none."""
+        url = self.environ.get(variable_of(name))
+        if url is not None and not url.strip():
+            raise UsageError(
+                f"{variable_of(name)} is set, and it is empty",
+                code=BAD_CONNECTION,
+                hint=f'set it to the URL of the connection "{name}", or unset it: then {FILE_NAMES[0]} is looked at',
+            )
+        return url
 
     def _unknown(self, name: str) -> UsageError:
         known = self.names()
