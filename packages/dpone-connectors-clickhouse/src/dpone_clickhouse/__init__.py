@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpone.connector import Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
+from dpone.connector import CURSOR_TOKENS, Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
 from dpone.ops import OPS, Recreate, ReplaceAll, Version
 from dpone.strategies import Read
 from dpone_clickhouse.config import ClickHouseConfig
@@ -24,6 +24,7 @@ connector = Connector(
         emits=EMITS,
         options=ClickHouseSource,
         open=lazy("dpone_clickhouse.source:connect"),
+        tokens={Read.SINCE: CURSOR_TOKENS},
     ),
     sink=SinkSpec(
         ops=frozenset(OPS),

@@ -24,6 +24,7 @@ connector = Connector(
         emits=EMITS,
         options=KafkaSource,
         open=lazy("dpone_kafka.source:connect"),
+        tokens={Read.SINCE: ({"topic": "orders", "cluster": "5L6g3nShT-eMCtK--X86sw", "offsets": {"0": 7}},)},
         by_cursor=False,  # reading goes on at offsets
         pushes_where=False,  # a broker hands out messages by their offsets, whatever is in them
     ),

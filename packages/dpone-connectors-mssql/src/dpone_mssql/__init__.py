@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpone.connector import Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
+from dpone.connector import CURSOR_TOKENS, Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
 from dpone.ops import OPS, Recreate, ReplaceAll
 from dpone.strategies import Read
 from dpone_mssql.config import MssqlConfig
@@ -24,6 +24,10 @@ connector = Connector(
         emits=EMITS,
         options=MssqlSource,
         open=lazy("dpone_mssql.source:connect"),
+        tokens={
+            Read.SINCE: CURSOR_TOKENS,
+            Read.CHANGES: ({"lsn": "0x0000002A000001F80003", "capture": "dbo_orders"}, {"version": 7}),
+        },
     ),
     sink=SinkSpec(
         ops=frozenset(OPS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpone.connector import Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
+from dpone.connector import CURSOR_TOKENS, Connector, Fate, Profile, SinkSpec, SourceSpec, lazy
 from dpone.ops import OPS
 from dpone.strategies import Read
 from dpone_postgres.config import PostgresConfig
@@ -24,6 +24,20 @@ connector = Connector(
         emits=EMITS,
         options=PostgresSourceOptions,
         open=lazy("dpone_postgres.source:open_source"),
+        tokens={
+            Read.SINCE: CURSOR_TOKENS,
+            Read.XMIN: ({"xmin": "751", "system": "7353279427261341721", "timeline": 1},),
+            Read.CHANGES: (
+                {
+                    "lsn": 24023128,
+                    "publication": {"oid": "16402", "version": "750", "entry": None},
+                    "columns": {"1": ["id", "integer"]},
+                    "table": 16385,
+                    "system": "7353279427261341721",
+                    "timeline": 1,
+                },
+            ),
+        },
     ),
     sink=SinkSpec(
         ops=frozenset(OPS),

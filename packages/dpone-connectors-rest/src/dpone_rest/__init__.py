@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpone.connector import Connector, Profile, SourceSpec, lazy
+from dpone.connector import CURSOR_TOKENS, Connector, Profile, SourceSpec, lazy
 from dpone.strategies import Read
 from dpone_rest.config import RestConfig
 from dpone_rest.options import RestSource
@@ -23,6 +23,7 @@ connector = Connector(
         emits=EMITS,
         options=RestSource,
         open=lazy("dpone_rest.source:connect"),
+        tokens={Read.SINCE: CURSOR_TOKENS},
         pushes_where=True,  # by itself, on Arrow: what an API leaves out by its own parameters only spares it work
     ),
 )

@@ -491,10 +491,20 @@ class SinkOptions(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
+# What `dpone.cursors.position_at` makes: of a source with rows, and of one that had none yet.
+CURSOR_TOKENS: tuple[Mapping[str, Json], ...] = (
+    {"column": "updated_at", "type": "timestamp", "value": "2026-01-31 12:00:00"},
+    {"column": "updated_at", "type": "timestamp", "value": None},
+)
+
+
 class SourceSpec(Struct, Generic[C], frozen=True):
     """What a source can do. `pushes_where` is false when core must filter the rows itself.
 
     `by_cursor` is false where SINCE goes by the source's own positions, which no column says.
+
+    `tokens` has examples of the tokens that it makes, per way of reading: each has all keys of one of them, with values
+    of the same JSON types. What it does not say is not checked.
     """
 
     reads: frozenset[Read]
@@ -503,6 +513,7 @@ class SourceSpec(Struct, Generic[C], frozen=True):
     open: Callable[[C], AbstractContextManager[Source]]
     pushes_where: bool = True
     by_cursor: bool = True
+    tokens: Mapping[Read, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
 
 
 class SinkSpec(Struct, Generic[C], frozen=True):

@@ -151,6 +151,40 @@ def test_state_is_shown_set_and_reset_only_with_yes(shop: Shop, dpone: Dpone) ->
     assert dpone("state", "set", "orders.yaml", "nonsense").code == 2
     assert dpone("state", "set", "orders.yaml", token, "--yes").code == 0
     assert token in dpone("state", "show", "orders.yaml").out
+    shown = dpone("state", "show", "orders.yaml").out.removeprefix("orders: ")
+    for text in (shown, json.dumps(row["stored"]), json.dumps(row["stored"]["position"])):
+        assert dpone("state", "reset", "orders.yaml", "--yes").code == 0
+        assert dpone("state", "set", "orders.yaml", text, "--yes").code == 0
+        assert token in dpone("state", "show", "orders.yaml").out
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        "{}",
+        "[]",
+        '{"token": {}, "kind": "since"}',
+        '{"column": "updated_at"}',
+        '{"column": "updated_at", "cursor": null}',
+        '{"column": 7, "cursor": 7}',
+        '{"kind": "xmin", "token": {"system": "a", "xmin": 7}}',
+        '{"position": null, "generation": 1}',
+    ],
+)
+def test_a_position_that_the_source_could_not_have_made_is_refused(shop: Shop, dpone: Dpone, position: str) -> None:
+    dpone("run", "orders.yaml", "--quiet")
+    before = dpone("state", "show", "orders.yaml").out
+    answer = dpone("state", "set", "orders.yaml", position, "--yes")
+    assert (answer.code, answer.out) == (2, "")
+    assert "usage.invalid_position" in answer.err
+    assert '{"column": "id", "cursor": 7}' in answer.err
+    assert dpone("state", "show", "orders.yaml").out == before
+
+
+def test_a_stream_that_reads_everything_has_no_position_to_set(shop: Shop, dpone: Dpone) -> None:
+    shop.write(MANIFEST[: MANIFEST.index("strategy:")] + "strategy: {mode: full_refresh}\n")
+    answer = dpone("state", "set", "orders.yaml", '{"column": "id", "cursor": 7}', "--yes")
+    assert (answer.code, "has no position" in answer.err) == (2, True)
 
 
 def test_many_streams_run_in_parallel_and_one_that_fails_does_not_stop_the_others(shop: Shop, dpone: Dpone) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from dpone.api import loaded, only_stream, opened
 from dpone.cli.options import emit_json, manifest_argument, output_format, select_option
 from dpone.connector import Manages, Position, Stored
-from dpone.errors import PlanError, UsageError
+from dpone.errors import PlanError
 from dpone.manifest import Stream
 from dpone.plan import plain
+from dpone.positions import position_of
 from dpone.strategies import STRATEGIES
 
 
@@ -45,17 +45,10 @@ def show(*, manifest: Path, select: tuple[str, ...], output_format: str) -> None
 @select_option
 @click.option("--yes", is_flag=True, help="Really do it.")
 def set_command(*, manifest: Path, position: str, select: tuple[str, ...], yes: bool) -> None:
-    """Set the position of one stream of MANIFEST to POSITION, the JSON token that `state show` prints."""
+    """Set the position of one stream of MANIFEST to POSITION, the JSON that `state show` prints, or the token in it."""
     stream = only_stream(loaded(manifest, select))
-    try:
-        token: Any = json.loads(position)
-    except ValueError:
-        token = None
-    if not isinstance(token, dict):
-        raise UsageError(
-            "the position is not a JSON object", code="usage.invalid_position", hint="take one from `dpone state show`"
-        )
-    _change(stream, Position(STRATEGIES[stream.strategy.mode].read, token), yes=yes)
+    read = STRATEGIES[stream.strategy.mode].read
+    _change(stream, position_of(position, stream.source.connector, read), yes=yes)
 
 
 @state.command()

@@ -20,6 +20,13 @@ _SOURCE = SourceSpec(
     emits=WIRES,
     options=MemorySourceOptions,
     open=lazy("dpone.testing.memory.source:connect"),
+    tokens={
+        Read.SINCE: tuple(
+            {"column": "id", "cursor": value} for value in (7, 7.5, "7", {"datetime": "2026-01-31T12:00:00"})
+        ),
+        Read.XMIN: ({"system": "a store", "xmin": 7},),
+        Read.CHANGES: ({"system": "a store", "lsn": 7},),
+    },
 )
 
 connector = Connector(

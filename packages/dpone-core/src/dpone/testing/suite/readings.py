@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from dpone.batch import ARROW, Batch
 from dpone.connector import CHANGE_FIELDS, Column, Cursor, Position, Reading, ReadRequest, Source
+from dpone.positions import is_made_by
 from dpone.schema import Field, Schema
 from dpone.stage import Change, ChangeKind
 from dpone.strategies import Read
@@ -63,7 +64,10 @@ class Gathered(Struct, frozen=True):
 def gather(seeded: Seeded, request: ReadRequest) -> Gathered:
     """The reading opened and read whole by a connection of its own."""
     with seeded.rig.source() as source:
-        return gather_from(source, request)
+        found = gather_from(source, request)
+    connector, upto = seeded.rig.connector, found.upto
+    assert upto is None or is_made_by(connector, upto.kind, upto.token), f"{connector.name} declares no {upto}"
+    return found
 
 
 def gather_from(source: Source, request: ReadRequest) -> Gathered:
