@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from dpone.errors import UsageError
 from dpone.testing.certificates import Authority
-from dpone.tls import check_certificate, check_files, client_context
+from dpone.tls import certificates_in, check_certificate, check_files, client_context
 
 PASSWORD = "cAnArY-83"
 
@@ -75,6 +75,7 @@ def test_a_certificate_may_be_der(ours: Authority, tmp_path: Path) -> None:
     other.write_bytes(ssl.PEM_cert_to_DER_cert(ours.file.read_text()))
     for right in (ours.file, other):
         check_certificate("shop", right)
+        assert certificates_in(right) == (ssl.PEM_cert_to_DER_cert(ours.file.read_text()),)
     for content in (b"", b"0", b"hello"):
         other.write_bytes(content)
         with pytest.raises(UsageError, match="or as DER, and it holds none such"):

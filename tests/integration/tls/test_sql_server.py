@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dpone.errors import DponeError
+from dpone.testing.certificates import Authority
 from dpone.testing.services.endpoint import Endpoint
 from dpone_mssql import MssqlConfig
 from dpone_mssql.session import Connection
@@ -68,6 +69,35 @@ def test_a_file_that_holds_no_certificate_is_named(endpoint: Endpoint, tmp_path:
     for right in (theirs, tmp_path / "theirs.der"):
         Connection(config(endpoint, certificate=str(right)), "source").close()
         assert refused_trust(config(endpoint, certificate=str(right)), "source") is None
+
+
+def test_a_certificate_that_is_not_the_servers_is_said_to_be_another(endpoint: Endpoint, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "other")
+    for name in (other.file, other.sign("signed")[0]):
+        refused = refusal(endpoint, certificate=str(name))
+        assert refused.code == "source.not_trusted"
+        assert refused.message.endswith(f"over TLS: its certificate is not that in {name}")
+    assert refusal(endpoint, port=1, certificate=str(other.file)).code == "source.unreachable"
+
+
+def test_a_certificate_is_compared_before_the_first_byte_of_tds_as_well(endpoint: Endpoint, tmp_path: Path) -> None:
+    ours = Authority(tmp_path, "ours")
+    certificate, key = ours.sign("server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for _ in range(2):
+                guest, _ = server.accept()
+                context.wrap_socket(guest, server_side=True).close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        given = {"port": server.getsockname()[1], "tls": "strict"}
+        assert refused_trust(config(endpoint, certificate=str(certificate), **given), "source") is None
+        refused = refused_trust(config(endpoint, certificate=str(ours.file), **given), "source")
+    assert refused is not None
+    assert refused.message.endswith(f"its certificate is not that in {ours.file}")
 
 
 @pytest.mark.parametrize(

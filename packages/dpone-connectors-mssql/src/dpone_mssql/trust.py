@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from functools import partial
 
 from dpone.errors import RemoteError
-from dpone.tls import check_certificate, distrusted, not_trusted, shaken
+from dpone.tls import certificates_in, check_certificate, distrusted, not_trusted
 from dpone_mssql.config import MssqlConfig
 from dpone_mssql.faults import Side
 
@@ -26,21 +25,38 @@ _HINT = (
 
 def refused_trust(config: MssqlConfig, side: Side) -> RemoteError | None:
     """Why TLS stands between us and the server; None when it is something else, or nobody can tell from here."""
-    if config.certificate is not None:
-        check_certificate(config.label, config.certificate)
-    if config.tls_mode not in {"verify", "strict"} or config.instance is not None or config.certificate is not None:
+    pinned = config.certificate
+    if pinned is not None:
+        check_certificate(config.label, pinned)
+    if config.tls_mode not in {"verify", "strict"} or config.instance is not None:
         return None
     context, name = ssl.create_default_context(), config.certificate_host or config.host
-    shake = shaken if config.tls_mode == "strict" else _shaken_within_tds
-    why = distrusted((config.host, config.port or 1433), partial(shake, context=context, name=name))
+    if pinned is not None:  # which is compared, whoever vouches for it
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    shown: list[bytes] = []
+
+    def shake(way: socket.socket) -> bool:
+        found = (_shown if config.tls_mode == "strict" else _shown_within_tds)(way, context, name)
+        shown.extend([] if found is None else [found])
+        return found is not None
+
+    why = distrusted((config.host, config.port or 1433), shake)
+    if why is None and pinned is not None and shown and shown[0] not in certificates_in(pinned):
+        why = f"its certificate is not that in {pinned}"
     return None if why is None else not_trusted(side, config.label, why, _HINT)
 
 
-def _shaken_within_tds(way: socket.socket, context: ssl.SSLContext, name: str) -> bool:
-    """The server has shown who it is; False where it offers no TLS."""
+def _shown(way: socket.socket, context: ssl.SSLContext, name: str) -> bytes | None:
+    """The server's certificate, by TLS from the first byte on."""
+    with context.wrap_socket(way, server_hostname=name) as tls:
+        return tls.getpeercert(binary_form=True)
+
+
+def _shown_within_tds(way: socket.socket, context: ssl.SSLContext, name: str) -> bytes | None:
+    """The server's certificate; None where it offers no TLS."""
     _send(way, _HELLO)
     if _encryption(_answer(way)) == _NOT_SUPPORTED:
-        return False
+        return None
     coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(coming, going, server_hostname=name)
     while True:
@@ -50,7 +66,7 @@ def _shaken_within_tds(way: socket.socket, context: ssl.SSLContext, name: str) -
             _send(way, going.read())
             coming.write(_answer(way))
         else:
-            return True
+            return tls.getpeercert(binary_form=True)
 
 
 def _encryption(said: bytes) -> int:

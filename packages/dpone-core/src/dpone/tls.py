@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -72,6 +74,13 @@ def check_certificate(label: str, path: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=path.read_bytes())
         return
     _loaded(label, path, f"expected {_CERTIFICATE}, or as DER", partial(_trusts, path=path))
+
+
+def certificates_in(path: Path) -> tuple[bytes, ...]:
+    """The certificates of a file that `check_certificate` takes, as DER."""
+    content = path.read_bytes()
+    found = re.findall(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", content, re.DOTALL)
+    return tuple(b64decode(text) for text in found) or (content,)
 
 
 def _trusts(context: ssl.SSLContext, path: Path | str) -> None:
