@@ -17,7 +17,7 @@ from dpone.errors import DponeError, RemoteError
 from dpone_bigquery import BigQueryConfig
 from dpone_bigquery.credentials import credentials_of
 from dpone_bigquery.faults import translated
-from dpone_bigquery.warehouse import job_id
+from dpone_bigquery.warehouse import connected, job_id
 
 SECRET = "cAnArY-72"
 UNTYPED: Any = SimpleNamespace(**{**vars(exceptions), **vars(auth_exceptions)})
@@ -125,6 +125,29 @@ def test_workload_identity_is_read_from_a_file_and_from_text(tmp_path: Path) -> 
     for given in ({"credentials_file": file}, {"credentials": json.dumps(WORKLOAD)}):
         found = credentials_of(config(auth="key", **given), SCOPES)
         assert type(found).__module__ == "google.auth.identity_pool"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"\xff\xfe\x00",
+        b"5",
+        b"[]",
+        b"{}",
+        b'{"type": "authorized_user"}',
+        b'{"type": "service_account"}',
+    ],
+)
+def test_what_is_no_key_is_said_before_anybody_is_asked(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "key.json"
+    file.write_bytes(content)
+    nobody = config(auth="key", credentials_file=file, endpoint="https://127.0.0.1:1")
+    with pytest.raises(DponeError) as refused, connected(nobody):
+        pass
+    assert refused.value.code == "sink.login_refused"
+    assert "cannot be read" in refused.value.message
 
 
 def test_a_service_accounts_key_is_read_from_a_file_and_from_text(tmp_path: Path) -> None:

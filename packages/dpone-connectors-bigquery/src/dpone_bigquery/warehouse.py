@@ -265,10 +265,12 @@ def _look(config: BigQueryConfig) -> None:
 def connected(config: BigQueryConfig) -> Iterator[Warehouse]:
     """A client, which is closed in the end."""
     with translated(config.label):
+        # a key is here, and what is wrong with it is said before anybody is asked
+        key = credentials_of(config, _SCOPES) if config.auth == "key" else None
         _look(config)
         client = bigquery.Client(
             project=config.project,
-            credentials=credentials_of(config, _SCOPES),
+            credentials=key or credentials_of(config, _SCOPES),
             location=config.location,
             client_options={"api_endpoint": config.endpoint} if config.endpoint else None,
         )
