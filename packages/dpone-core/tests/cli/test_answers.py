@@ -80,8 +80,10 @@ def test_a_foreign_exception_is_told_by_its_kind_alone(
     assert "Traceback" not in answer.err
 
 
-def test_what_this_machine_refuses_is_no_fault_of_dpone(shop: Shop, dpone: Dpone) -> None:
-    Path(".dpone").touch()  # where the folder of records belongs
+@pytest.mark.parametrize("file", [".dpone", ".dpone/runs"])
+def test_what_this_machine_refuses_is_no_fault_of_dpone(shop: Shop, dpone: Dpone, file: str) -> None:
+    Path(file).parent.mkdir(exist_ok=True)
+    Path(file).touch()  # where the folder of records belongs
     answer = dpone("run", "orders.yaml", "--quiet")
     assert answer.code == 1
     assert answer.err.startswith("error [machine.refused] this machine refuses: Not a directory: .dpone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -60,7 +61,8 @@ class Recorder:
         self._begun: dict[str, float] = {}
         self._batches: dict[str, tuple[int, int]] = {}  # and their bytes, which are not in the reports yet
         self._lock = Lock()
-        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # a file of that name: what is written into it says that it is no folder
+            folder.mkdir(parents=True, exist_ok=True)
         self._write(exclusive=True)
 
     def __call__(self, stream: str, event: events.Event) -> None:
