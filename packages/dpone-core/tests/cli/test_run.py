@@ -187,6 +187,14 @@ def test_a_stream_that_reads_everything_has_no_position_to_set(shop: Shop, dpone
     assert (answer.code, "has no position" in answer.err) == (2, True)
 
 
+@pytest.mark.parametrize("table", ['we"x', ".x", "public.", "x" * 501])
+def test_a_copy_of_what_is_no_name_of_a_table_is_refused(shop: Shop, dpone: Dpone, table: str) -> None:
+    source, target = (f"memory://?path={shop.folder}/store#{name}" for name in ("public.orders", table))
+    for ends, at in (((source, target), "DST_URL"), ((target, source), "SRC_URL")):
+        answer = dpone("copy", *ends, "--quiet")
+        assert (answer.code, f"[manifest.invalid_name] {at}: " in answer.err) == (2, True), answer.err
+
+
 def test_many_streams_run_in_parallel_and_one_that_fails_does_not_stop_the_others(shop: Shop, dpone: Dpone) -> None:
     for number in (1, 2):
         copied = dpone(

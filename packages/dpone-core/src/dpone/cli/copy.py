@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import click
@@ -17,6 +17,8 @@ from dpone.manifest import MODES, Manifest, SinkEnd, SourceEnd, Strategy, Stream
 from dpone.manifest.modes import MODELS
 from dpone.manifest.options import Pattern, Template
 from dpone.manifest.templates import marked
+
+Opts = TypeVar("Opts", SourceOptions, SinkOptions)
 
 
 @click.command()
@@ -75,13 +77,24 @@ def _split(url: str) -> tuple[str, str]:
 def _source_options(connector: Connector[Any], table: str) -> SourceOptions:
     if connector.source is None:
         raise not_an_end(connector, "source")
-    return connector.source.options(**{_field(connector.source.options, Pattern, table, "SRC_URL"): table})
+    return _named(connector.source.options, Pattern, table, "SRC_URL")
 
 
 def _sink_options(connector: Connector[Any], table: str) -> SinkOptions:
     if connector.sink is None:
         raise not_an_end(connector, "sink")
-    return connector.sink.options(**{_field(connector.sink.options, Template, table, "DST_URL"): table})
+    return _named(connector.sink.options, Template, table, "DST_URL")
+
+
+def _named(options: type[Opts], mark: type, table: str, what: str) -> Opts:
+    """The options that name this table; raises where it is no name of one."""
+    name = _field(options, mark, table, what)
+    try:
+        return options(**{name: table})
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False, include_input=False)
+    hint = first.get("ctx", {}).get("hint")
+    raise UsageError(f"{what}: {first['msg']}", code="manifest.invalid_name", hint=hint or "write it as schema.table")
 
 
 def _field(options: type[SourceOptions | SinkOptions], mark: type, table: str, what: str) -> str:
