@@ -110,8 +110,8 @@ def _lines(stream: StreamDiff) -> list[str]:
         f"  rows        {stream.rows.source:,} at the source, {stream.rows.target:,} in the target",
     ]
     if (limits := stream.key_range) is not None:
-        (lo, hi), (low, high) = limits.source, limits.target
-        lines.append(f"  {limits.column:<10}  {lo}..{hi} at the source, {low}..{high} in the target")
+        source, target = _reach(limits.source), _reach(limits.target)
+        lines.append(f"  {limits.column:<10}  {source} at the source, {target} in the target")
     if stream.method == "checksums":
         lines.append(f"  segments    {stream.segments_compared:,} compared, {stream.segments_differing:,} differing")
     else:
@@ -139,10 +139,15 @@ def _lines(stream: StreamDiff) -> list[str]:
     return lines
 
 
+def _reach(limits: tuple[int | None, int | None]) -> str:
+    least, greatest = limits
+    return "nothing" if least is None else f"{least}..{greatest}"
+
+
 def _keys(title: str, found: list[tuple[KeyValues, tuple[str, ...]]]) -> list[str]:
     lines = []
     for key, columns in found[:_SHOWN]:
-        values = ", ".join(f"{name}={value}" for name, value in key.items())
+        values = ", ".join(f"{name}={'NULL' if value is None else value}" for name, value in key.items())
         lines.append(f"  {title:<10}  {values}" + (f"  ({', '.join(columns)})" if columns else ""))
     if len(found) > _SHOWN:
         lines.append(f"  {title:<10}  ... {len(found):,} in all; --format json lists them")
