@@ -78,7 +78,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(endpoint: Endpoint) ->
     given = {**testkit.connection(endpoint), "login_timeout": 5}
     with pytest.raises(DponeError) as caught:
         Connection(connector.config.model_validate({**given, "tls": "verify"}), "sink")
-    assert caught.value.code == "sink.unreachable"
+    assert caught.value.code == "sink.not_trusted"
     assert str(given["password"]) not in str(caught.value)
     known = {**given, "tls": "verify", "certificate": Path(endpoint.extra["certificate"])}
     Connection(connector.config.model_validate(known), "sink").close()

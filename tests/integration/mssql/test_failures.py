@@ -135,7 +135,7 @@ def test_a_statement_that_takes_too_long(endpoint: Endpoint, driver: str) -> Non
         ({"password": "wr}ong;"}, "source.login_refused"),
         ({"user": "nobody"}, "source.login_refused"),
         ({"database": "nothing"}, "source.database_missing"),
-        ({"tls": "verify", "login_timeout": 5}, "source.unreachable"),
+        ({"tls": "verify", "login_timeout": 5}, "source.not_trusted"),
         ({"port": 1, "login_timeout": 3}, "source.unreachable"),
     ],
 )

@@ -65,7 +65,7 @@ def pipeline_type() -> type[Pipeline]:
     return Pipeline
 
 
-class Pipeline(Struct):
+class Pipeline(Struct, dict=True):
     """`options` are those of the target; everything else of a plan and a load is given by name."""
 
     config: PostgresConfig
