@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dpone.diff.report import Both, DiffReport, Range, StreamDiff, print_schema
+from dpone.evidence.document import now
+from dpone.evidence.subject import subject
 
 PUBLISHED = Path(__file__).parents[4] / "docs/reference/schemas/diff.schema.json"
 
@@ -27,7 +29,16 @@ def test_a_null_and_an_empty_table_are_spelled_as_a_person_would() -> None:
         equal=False,
         seconds=0.1,
     )
-    text = DiffReport(manifest="orders.yaml", streams=(stream,)).to_text()
+    report = DiffReport(
+        created_at=now(),
+        producer="a test",
+        subject=subject(),
+        passed=False,
+        blockers=(),
+        manifest="orders.yaml",
+        streams=(stream,),
+    )
+    text = report.to_text()
     assert "nothing at the source, 1..7 in the target" in text
     assert "id=1, v=NULL" in text
     assert "None" not in text
