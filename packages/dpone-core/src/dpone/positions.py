@@ -17,7 +17,7 @@ def position_of(text: str, connector: Connector[Any], read: Read) -> Position:
         raise UsageError(
             "this stream reads everything each time, and has no position",
             code="usage.invalid_position",
-            hint="positions are of streams that reads what is new: incremental_merge, incremental_append, xmin, cdc",
+            hint="positions are of streams that read what is new: incremental_merge, incremental_append, xmin, cdc",
         )
     said = _object(text)
     said = said["position"] if said is not None and isinstance(said.get("position"), dict) else said
