@@ -9,7 +9,7 @@ from typing import Never
 class Secret:
     """Text that shows as `***`; `reveal()` is the only way to it, so that every use can be found by searching."""
 
-    # not a dataclass: dataclasses.asdict() and vars() would walk into it
+    # not a Struct: msgspec.to_builtins() would walk into it
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
