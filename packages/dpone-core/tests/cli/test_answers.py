@@ -150,6 +150,34 @@ def test_testing_connectors_show_only_when_asked_for() -> None:
         assert ("memory" in {row["name"] for row in json.loads(ended.stdout)}) is shows
 
 
+@pytest.mark.parametrize(
+    "ends, code, told",
+    [
+        ("", 0, ""),
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        (">/dev/full", 1, "machine.refused"),
+        ("| true; exit ${PIPESTATUS[0]}", 1, ""),  # a run whose reader left may not have ended
+    ],
+)
+def test_the_console_ends_as_its_command_does_whoever_listens(ends: str, code: int, told: str) -> None:
+    program = f"{sys.executable} -c 'from dpone.cli import console; console()' connectors {ends}"
+    ended = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_is_registered_for_the_end_is_done_and_the_code_is_the_commands() -> None:
+    program = (
+        "import atexit, sys\nfrom dpone.cli import console\n"
+        "atexit.register(lambda: print('cleaned up'))\nsys.argv = ['dpone', 'nonsense']\nconsole()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stdout == "cleaned up\n"
+
+
 def test_shell_completion_offers_the_commands() -> None:
     environment = {**os.environ, "_DPONE_COMPLETE": "bash_complete", "COMP_WORDS": "dpone ma", "COMP_CWORD": "1"}
     command = [sys.executable, "-c", "import sys; sys.argv[0] = 'dpone'; from dpone.cli import main; main()"]

@@ -140,8 +140,9 @@ def console() -> NoReturn:
         if isinstance(done.code, int) and threading.active_count() == 1:
             atexit._run_exitfuncs()  # noqa: SLF001 -- what sys.exit() would call; it has no public name
             with suppress(OSError, ValueError):  # what cannot be written is sys.exit()'s to tell
-                sys.stdout.flush()
-                sys.stderr.flush()
+                for stream in (sys.stdout, sys.stderr):
+                    if stream is not None:  # as it is where the caller closed it
+                        stream.flush()
                 os._exit(done.code)
         raise
 
@@ -167,9 +168,6 @@ def main(args: list[str] | None = None) -> NoReturn:
             raise
         show_error(error)
         code = error.exit_code
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        sys.stderr.close()
-        code = 0
     except Exception as error:
         if os.environ.get("DPONE_DEBUG"):
             raise
