@@ -160,12 +160,15 @@ def test_testing_connectors_show_only_when_asked_for() -> None:
         ("| true; exit ${PIPESTATUS[0]}", 1, ""),  # a run whose reader left may not have ended
     ],
 )
-def test_the_console_ends_as_its_command_does_whoever_listens(ends: str, code: int, told: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_the_console_ends_as_its_command_does_whoever_listens(ends: str, code: int, told: str, unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     program = f"{sys.executable} -c 'from dpone.cli import console; console()' connectors {ends}"
-    ended = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
+    ended = subprocess.run(["bash", "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == code
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
 
 
 def test_what_is_registered_for_the_end_is_done_and_the_code_is_the_commands() -> None:

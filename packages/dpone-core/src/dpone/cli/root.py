@@ -12,9 +12,8 @@ import json
 import os
 import sys
 import threading
-from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -139,12 +138,21 @@ def console() -> NoReturn:
     except SystemExit as done:
         if isinstance(done.code, int) and threading.active_count() == 1:
             atexit._run_exitfuncs()  # noqa: SLF001 -- what sys.exit() would call; it has no public name
-            with suppress(OSError, ValueError):  # what cannot be written is sys.exit()'s to tell
-                for stream in (sys.stdout, sys.stderr):
-                    if stream is not None:  # as it is where the caller closed it
-                        stream.flush()
+            unwritten = [stream for stream in (sys.stdout, sys.stderr) if not _is_flushed(stream)]
+            if (
+                not unwritten or done.code
+            ):  # a failure has been told; what else cannot be written is sys.exit()'s to tell
                 os._exit(done.code)
         raise
+
+
+def _is_flushed(stream: TextIO | None) -> bool:
+    try:
+        if stream is not None:  # as it is where the caller closed it
+            stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def main(args: list[str] | None = None) -> NoReturn:
