@@ -14,8 +14,12 @@ import pytest
 from dpone.connector import Target
 from dpone.errors import DponeError
 from dpone.failpoints import arm
+from dpone.running import Run
+from dpone.signals import Stop
+from dpone_postgres import connector
 from dpone_postgres.session import session
 from dpone_postgres.sink import PostgresSink
+from dpone_postgres.source import PostgresSource
 from dpone_postgres.staging import why_not_adopted
 
 pytestmark = pytest.mark.integration_postgres
@@ -393,3 +397,15 @@ def test_on_many_cores_a_table_that_is_there_is_still_swapped(
     assert pipeline.run().splits == parts
     assert (oid(db) != first) == (parts == 1)
     assert same(db)
+
+
+@pytest.mark.parametrize("elsewhere, splits", [(None, 1), (object(), None)])
+def test_workers_in_other_processes_share_what_takes_a_tables_place(
+    make: Make, config: Any, elsewhere: Any, splits: int | None
+) -> None:
+    """Their stage is another one, which is swapped in however many fill it."""
+    pipeline = make()
+    pipeline.run()
+    plan, source, sink = pipeline.compiled(), PostgresSource(config), PostgresSink(config)
+    run = Run("r", plan, source, sink, connector, connector, lambda _: None, Stop(), elsewhere=elsewhere)
+    assert run.prepared(plan.load, sink.inspect(plan.target), None).request.splits == splits

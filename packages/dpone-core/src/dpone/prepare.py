@@ -43,8 +43,10 @@ def prepare(
     sink: Connector[Any],
     current: Layout | None,
     stored: Stored | None,
+    *,
+    by_workers: bool = False,
 ) -> Prepared:
-    """The load against the target as it is now."""
+    """The load against the target as it is now; workers in other processes fill a stage of another kind."""
     assert source.source is not None  # the plan was compiled for these two ends
     assert sink.sink is not None
     program = plan.rule.program(load)
@@ -62,6 +64,7 @@ def prepare(
         in_core=_passes_core(columns, core_where),
     )
     fate = choose_fate(program, sink.sink, first=load.first, creates=current is None)
+    alone = fate is Fate.ADOPT and current is not None and not (sink.sink.adopts_of_many or by_workers)
     request = ReadRequest(
         dataset=plan.dataset,
         read=plan.rule.read,
@@ -73,7 +76,7 @@ def prepare(
         since=_since(stored, plan.rule.read),
         present=load.reconcile,
         pipeline=plan.pipeline,
-        splits=plan.splits or (1 if fate is Fate.ADOPT and current and not sink.sink.adopts_of_many else None),
+        splits=plan.splits or (1 if alone else None),
         timeout=plan.limits.statement_timeout,
     )
     spec = StageSpec(

@@ -45,7 +45,8 @@ class Run(Struct, frozen=True):
 
     def prepared(self, load: Load, current: Layout | None, stored: Stored | None) -> Prepared:
         """The load against the target as it is now, read from what is stored."""
-        return prepare(self.plan, load, self.source_connector, self.sink_connector, current, stored)
+        ends = self.source_connector, self.sink_connector
+        return prepare(self.plan, load, *ends, current, stored, by_workers=self.elsewhere is not None)
 
 
 def refuse_overtime(run: Run) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0
 _CERTIFICATE = "a certificate as PEM (-----BEGIN CERTIFICATE-----)"
 _KEY = "a key as PEM (-----BEGIN PRIVATE KEY-----)"
+_NO_PASSWORD = ""  # without one OpenSSL would ask the terminal
 
 
 def system_authorities() -> str | None:
@@ -37,10 +38,13 @@ def client_context(
 
     Raises where a file holds none of what it is for: drivers take that for a server that is away.
     """
-    check_files(label, authorities, certificate, key)
-    context = ssl.create_default_context(cafile=authorities)
-    if certificate is not None:
-        context.load_cert_chain(certificate, key)
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, password=_NO_PASSWORD)
+    except OSError:
+        check_files(label, authorities, certificate, key)  # which says what is wrong with which of them
+        raise
     return context
 
 
@@ -58,11 +62,10 @@ def check_files(
     if certificate is None:
         return
     held = certificate if key is None else key
-    secret = "" if password is None else password.get_secret_value()
+    secret = _NO_PASSWORD if password is None else password.get_secret_value()
     opens = "with the password of the connection" if secret else "without a password"
 
     def load(context: ssl.SSLContext) -> None:
-        # without a password OpenSSL would ask the terminal for one
         context.load_cert_chain(certificate, key, password=lambda: secret)
 
     _loaded(label, held, f"expected {_KEY} that opens {opens} and belongs to the certificate in {certificate}", load)
