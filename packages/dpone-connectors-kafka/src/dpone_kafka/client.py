@@ -259,6 +259,7 @@ class Client:
                     "fetch.wait.max.ms": _QUIET,
                     "fetch.message.max.bytes": _FETCH,
                     "queued.max.messages.kbytes": _AHEAD,
+                    "fetch.queue.backoff.ms": _QUIET,  # a second by default, each time that those bytes wait
                     "receive.message.max.bytes": max(100_000_000, self.config.message_bytes * 2 + 512),
                     **settings,
                 }
