@@ -12,6 +12,7 @@ from dpone_postgres.waiting import EVENT_READ, EVENT_WRITE, wait_for
 BINARY_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 BINARY_HEADER = BINARY_SIGNATURE + b"\0" * 8
 BINARY_TRAILER = b"\xff\xff"
+_FEW = 8 << 10  # bytes of messages that are joined first: many small ones at once would not fit the processor's cache
 _STANDING = frozenset({pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
 
 
@@ -25,18 +26,25 @@ def copy_out(connection: Connection, statement: str, piece: int) -> Generator[tu
     finished = False
     try:
         _start(wire, statement, pq.ExecStatus.COPY_OUT)
-        gathered: list[bytes | memoryview] = []
-        held = 0
-        get, take = wire.get_copy_data, gathered.append
+        joined: list[bytes] = []
+        messages: list[bytes | memoryview] = []
+        whole = held = count = 0
+        get, take, few = wire.get_copy_data, messages.append, min(piece, _FEW)
         size, data = get(1)
         while size >= 0:
             while size > 0:
                 take(data)
                 held += size
-                if held >= piece:
-                    yield b"".join(gathered), len(gathered)
-                    gathered.clear()
+                if held >= few:
+                    joined.append(b"".join(messages))
+                    count += len(messages)
+                    messages.clear()
+                    whole += held
                     held = 0
+                    if whole >= piece:
+                        yield b"".join(joined), count
+                        joined.clear()
+                        whole = count = 0
                 size, data = get(1)
             if size == 0:
                 wire.consume_input()  # more has mostly come, which costs less to try than to ask the system
@@ -46,8 +54,8 @@ def copy_out(connection: Connection, statement: str, piece: int) -> Generator[tu
                 size, data = get(1)
         rows = _finish(wire)
         finished = True
-        if gathered:
-            yield b"".join(gathered), len(gathered)
+        if joined or messages:
+            yield b"".join([*joined, *messages]), count + len(messages)
         return rows
     finally:
         if not finished:
