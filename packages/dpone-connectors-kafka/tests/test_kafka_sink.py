@@ -7,7 +7,7 @@ from typing import Any
 
 import kafka
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from dpone.connector import Target
 from dpone.errors import DponeError
@@ -119,6 +119,35 @@ def test_messages_of_somebody_else_are_not_taken_for_rows(sink: SinkRig, brokers
         deliver(sink, programmed(sink, (Recreate(FREE),), MIXED, target=Target((topic,))), rows(1))
     assert refused.value.code == "sink.foreign_rows"
     assert len(sent(brokers, topic)) == 1
+
+
+@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("strategy", ["snapshot_diff", "full_refresh"])
+def test_of_a_topic_that_somebody_removed_nothing_is_known(
+    sink: SinkRig, brokers: str, admin: AdminClient, strategy: str, *, anew: bool
+) -> None:
+    the_job = _job(sink, strategy)
+    (topic,) = the_job.target.name
+    deliver(sink, the_job, rows(1, 2, 3))
+    testkit.remove(sink.endpoint, the_job.target)
+    if anew:
+        (made,) = admin.create_topics([NewTopic(topic, 1, 1)]).values()
+        made.result(10)
+    deliver(sink, the_job, rows(1, 2))
+    assert sorted(k for k, *_ in sent(brokers, topic)) == [b'{"id":1}', b'{"id":2}']
+    deliver(sink, the_job, rows(1, 2, 3))
+    assert [k for k, *_ in sent(brokers, topic)][2:] == [b'{"id":3}']
+    sink.assert_rows(the_job.target, rows(1, 2, 3), MIXED.fields)
+
+
+def test_a_log_without_keys_goes_on_in_a_new_topic(sink: SinkRig) -> None:
+    target = Target((sink.fresh("log"),))
+    deliver(sink, programmed(sink, (Append("one"),), MIXED, target=target), rows(1, 2))
+    testkit.remove(sink.endpoint, target)
+    deliver(sink, programmed(sink, (Append("two"),), MIXED, target=target), rows(3))
+    sink.assert_rows(target, rows(3), MIXED.fields)
+    deliver(sink, programmed(sink, (Recreate(FREE),), MIXED, target=target), rows(4))
+    sink.assert_rows(target, rows(4), MIXED.fields)
 
 
 @pytest.mark.parametrize("place", [BEGIN, WRITTEN, STATED, COMMITTED])

@@ -155,6 +155,10 @@ class SqliteTestkit(Struct, frozen=True):
             for table in ("_dpone_state", "_dpone_loads", "_dpone_chunks"):
                 connection.execute(f"DELETE FROM {table} WHERE target = ?", (_printed(target),))
 
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        with _writing(endpoint) as connection:
+            connection.execute(f"DROP TABLE {_quote(target.name[-1])}")
+
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         label = _printed(target)
         with closing(sqlite3.connect(endpoint.extra["path"])) as connection:

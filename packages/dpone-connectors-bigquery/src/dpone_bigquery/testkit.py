@@ -140,6 +140,9 @@ class BigQueryTestkit(Struct, frozen=True):
 
         return losing_answers(endpoint, COMMIT, SHOW)
 
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        _ask(endpoint, "DELETE", f"/datasets/{target.name[-2]}/tables/{quote(target.name[-1], safe='')}")
+
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         dataset, table = target.name[-2:]
         digest = Name(endpoint.host, dataset, table).digest
@@ -202,7 +205,7 @@ def _given() -> Iterator[Endpoint]:
 def _ask(endpoint: Endpoint, method: str, path: str) -> dict[str, Any]:
     whole = f"/bigquery/v2/projects/{endpoint.host}{path}"
     if endpoint.provider is Provider.GIVEN:
-        return _ask_vendor(f"https://bigquery.googleapis.com{whole}", path)
+        return _ask_vendor(method, f"https://bigquery.googleapis.com{whole}", path)
     connection = HTTPConnection(endpoint.extra[_ADDRESS].removeprefix("http://"), timeout=60)
     try:
         connection.request(method, whole)
@@ -213,23 +216,23 @@ def _ask(endpoint: Endpoint, method: str, path: str) -> dict[str, Any]:
     return _read(answer.status, body, path)
 
 
-def _ask_vendor(address: str, path: str) -> dict[str, Any]:
+def _ask_vendor(method: str, address: str, path: str) -> dict[str, Any]:
     from google.auth.transport.requests import AuthorizedSession
 
     from dpone_bigquery.credentials import credentials_of
 
     scopes = ("https://www.googleapis.com/auth/bigquery",)
     session = AuthorizedSession(credentials_of(_of_environment(), scopes))  # type: ignore[no-untyped-call]  # the library has no types
-    answer = session.get(address, timeout=60)
+    answer = session.request(method, address, timeout=60)  # type: ignore[no-untyped-call]  # likewise
     return _read(answer.status_code, answer.content, path)
 
 
 def _read(status: int, body: bytes, path: str) -> dict[str, Any]:
     if status == 404:  # noqa: PLR2004 - not found
         raise LookupError(path)
-    if status != 200:  # noqa: PLR2004 - a success
+    if status not in {200, 204}:
         raise RemoteError(f"{path} was answered by {status}", code="service.not_ready")
-    found: dict[str, Any] = json.loads(body)
+    found: dict[str, Any] = json.loads(body or b"{}")
     return found
 
 

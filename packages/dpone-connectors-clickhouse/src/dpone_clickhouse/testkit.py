@@ -289,6 +289,9 @@ class ClickHouseTestkit(Struct, frozen=True):
     def forget_marker(self, endpoint: Endpoint, target: Target) -> None:
         _ask(endpoint, f"ALTER TABLE {'.'.join(map(_quote, target.name))} MODIFY COMMENT ''")
 
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        _ask(endpoint, f"DROP TABLE {'.'.join(map(_quote, target.name))} SYNC")
+
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         database, table = target.name
         prefix = _text(f"_dpone_{digest_of((database, table))}")

@@ -214,6 +214,12 @@ class Client:
         highs = self._offsets(at, OffsetSpec.latest(), isolation)  # type: ignore[no-untyped-call]  # likewise
         return {p.partition: Range(p.partition, lows[p.partition], highs[p.partition]) for p in at}
 
+    def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Where the next message of each partition goes; what is not committed yet counts."""
+        at = [TopicPartition(topic, index) for index in partitions]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's own have no types
+        return self._offsets(at, latest, IsolationLevel.READ_UNCOMMITTED)
+
     def await_readers(self, topic: str) -> None:
         """Readers of what is committed come to what the topic holds now, or a while has passed.
 
@@ -222,7 +228,7 @@ class Client:
         """
         at = [TopicPartition(topic, index) for index in range(self.partitions(topic) or 0)]
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's own have no types
-        ends = self._offsets(at, latest, IsolationLevel.READ_UNCOMMITTED)
+        ends = self.ends(topic, [partition.partition for partition in at])
         until = monotonic() + min(_A_WHILE, self.patience)
         while monotonic() < until:
             seen = self._offsets(at, latest, IsolationLevel.READ_COMMITTED)

@@ -30,14 +30,21 @@ _HASH, _OFFSETS = 16, 8
 
 
 class Segments(Struct, frozen=True):
-    """What lies in the index's topic: the names of the segments that count, and how many entries they hold."""
+    """What lies in the index's topic: the names of the segments that count, and how many entries they hold.
+
+    They are void when they speak of a topic that is gone.
+    """
 
     names: tuple[str, ...] = ()
     entries: int = 0
+    are_void: bool = False
+
+    def voided(self) -> Segments:
+        return Segments(self.names, self.entries, are_void=True)
 
     def are_outdated(self, known: int, put: int, gone: int) -> bool:
         """Whether a load that puts and removes so many keys should write the index anew; `known` keys are in it."""
-        return self.entries + put + gone > 2 * (known + put) + _SLACK
+        return self.are_void or self.entries + put + gone > 2 * (known + put) + _SLACK
 
 
 Entry = tuple[str, bytes | None]  # the key and the value of a message

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException, Producer
+from msgspec.structs import replace
 
-from dpone.books import is_own, refuse_conflict
+from dpone.books import exchanges_all, is_own, refuse_conflict, target_missing
 from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec
 from dpone.errors import DponeError, RemoteError, StateError
 from dpone.failpoints import hit
@@ -36,7 +37,7 @@ from dpone_kafka.rendering import Known, Need, Render, Staged, need_of
 from dpone_kafka.sending import Sender, put
 from dpone_kafka.spills import Spill
 from dpone_kafka.staging import SpillStage
-from dpone_kafka.state import INDEX, STATE, Kept, commit_entries, load, target_entry
+from dpone_kafka.state import INDEX, STATE, Kept, commit_entries, load, stands, target_entry
 from dpone_kafka.streaming import StreamedDifference
 from dpone_kafka.values import arrow_column, arrow_table, python_rows
 
@@ -67,6 +68,10 @@ class LogPublication:
         self._producer: Producer = client.writers.get(self._topic) or fence(client, self._topic)
         self._kept: Kept = load(client, self._topic)
         refuse_lost(self._topic, self._kept)
+        # somebody has removed the topic: of what is known of its rows nothing holds any more
+        self._is_gone = self._kept.layout is not None and not stands(client, self._topic, self._kept)
+        if self._is_gone:
+            self._kept = replace(self._kept, layout=None, rows=0)
         self._layout = spec.layout
         self._spill: Spill | None = None  # what waits on disk until this ends
         self._index: tuple[Buckets, Segments] | None = None
@@ -81,10 +86,18 @@ class LogPublication:
 
     def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
         """The layout that messages will have. The topic itself is made when the load is committed."""
+        self._refuse_window()
         self._layout = layout
         self._encoder: Encoder = encoder_of(self._client, self._topic, self._options, layout)
         if self._kept.layout is None:
             self._refuse_foreign()
+
+    def _refuse_window(self) -> None:
+        """Raises when the topic is gone with rows that the state remembers: only a window of them would come again."""
+        stored = self._kept.stored.get(self._spec.pipeline)
+        loads_all = stored is None or stored.position is None or exchanges_all(self._spec.program)
+        if self._is_gone and not loads_all:
+            raise target_missing(self._topic)
 
     def _refuse_foreign(self) -> None:
         """Raises when somebody else's messages are in the topic, and the program would have to know them."""
@@ -120,7 +133,7 @@ class LogPublication:
         """The difference of prepared rows; None where they have to be looked at together."""
         if stage.plain is None or self._need is Need.VALUES:
             return None
-        entries, segments = (None, Segments()) if self._need is Need.NOTHING else self._whole_index(stage.plain.live)
+        entries = None if self._need is Need.NOTHING else self._whole_index(stage.plain.live)[0]
         if entries is not None and entries.rows and not self._layout.schema.key:
             return None  # rows without a key are told apart by their content
         found = StreamedDifference(
@@ -129,7 +142,7 @@ class LogPublication:
             plain=stage.plain,
             program=program,
             index=entries,
-            segments=segments,
+            segments=self._segments(),
             appended_before=self._kept.appended,
             fresh=self._fresh,
             values=lambda: self._known_rows(Need.VALUES),
@@ -158,7 +171,7 @@ class LogPublication:
             staged=staged,
             rendered=render.carry_out(program, known),
             before={key: known_.hash for key, known_ in known.items()},
-            segments=Segments() if self._index is None else self._index[1],
+            segments=self._segments(),
             values=lambda: self._known_rows(Need.VALUES),
         )
 
@@ -214,8 +227,15 @@ class LogPublication:
         if self._index is None:
             folder = self._folder()
             entries = Buckets(folder, "index", indexes.SCHEMA, buckets_for(max(self._kept.rows, staged)))
-            self._index = entries, indexes.read(self._client, self._topic, entries, folder)
+            segments = indexes.read(self._client, self._topic, entries, folder)
+            if self._is_gone:
+                entries, segments = Buckets(folder, "new index", indexes.SCHEMA, entries.count), segments.voided()
+            self._index = entries, segments
         return self._index
+
+    def _segments(self) -> Segments:
+        """Of an index that was not read nothing is known, unless it has to be written anew."""
+        return self._whole_index(0)[1] if self._index is not None or self._is_gone else Segments()
 
     def _folder(self) -> Path:
         if self._spill is None:

@@ -32,7 +32,7 @@ from dpone_kafka.rendering import Need, need_of
 from dpone_kafka.source import diagnose
 from dpone_kafka.spills import Spill, spills
 from dpone_kafka.staging import SpillStage, SpillWriter
-from dpone_kafka.state import INDEX, STATE, load, refuse_name
+from dpone_kafka.state import INDEX, STATE, load, refuse_name, stands
 
 
 @contextmanager
@@ -48,7 +48,9 @@ class KafkaSink:
         self._client = client
 
     def inspect(self, target: Target) -> Layout | None:
-        return load(self._client, self._topic(target)).layout
+        topic = self._topic(target)
+        kept = load(self._client, topic)
+        return kept.layout if kept.layout is not None and stands(self._client, topic, kept) else None
 
     @contextmanager
     def lease(self, target: Target, pipeline: str) -> Iterator[HeldLease]:

@@ -78,6 +78,18 @@ def load(client: Client, topic: str) -> Kept:
     return _kept(topic, entries)
 
 
+def stands(client: Client, topic: str, kept: Kept) -> bool:
+    """Whether the topic can hold the rows that the state knows.
+
+    Each of them was a message in it, and offsets only grow: where they are smaller, somebody has removed the topic, and
+    perhaps made another one of its name.
+    """
+    count = client.partitions(topic)
+    if count is None:
+        return False
+    return not kept.rows or sum(client.ends(topic, range(count)).values()) >= kept.rows
+
+
 def _kept(topic: str, entries: Mapping[tuple[str, ...], Json]) -> Kept:
     target = entries.get(("target",)) or {}
     shape_of(

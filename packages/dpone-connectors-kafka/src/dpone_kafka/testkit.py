@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from threading import local
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -212,6 +213,14 @@ class KafkaTestkit(Struct, frozen=True):
 
     def lose_commit_answer(self, endpoint: Endpoint) -> AbstractContextManager[None]:
         return losing_answers(endpoint, COMMITTED)
+
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        admin = _admin(endpoint)
+        (topic,) = target.name
+        (gone,) = admin.delete_topics([topic]).values()
+        gone.result(20)
+        while topic in admin.list_topics(timeout=20).topics:  # brokers answer before it is gone everywhere
+            sleep(0.02)
 
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         (topic,) = target.name

@@ -214,6 +214,10 @@ class MssqlTestkit(Struct, frozen=True):
             for name in (STATE, LOADS, CHUNKS):
                 run(f"DELETE FROM {_quoted(_SCHEMA, name)} WHERE target IN ({names})")
 
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        with _connected(endpoint) as run:
+            run(f"DROP TABLE {_quoted(*target.name)}")
+
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         """Tables with the prefix of stages that are no books, but for those that the ledger gives to other targets."""
         books = ", ".join(_text(name) for name in (STATE, LOADS, CHUNKS))

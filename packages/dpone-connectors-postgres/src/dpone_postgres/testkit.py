@@ -213,6 +213,10 @@ class PostgresTestkit(Struct, frozen=True):
                 spelled = [sql.Literal(s) for s in _spellings(target)]
                 connection.execute(statement.format(sql.Identifier(_SCHEMA, name), *spelled))
 
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        with _connect(endpoint) as connection:
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(*target.name)))
+
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         """Tables with the prefix of stages that are no books, but for those that the ledger gives to other targets."""
         with _connect(endpoint) as connection:

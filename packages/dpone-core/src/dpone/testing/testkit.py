@@ -299,6 +299,15 @@ class TampersWithState(Protocol):
 
 
 @runtime_checkable
+class RemovesTargets(Protocol):
+    """A target can be removed behind the sink's back."""
+
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        """There is no such target; what dpone keeps beside it is untouched."""
+        ...
+
+
+@runtime_checkable
 class ListsLeftovers(Protocol):
     """Stages and shadows can be counted by other code than the sink's."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from dpone.books import concurrent_writer, is_own, refuse_conflict
+from dpone.books import concurrent_writer, exchanges_all, is_own, refuse_conflict, target_missing
 from dpone.connector import Applied, Commit, Layout, SchemaChange, Stage, StageSpec
 from dpone.failpoints import hit
 from dpone.names import print_name
@@ -41,6 +41,9 @@ class TransactionPublication:
         return self._draft
 
     def ensure(self, layout: Layout, changes: Sequence[SchemaChange]) -> None:
+        stored = self._begun.stored.get(self._spec.pipeline)
+        if self._base is None and stored and stored.position and not exchanges_all(self._spec.program):
+            raise target_missing(print_name(self._target))
         self._layout = layout
         recreates = any(isinstance(op, Recreate) for op in self._spec.program)
         self._draft = ensured(self._base, layout, changes, recreates=recreates)

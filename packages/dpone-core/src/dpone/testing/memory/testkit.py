@@ -175,6 +175,9 @@ class MemoryTestkit(Struct, frozen=True):
 
         self._store(endpoint).transact(target.name, change)
 
+    def remove(self, endpoint: Endpoint, target: Target) -> None:
+        self._store(endpoint).transact(target.name, lambda cell: replace(cell, table=None))
+
     def leftovers(self, endpoint: Endpoint, target: Target) -> Sequence[str]:
         cell = self._store(endpoint).current(target.name)
         folder, mine = Path(endpoint.extra["path"]), target_digest(target.name)

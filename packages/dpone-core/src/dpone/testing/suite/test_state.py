@@ -16,7 +16,7 @@ from dpone.testing.suite.refusals import refused
 from dpone.testing.suite.rig import SinkRig
 from dpone.testing.suite.shapes import FREE, MIXED, row, rows
 from dpone.testing.suite.streams import Stream, stream, stream_of
-from dpone.testing.testkit import TampersWithState
+from dpone.testing.testkit import RemovesTargets, TampersWithState
 
 TOKENS: list[Any] = [
     pytest.param({"cursor": "2026-01-01T00:00:00.123456789Z"}, id="text"),
@@ -244,6 +244,36 @@ def test_state_without_a_marker_is_not_believed(sink: SinkRig) -> None:
     except StateError:
         return
     assert found is None, f"{found} was believed, and nothing says that the target's rows are those of that load"
+
+
+def test_a_removed_target_is_whole_after_a_full_refresh(sink: SinkRig) -> None:
+    s = stream(sink, "full_refresh", MIXED, guard=FREE)
+    deliver(sink, s.job, rows(1, 2, 3))
+    _remove(s)
+    if sink.spec_of_sink.atomic == "publish":  # the truth about its loads was on the target
+        with refused("state.marker_missing"):
+            deliver(sink, s.job, rows(1, 2))
+        return
+    deliver(sink, s.job, rows(1, 2))  # which the target held already
+    sink.assert_rows(s.job.target, rows(1, 2), MIXED.fields)
+    deliver(sink, s.job, rows(2, 3))
+    sink.assert_rows(s.job.target, rows(2, 3), MIXED.fields)
+
+
+def test_a_removed_target_is_not_filled_with_a_window(sink: SinkRig) -> None:
+    s = _merge(sink)
+    s.load(rows(1, 2))
+    _remove(s)
+    expected = "state.marker_missing" if sink.spec_of_sink.atomic == "publish" else "state.target_missing"
+    with refused(expected):
+        s.load(rows(3))
+
+
+def _remove(s: Stream) -> None:
+    kit, target = s.rig.kit, s.job.target
+    if not isinstance(kit, RemovesTargets):
+        pytest.skip(f"the testkit of {s.rig.connector.name} removes no targets")
+    kit.remove(s.rig.endpoint, target)
 
 
 def _published(sink: SinkRig) -> Stream:
