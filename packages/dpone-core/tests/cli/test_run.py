@@ -12,8 +12,9 @@ import pytest
 
 import dpone as api
 from dpone import failpoints
-from dpone.connector import ReadRequest
+from dpone.connector import ReadRequest, Target
 from dpone.testing.memory.source import MemorySource
+from dpone.testing.memory.testkit import testkit
 from dpone.testing.shop import AT, MANIFEST, STREAMS, Dpone, Shop
 from dpone.testing.testkit import Delete, Insert, Update
 
@@ -68,11 +69,7 @@ def test_every_strategy_runs_by_manifest_and_a_rerun_changes_nothing(
     shop: Shop, dpone: Dpone, strategy: str, expected: int, sink: str
 ) -> None:
     shop.change()
-    text = MANIFEST[: MANIFEST.index("strategy:")].replace("sink: {type: memory", f"sink: {{type: {sink}")
-    Path("connections.yml").write_text(
-        Path("connections.yml").read_text().replace("dwh: {type: memory", f"dwh: {{type: {sink}")
-    )
-    shop.write(text + f"strategy: {strategy}\n")
+    _into(shop, sink, f"strategy: {strategy}\n")
     for _ in range(2):
         answer = dpone("run", "orders.yaml", "--quiet")
         assert answer.code == 0, answer.err
@@ -81,6 +78,14 @@ def test_every_strategy_runs_by_manifest_and_a_rerun_changes_nothing(
         answer = dpone("run", "orders.yaml", "--quiet")
         assert answer.code == 0, answer.err
         assert len(shop.landed()) == expected
+
+
+def _into(shop: Shop, sink: str, strategy: str = MANIFEST[MANIFEST.index("strategy:") :]) -> None:
+    """The manifest writes to a sink of this kind, by this strategy."""
+    text = MANIFEST[: MANIFEST.index("strategy:")].replace("sink: {type: memory", f"sink: {{type: {sink}")
+    connections = Path("connections.yml")
+    connections.write_text(connections.read_text().replace("dwh: {type: memory", f"dwh: {{type: {sink}"))
+    shop.write(text + strategy)
 
 
 def test_a_position_of_another_way_of_reading_is_refused(shop: Shop, dpone: Dpone) -> None:
@@ -156,6 +161,22 @@ def test_state_is_shown_set_and_reset_only_with_yes(shop: Shop, dpone: Dpone) ->
         assert dpone("state", "reset", "orders.yaml", "--yes").code == 0
         assert dpone("state", "set", "orders.yaml", text, "--yes").code == 0
         assert token in dpone("state", "show", "orders.yaml").out
+
+
+@pytest.mark.parametrize("sink", ["memory", "memory_publish"])
+def test_a_target_that_somebody_removed_is_begun_anew_by_a_reset(shop: Shop, dpone: Dpone, sink: str) -> None:
+    _into(shop, sink)
+    dpone("run", "orders.yaml", "--quiet")
+    shown = dpone("state", "show", "orders.yaml").out.removeprefix("orders: ")
+    testkit.remove(shop.endpoint, Target(("raw", "orders")))
+    refused = dpone("run", "orders.yaml", "--quiet")
+    assert refused.code == 1
+    assert "dpone state reset" in refused.err
+    if sink == "memory_publish":
+        assert "state.marker_missing" in dpone("state", "set", "orders.yaml", shown, "--yes").err
+    assert dpone("state", "reset", "orders.yaml", "--yes").code == 0
+    assert dpone("run", "orders.yaml", "--quiet").code == 0
+    assert len(shop.landed()) == 10
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import click
 
 from dpone.api import loaded, only_stream, opened
 from dpone.cli.options import emit_json, manifest_argument, output_format, select_option
-from dpone.connector import Manages, Position, Stored
-from dpone.errors import PlanError
+from dpone.connector import Manages, Position, Sink, Stored, Target
+from dpone.errors import PlanError, StateError
 from dpone.manifest import Stream
 from dpone.plan import plain
 from dpone.positions import position_of
@@ -65,6 +65,17 @@ def _stored(stream: Stream) -> Stored | None:
         return lease.stored
 
 
+def _before(sink: Sink, target: Target, pipeline: str, *, forgets: bool) -> str:
+    """What is stored now; what a target without a marker makes doubtful need not be believed to be forgotten."""
+    try:
+        with sink.lease(target, pipeline) as lease:
+            return json.dumps(plain(lease.stored.position)) if lease.stored else "nothing"
+    except StateError as error:
+        if forgets and error.code == "state.marker_missing":
+            return "what the target does not confirm"
+        raise
+
+
 def _change(stream: Stream, position: Position | None, *, yes: bool) -> None:
     target = stream.sink.options.target()
     with opened(stream) as (_, sink):
@@ -74,8 +85,7 @@ def _change(stream: Stream, position: Position | None, *, yes: bool) -> None:
                 code="plan.unmanaged_state",
                 hint="its position moves by runs alone",
             )
-        with sink.lease(target, stream.name) as lease:
-            before = json.dumps(plain(lease.stored.position)) if lease.stored else "nothing"
+        before = _before(sink, target, stream.name, forgets=position is None)
         after = json.dumps(plain(position)) if position else "nothing"
         click.echo(f"{stream.name}: {before} -> {after}")
         if not yes:
