@@ -71,7 +71,7 @@ class LogPublication:
         # somebody has removed the topic: of what is known of its rows nothing holds any more
         self._is_gone = self._kept.layout is not None and not stands(client, self._topic, self._kept)
         if self._is_gone:
-            self._kept = replace(self._kept, layout=None, rows=0)
+            self._kept = replace(self._kept, layout=None, formats={}, rows=0)
         self._layout = spec.layout
         self._spill: Spill | None = None  # what waits on disk until this ends
         self._index: tuple[Buckets, Segments] | None = None
@@ -356,7 +356,7 @@ class LogPublication:
     def _state(self, difference: Difference, commit: Commit | None) -> None:
         state = STATE + self._topic
         rows, epoch = self._count(), self._kept.epoch + difference.epoch
-        entries = [target_entry(self._layout, rows, epoch)]
+        entries = [target_entry(self._layout, self._options, rows, epoch)]
         if commit is not None:
             new = frozenset(difference.appended) - self._kept.appended
             entries += commit_entries(self._spec.pipeline, commit, self._kept, new)

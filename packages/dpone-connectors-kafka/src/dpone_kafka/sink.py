@@ -32,7 +32,7 @@ from dpone_kafka.rendering import Need, need_of
 from dpone_kafka.source import diagnose
 from dpone_kafka.spills import Spill, spills
 from dpone_kafka.staging import SpillStage, SpillWriter
-from dpone_kafka.state import INDEX, STATE, load, refuse_name, stands
+from dpone_kafka.state import INDEX, STATE, load, refuse_name, refuse_other_formats, stands
 
 
 @contextmanager
@@ -50,7 +50,10 @@ class KafkaSink:
     def inspect(self, target: Target) -> Layout | None:
         topic = self._topic(target)
         kept = load(self._client, topic)
-        return kept.layout if kept.layout is not None and stands(self._client, topic, kept) else None
+        if kept.layout is None or not stands(self._client, topic, kept):
+            return None
+        refuse_other_formats(topic, kept, target.options)
+        return kept.layout
 
     @contextmanager
     def lease(self, target: Target, pipeline: str) -> Iterator[HeldLease]:

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from dpone.books import read_stored, shape_of, stored_json
 from dpone.connector import Commit, Json, Layout, Stored
-from dpone.errors import UsageError
+from dpone.errors import PlanError, UsageError
 from dpone.names import too_long
 from dpone_kafka.layouts import layout_json, layout_of
 
@@ -35,6 +35,7 @@ class Kept(Struct, frozen=True):
     """The state of one target as its topic holds it now."""
 
     layout: Layout | None = None
+    formats: Mapping[str, str] = field(default_factory=dict)  # of keys and values, where they are known
     rows: int = 0
     epoch: int = 0  # of the last load that took the place of everything before it
     stored: Mapping[str, Stored] = field(default_factory=dict)
@@ -105,6 +106,7 @@ def _kept(topic: str, entries: Mapping[tuple[str, ...], Json]) -> Kept:
             chunks.setdefault(rest[0], set()).add(rest[1])
     return Kept(
         layout=layout_of(target["layout"]) if "layout" in target else None,
+        formats=target.get("formats", {}),
         rows=target.get("rows", 0),
         epoch=target.get("epoch", 0),
         stored={key[1]: read_stored(value) for key, value in entries.items() if key[0] == "stored"},
@@ -116,8 +118,26 @@ def _kept(topic: str, entries: Mapping[tuple[str, ...], Json]) -> Kept:
     )
 
 
-def target_entry(layout: Layout, rows: int, epoch: int) -> Entry:
-    return ["target"], {"version": VERSION, "layout": layout_json(layout), "rows": rows, "epoch": epoch}
+def formats_of(options: Mapping[str, Json]) -> dict[str, str]:
+    """In which formats a manifest wants keys and values to be."""
+    return {name: str(options.get(name) or "json") for name in ("format", "key_format")}
+
+
+def refuse_other_formats(topic: str, kept: Kept, options: Mapping[str, Json]) -> None:
+    """Raises when the topic's messages have other formats: a row would stand in it under two keys, or in two."""
+    wanted = formats_of(options)
+    if kept.formats and kept.formats != wanted:
+        there, asked = (", ".join(f"{name}: {of}" for name, of in each.items()) for each in (kept.formats, wanted))
+        raise PlanError(
+            f"{topic} was written with {there}, and the manifest asks for {asked}",
+            code="sink.other_format",
+            hint="load into another topic; or remove this one, and the next full load writes it anew",
+        )
+
+
+def target_entry(layout: Layout, options: Mapping[str, Json], rows: int, epoch: int) -> Entry:
+    said = {"version": VERSION, "layout": layout_json(layout), "formats": formats_of(options)}
+    return ["target"], {**said, "rows": rows, "epoch": epoch}
 
 
 def commit_entries(pipeline: str, commit: Commit, kept: Kept, appended: frozenset[str]) -> Iterator[Entry]:
