@@ -357,10 +357,18 @@ def _moment(nanoseconds: int, of: Type) -> str:
 # ------------------------------------------------------------------------- reading
 
 
+class _Readers(dict[str, Any]):
+    """The readers of one thread, by brokers; they end with it."""
+
+    def __del__(self) -> None:
+        for reader in self.values():
+            reader.close()
+
+
 def _reader(endpoint: Endpoint) -> Any:
     import kafka
 
-    kept = _mine.__dict__.setdefault("readers", {})
+    kept = _mine.__dict__.setdefault("readers", _Readers())
     if (address := _address(endpoint)) not in kept:
         kept[address] = kafka.KafkaConsumer(
             bootstrap_servers=address,
