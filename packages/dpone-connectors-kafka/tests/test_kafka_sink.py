@@ -7,7 +7,7 @@ from typing import Any
 
 import kafka
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
 
 from dpone.connector import Target
 from dpone.errors import DponeError
@@ -113,6 +113,26 @@ def test_messages_of_two_formats_do_not_come_together(
     testkit.remove(sink.endpoint, the_job.target)
     deliver(sink, changed, rows(1))
     assert len(sent(brokers, topic)) == 1
+
+
+def test_keys_do_not_move_to_other_partitions(sink: SinkRig, admin: AdminClient, brokers: str) -> None:
+    """Their last messages would stay where they are, and count for whoever reads a partition by itself."""
+    the_job = _job(sink, "incremental_merge", partitions=2)
+    deliver(sink, the_job, rows(1, 2, 3))
+    (grown,) = admin.create_partitions([NewPartitions(the_job.target.name[0], 3)]).values()
+    grown.result(10)
+    with refused("sink.other_partitions"):
+        deliver(sink, the_job, [row(1, region="x")])
+    assert len(sent(brokers, the_job.target.name[0])) == 3
+
+
+def test_a_log_without_keys_may_grow(sink: SinkRig, admin: AdminClient) -> None:
+    target = Target((sink.fresh("log"),), {"partitions": 1})
+    for number, name in enumerate(("one", "two", "three"), 1):
+        deliver(sink, programmed(sink, (Append(name),), MIXED, target=target), rows(number))
+        (grown,) = admin.create_partitions([NewPartitions(target.name[0], number + 1)]).values()
+        grown.result(10)
+    sink.assert_rows(target, rows(1, 2, 3), MIXED.fields)
 
 
 def test_without_an_index_rows_are_appended_and_nothing_else(sink: SinkRig, admin: AdminClient) -> None:

@@ -37,7 +37,16 @@ from dpone_kafka.rendering import Known, Need, Render, Staged, need_of
 from dpone_kafka.sending import Sender, put
 from dpone_kafka.spills import Spill
 from dpone_kafka.staging import SpillStage
-from dpone_kafka.state import INDEX, STATE, Kept, commit_entries, load, stands, target_entry
+from dpone_kafka.state import (
+    INDEX,
+    STATE,
+    Kept,
+    commit_entries,
+    load,
+    refuse_other_partitions,
+    stands,
+    target_entry,
+)
 from dpone_kafka.streaming import StreamedDifference
 from dpone_kafka.values import arrow_column, arrow_table, python_rows
 
@@ -71,7 +80,7 @@ class LogPublication:
         # somebody has removed the topic: of what is known of its rows nothing holds any more
         self._is_gone = self._kept.layout is not None and not stands(client, self._topic, self._kept)
         if self._is_gone:
-            self._kept = replace(self._kept, layout=None, formats={}, rows=0)
+            self._kept = replace(self._kept, layout=None, formats={}, partitions=None, rows=0)
         self._layout = spec.layout
         self._spill: Spill | None = None  # what waits on disk until this ends
         self._index: tuple[Buckets, Segments] | None = None
@@ -123,6 +132,8 @@ class LogPublication:
                 code="sink.no_index",
                 hint="set `index: true` for a new topic, or append by incremental_append",
             )
+        if need is not Need.NOTHING:
+            refuse_other_partitions(self._client, self._topic, self._kept)
         self._need = need
         self._difference = self._streamed(program, stage) or self._rendered(program, stage)
         self._refuse_null()
@@ -356,7 +367,8 @@ class LogPublication:
     def _state(self, difference: Difference, commit: Commit | None) -> None:
         state = STATE + self._topic
         rows, epoch = self._count(), self._kept.epoch + difference.epoch
-        entries = [target_entry(self._layout, self._options, rows, epoch)]
+        partitions = self._kept.partitions or self._client.partitions(self._topic)
+        entries = [target_entry(self._layout, self._options, rows=rows, epoch=epoch, partitions=partitions)]
         if commit is not None:
             new = frozenset(difference.appended) - self._kept.appended
             entries += commit_entries(self._spec.pipeline, commit, self._kept, new)

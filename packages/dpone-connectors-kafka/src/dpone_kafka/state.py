@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from dpone.books import read_stored, shape_of, stored_json
 from dpone.connector import Commit, Json, Layout, Stored
-from dpone.errors import PlanError, UsageError
+from dpone.errors import PlanError, StateError, UsageError
 from dpone.names import too_long
 from dpone_kafka.layouts import layout_json, layout_of
 
@@ -36,6 +36,7 @@ class Kept(Struct, frozen=True):
 
     layout: Layout | None = None
     formats: Mapping[str, str] = field(default_factory=dict)  # of keys and values, where they are known
+    partitions: int | None = None  # among which the first load spread its keys
     rows: int = 0
     epoch: int = 0  # of the last load that took the place of everything before it
     stored: Mapping[str, Stored] = field(default_factory=dict)
@@ -107,6 +108,7 @@ def _kept(topic: str, entries: Mapping[tuple[str, ...], Json]) -> Kept:
     return Kept(
         layout=layout_of(target["layout"]) if "layout" in target else None,
         formats=target.get("formats", {}),
+        partitions=target.get("partitions"),
         rows=target.get("rows", 0),
         epoch=target.get("epoch", 0),
         stored={key[1]: read_stored(value) for key, value in entries.items() if key[0] == "stored"},
@@ -135,9 +137,23 @@ def refuse_other_formats(topic: str, kept: Kept, options: Mapping[str, Json]) ->
         )
 
 
-def target_entry(layout: Layout, options: Mapping[str, Json], rows: int, epoch: int) -> Entry:
+def refuse_other_partitions(client: Client, topic: str, kept: Kept) -> None:
+    """Raises when the topic has grown: a key's next message would lie beside its last one, and both would count."""
+    there = client.partitions(topic)
+    if kept.partitions not in {None, there}:
+        raise StateError(
+            f"the rows of {topic} are spread among {kept.partitions} partitions, and it has {there} now: the next "
+            "message of a key would lie in another partition than its last one",
+            code="sink.other_partitions",
+            hint="load into another topic; or remove this one, and the next full load writes it anew",
+        )
+
+
+def target_entry(
+    layout: Layout, options: Mapping[str, Json], *, rows: int, epoch: int, partitions: int | None
+) -> Entry:
     said = {"version": VERSION, "layout": layout_json(layout), "formats": formats_of(options)}
-    return ["target"], {**said, "rows": rows, "epoch": epoch}
+    return ["target"], {**said, "partitions": partitions, "rows": rows, "epoch": epoch}
 
 
 def commit_entries(pipeline: str, commit: Commit, kept: Kept, appended: frozenset[str]) -> Iterator[Entry]:
