@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from msgspec import Struct
 
 from dpone.errors import RemoteError
@@ -201,10 +201,6 @@ class Client:
             if monotonic() > until:
                 raise self.silent()
             sleep(0.02)
-
-    def grow(self, topic: str, partitions: int) -> None:
-        (grown,) = self.admin.create_partitions([NewPartitions(topic, partitions)]).values()
-        self.answer(grown)
 
     def ranges(self, topic: str, partitions: Iterable[int], *, committed: bool = True) -> dict[int, Range]:
         """What each partition holds now: up to the first open transaction, or all of it."""
