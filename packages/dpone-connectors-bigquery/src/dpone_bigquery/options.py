@@ -43,6 +43,10 @@ class PartitionBy(Model):
 class BigQuerySink(TableSink):
     """A table, and how it is stored where dpone makes it."""
 
+    of_new = frozenset(
+        {"partition_by", "require_partition_filter", "cluster_by", "partition_expiration", "labels", "kms_key"}
+    )
+
     partition_by: PartitionBy | None = Field(default=None, description="how rows are cut into partitions")
     require_partition_filter: StrictBool = Field(
         default=False, description="true refuses queries that would read every partition"

@@ -72,6 +72,8 @@ class Ttl(Model):
 class ClickHouseSink(TableSink):
     """A table, and how it is stored where dpone makes it."""
 
+    of_new = frozenset({"engine", "replicated", "order_by", "partition_by", "ttl", "codecs", "low_cardinality"})
+
     engine: Literal["merge_tree", "replacing"] = Field(
         default="merge_tree",
         description="how a new table keeps rows: merge_tree, one of each; replacing, versions of which the newest "

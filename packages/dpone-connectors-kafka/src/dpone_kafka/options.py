@@ -74,6 +74,8 @@ class KafkaSource(SourceOptions):
 class KafkaSink(SinkOptions):
     """A topic, what its messages are, and how it is made where it is not there."""
 
+    of_new = frozenset({"partitions", "replication", "cleanup"})
+
     topic: _SinkTopic = Field(description="the topic")
     format: Encoding = Field(default="json", description="what the value of a message is")
     key_format: Encoding | Literal["text"] = Field(

@@ -214,6 +214,7 @@ class Preview(Struct, frozen=True):
     current: Layout | None
     statements: tuple[str, ...]
     remarks: tuple[str, ...] = ()  # of the source, on how it would read
+    unapplied: tuple[str, ...] = ()  # options of the sink that are for a new target, where there is one
 
 
 def preview(manifest: str | Path | Manifest, *, select: Sequence[str] = ()) -> tuple[Preview, ...]:
@@ -231,7 +232,9 @@ def _preview(stream: Stream) -> Preview:
         if isinstance(sink, Explains):
             statements = sink.explain(prepared.spec, prepared.changes)
         remarks = source.remarks(prepared.request) if isinstance(source, Remarks) else ()
-        return Preview(compiled, prepared, current, tuple(statements), tuple(remarks))
+        options = stream.sink.options
+        unapplied = () if current is None else tuple(sorted(options.of_new & options.model_fields_set))
+        return Preview(compiled, prepared, current, tuple(statements), tuple(remarks), unapplied)
 
 
 def resync(

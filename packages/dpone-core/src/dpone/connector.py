@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict
@@ -480,9 +480,13 @@ class SourceOptions(BaseModel):
 
 
 class SinkOptions(BaseModel):
-    """The connector's own keys under `sink:`; `target` says what they name."""
+    """The connector's own keys under `sink:`; `target` says what they name.
+
+    `of_new` are those that say how a target is made, and change nothing about one that is there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    of_new: ClassVar[frozenset[str]] = frozenset()
 
     def target(self) -> Target:
         raise NotImplementedError  # pydantic models cannot be protocols; the registry checks the override

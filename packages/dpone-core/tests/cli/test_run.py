@@ -13,6 +13,7 @@ import pytest
 import dpone as api
 from dpone import failpoints
 from dpone.connector import ReadRequest, Target
+from dpone.testing.memory import connector
 from dpone.testing.memory.source import MemorySource
 from dpone.testing.memory.testkit import testkit
 from dpone.testing.shop import AT, MANIFEST, STREAMS, Dpone, Shop
@@ -108,6 +109,18 @@ def test_a_dry_run_and_a_plan_say_the_same_and_touch_nothing(shop: Shop, dpone: 
     (as_json,) = json.loads(dpone("plan", "orders.yaml", "--format", "json").out)
     assert as_json["format"] == "rows"
     assert as_json["target_exists"] is False
+
+
+def test_a_plan_says_which_options_are_for_another_target(
+    shop: Shop, dpone: Dpone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert connector.sink is not None
+    monkeypatch.setattr(connector.sink.options, "of_new", frozenset({"table", "never_given"}))
+    assert "stays as it was made" not in dpone("plan", "orders.yaml").out
+    dpone("run", "orders.yaml", "--quiet")
+    assert "stays as it was made: table is for a new one" in dpone("plan", "orders.yaml").out
+    (as_json,) = json.loads(dpone("plan", "orders.yaml", "--format", "json").out)
+    assert as_json["unapplied_options"] == ["table"]
 
 
 def test_a_plan_says_how_a_source_would_read_that_chooses(

@@ -39,6 +39,7 @@ def as_json(preview: api.Preview) -> dict[str, Any]:
         "refused_formats": [{"format": r.format, "reason": r.reason} for r in prepared.choice.refused],
         "fate": prepared.spec.fate.value,
         "target_exists": preview.current is not None,
+        "unapplied_options": list(preview.unapplied),
         "changes": [plain(change) for change in prepared.changes],
         "statements": list(preview.statements),
         "remarks": list(preview.remarks),
@@ -56,6 +57,7 @@ def as_text(preview: api.Preview) -> str:
         *(f"  reading   {remark}" for remark in preview.remarks),
         f"  stage     {prepared.spec.fate.value}",
         f"  target    {'exists' if preview.current else 'is created'}",
+        *(f"            stays as it was made: {name} is for a new one" for name in preview.unapplied),
         *(f"            {_change(change)}" for change in prepared.changes),
     ]
     if plan.chunks:

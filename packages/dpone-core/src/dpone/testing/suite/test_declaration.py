@@ -76,6 +76,7 @@ def test_a_sink_says_what_it_carries_out(rig: Rig) -> None:
     assert Fate.SCRATCH in sink.fates
     assert issubclass(sink.options, SinkOptions)
     assert sink.options.target is not SinkOptions.target
+    assert sink.options.of_new <= sink.options.model_fields.keys()
     assert isinstance(rig.kit, SinkTestkit)
     if sink.dialect is not None:
         assert isinstance(dialect := sink.dialect(), Dialect)
