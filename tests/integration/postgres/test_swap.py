@@ -400,10 +400,10 @@ def test_on_many_cores_a_table_that_is_there_is_still_swapped(
 
 
 @pytest.mark.parametrize("elsewhere, splits", [(None, 1), (object(), None)])
-def test_workers_in_other_processes_share_what_takes_a_tables_place(
+def test_workers_in_other_processes_share_the_reading(
     make: Make, config: Any, elsewhere: Any, splits: int | None
 ) -> None:
-    """Their stage is another one, which is swapped in however many fill it."""
+    """What they stage takes no table's place, however many they are, so that one alone would gain nothing."""
     pipeline = make()
     pipeline.run()
     plan, source, sink = pipeline.compiled(), PostgresSource(config), PostgresSink(config)

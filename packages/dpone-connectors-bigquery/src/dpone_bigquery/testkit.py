@@ -223,7 +223,7 @@ def _ask_vendor(method: str, address: str, path: str) -> dict[str, Any]:
 
     scopes = ("https://www.googleapis.com/auth/bigquery",)
     session = AuthorizedSession(credentials_of(_of_environment(), scopes))  # type: ignore[no-untyped-call]  # the library has no types
-    answer = session.request(method, address, timeout=60)  # type: ignore[no-untyped-call]  # likewise
+    answer = session.request(method, address, timeout=60)  # type: ignore[no-untyped-call]  # no types either
     return _read(answer.status_code, answer.content, path)
 
 

@@ -39,9 +39,6 @@ class Segments(Struct, frozen=True):
     entries: int = 0
     are_void: bool = False
 
-    def voided(self) -> Segments:
-        return Segments(self.names, self.entries, are_void=True)
-
     def are_outdated(self, known: int, put: int, gone: int) -> bool:
         """Whether a load that puts and removes so many keys should write the index anew; `known` keys are in it."""
         return self.are_void or self.entries + put + gone > 2 * (known + put) + _SLACK

@@ -240,7 +240,8 @@ class LogPublication:
             entries = Buckets(folder, "index", indexes.SCHEMA, buckets_for(max(self._kept.rows, staged)))
             segments = indexes.read(self._client, self._topic, entries, folder)
             if self._is_gone:
-                entries, segments = Buckets(folder, "new index", indexes.SCHEMA, entries.count), segments.voided()
+                entries = Buckets(folder, "new index", indexes.SCHEMA, entries.count)
+                segments = replace(segments, are_void=True)
             self._index = entries, segments
         return self._index
 

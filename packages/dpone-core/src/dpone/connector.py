@@ -529,8 +529,8 @@ class SinkSpec(Struct, Generic[C], frozen=True):
     A stage can be adopted for a program that is one of the operations `adopts`, or, where there is no target yet, for
     one made of the operations `adopts_first`. A ReplaceAll with a filter is never such a program.
 
-    `adopts_of_many` is false where what several writers of this process staged cannot take the place of a target that
-    is there: then rows are exchanged one by one, and several writers cost more than they save.
+    `adopts_of_many` is false where only what one writer of this process staged can take the place of a target that is
+    there: else rows are exchanged one by one, and several writers cost more than they save.
 
     `stages_travel` is false where a stage is on this machine, and a writer in another process may not reach it.
     """

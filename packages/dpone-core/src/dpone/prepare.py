@@ -46,7 +46,7 @@ def prepare(
     *,
     by_workers: bool = False,
 ) -> Prepared:
-    """The load against the target as it is now; workers in other processes fill a stage of another kind."""
+    """The load against the target as it is now; workers in other processes share the reading in any case."""
     assert source.source is not None  # the plan was compiled for these two ends
     assert sink.sink is not None
     program = plan.rule.program(load)

@@ -139,9 +139,8 @@ def console() -> NoReturn:
         if isinstance(done.code, int) and threading.active_count() == 1:
             atexit._run_exitfuncs()  # noqa: SLF001 -- what sys.exit() would call; it has no public name
             unwritten = [stream for stream in (sys.stdout, sys.stderr) if not _is_flushed(stream)]
-            if (
-                not unwritten or done.code
-            ):  # a failure has been told; what else cannot be written is sys.exit()'s to tell
+            # a failure has been told; what else cannot be written is sys.exit()'s to tell
+            if not unwritten or done.code:
                 os._exit(done.code)
         raise
 
