@@ -145,6 +145,7 @@ def read(brokers: str, topic: str, rows: int) -> None:
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
+        "fetch.queue.backoff.ms": 20,  # as ours: by default it pauses for a second at a time, and is no measure
         "log_level": 2,
     }
     consumer = Consumer(settings)
